@@ -1,0 +1,32 @@
+"""The Python call behind `adsp_mpi.train`."""
+
+from typing import TYPE_CHECKING, Any
+
+from adsp_mpi.config import Config
+from adsp_mpi.learn.task import Task
+
+if TYPE_CHECKING:
+    from adsp_mpi.mpi.session import Result
+
+
+def train(
+    task: Task | str, settings: dict[str, dict[str, Any]] | Config | None = None
+) -> "Result | None":
+    """Train `task` on all ranks of this MPI job; every rank makes the same call.
+
+    `task` is a Task or the name of one; `settings` are {section: {key: value}} over the
+    defaults, as in a configuration file. Returns the Result on rank 0, None on workers. An
+    error ends every rank: its message is printed once and the exit code is that of the
+    command line.
+    """
+    from adsp_mpi.mpi.launch import exit_on_error, run_quietly
+
+    def start() -> "Result | None":
+        config = settings if isinstance(settings, Config) else Config()
+        if isinstance(settings, dict):
+            config = config.with_values(settings, "adsp_mpi.train")
+        if isinstance(task, str):
+            config = config.with_values({"task": {"name": task}}, "adsp_mpi.train")
+        return run_quietly(config, None if isinstance(task, str) else task)
+
+    return exit_on_error(start)

@@ -1,0 +1,179 @@
+"""The board: what every rank can see of the run, held in one flat float64 array.
+
+Four parts, each with one kind of writer, so that no write can undo another:
+
+    header    targets and stage of the run          only rank 0 writes
+    counters  landed commits, failures, interrupts  anyone adds, nobody overwrites
+    assigned  what rank 0 says about each worker    only rank 0 writes
+    rows      what each worker says about itself    worker i writes row i
+
+The board does not know where its array lives: the MPI engine copies it out of a window, the
+simulator keeps it in memory. Counts are exact up to 2**53.
+"""
+
+from dataclasses import fields
+from enum import IntEnum
+
+import numpy as np
+
+from adsp_mpi.core.actions import Targets
+
+
+class Stage(IntEnum):
+    """Where the run stands, told to everyone in the header."""
+
+    TRAIN = 0
+    STOP = 1  # workers finish their commit in flight and leave
+    ALIGN = 2  # workers measure their clock a second time and close their trace
+    CLOSED = 3  # everything is written; leave MPI
+
+
+class Presence(IntEnum):
+    """What a worker says about itself."""
+
+    TRAINING = 0
+    LEFT = 1  # takes part in nothing any more
+    CLOSED = 2  # its trace is closed too
+
+
+TARGET_FIELDS = tuple(f.name for f in fields(Targets))
+HEADER_FIELDS = ("version", "stage", *TARGET_FIELDS)
+COUNTER_FIELDS = ("landed", "failures", "interrupts")
+ASSIGNED_FIELDS = ("lost",)
+ROW_FIELDS = (
+    "presence",
+    "steps",
+    "begun",
+    "commits",
+    "pulls",
+    "step_s",
+    "compute_s",
+    "sleep_s",
+    "commit_s",
+    "wait_s",
+    "loss",
+    "sent_mb",
+    "heartbeat_s",
+    "late_steps",
+)
+_ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
+
+
+class Board:
+    """Named views on the board's array; writing to a view writes to the array."""
+
+    def __init__(self, num_workers: int, data: np.ndarray | None = None) -> None:
+        size = self.size(num_workers)
+        if data is None:
+            data = np.zeros(size)
+        if data.shape != (size,) or data.dtype != np.float64:
+            raise ValueError(f"a board of {num_workers} workers is float64[{size}]")
+        self.num_workers = num_workers
+        self.data = data
+        counters = len(HEADER_FIELDS)
+        assigned = counters + len(COUNTER_FIELDS)
+        rows = assigned + num_workers * len(ASSIGNED_FIELDS)
+        self.header_slice = slice(0, counters)
+        self.header = data[:counters]
+        self.counters = data[counters:assigned]
+        self.assigned = data[assigned:rows].reshape(num_workers, len(ASSIGNED_FIELDS))
+        self.rows = data[rows:].reshape(num_workers, len(ROW_FIELDS))
+        self.counters_offset = counters
+        self.assigned_offset = assigned
+        self.rows_offset = rows
+
+    @staticmethod
+    def size(num_workers: int) -> int:
+        """Number of float64 elements of the board of `num_workers` workers."""
+        per_worker = len(ASSIGNED_FIELDS) + len(ROW_FIELDS)
+        return len(HEADER_FIELDS) + len(COUNTER_FIELDS) + num_workers * per_worker
+
+    def row_offset(self, worker: int) -> int:
+        """First element of the row of `worker`."""
+        return self.rows_offset + worker * len(ROW_FIELDS)
+
+    def column(self, name: str) -> np.ndarray:
+        """One number per worker, float64[M]."""
+        return self.rows[:, _ROW[name]]
+
+    @property
+    def version(self) -> int:
+        """Rises by one with every change of the targets."""
+        return int(self.header[0])
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(int(self.header[1]))
+
+    @stage.setter
+    def stage(self, stage: Stage) -> None:
+        self.header[1] = stage
+
+    @property
+    def targets(self) -> Targets:
+        return Targets(*map(float, self.header[2:]))
+
+    @targets.setter
+    def targets(self, targets: Targets) -> None:
+        self.header[2:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[0] += 1
+
+    @property
+    def landed(self) -> int:
+        """Commits of all workers applied to the global model so far."""
+        return int(self.counters[0])
+
+    @property
+    def failures(self) -> int:
+        """Ranks that have failed."""
+        return int(self.counters[1])
+
+    @property
+    def interrupts(self) -> int:
+        """Signals that workers received and that ask for the end of the run."""
+        return int(self.counters[2])
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Which workers rank 0 has given up, bool[M]."""
+        return self.assigned[:, 0] != 0
+
+    @property
+    def present(self) -> np.ndarray:
+        """Which workers count: neither left nor lost, bool[M]."""
+        return (self.column("presence") == Presence.TRAINING) & ~self.lost
+
+    def minimum(self, name: str) -> float:
+        """Smallest value of a column over the present workers; infinity when none is present."""
+        values = self.column(name)[self.present]
+        return float(values.min()) if values.size else float("inf")
+
+    def validate(self) -> None:
+        """Raise ValueError where the board contradicts itself."""
+        begun, commits = self.column("begun"), self.column("commits")
+        if (commits > begun).any() or (begun > commits + 1).any():
+            raise ValueError(f"more than one commit in flight: begun {begun}, done {commits}")
+        if self.column("commits").sum() > self.landed:
+            raise ValueError(f"{commits.sum():.0f} commits done but {self.landed} landed")
+
+
+class Row:
+    """What one worker says about itself, by name: its row of a board."""
+
+    values: np.ndarray
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "values", np.zeros(len(ROW_FIELDS)))
+
+    def __getattr__(self, name: str) -> float:
+        try:
+            return float(self.values[_ROW[name]])
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: float) -> None:
+        if name not in _ROW:
+            raise AttributeError(name)
+        self.values[_ROW[name]] = value

@@ -1,0 +1,60 @@
+"""What a synchronization model is: a pure worker half and a scheduler half.
+
+A model is a frozen dataclass; its fields are its options, the keys of the `[sync]` section. It
+keeps no state: the worker half sees `me` and the board, the scheduler half is a generator. So
+one object serves every worker, both engines, and a replay.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from adsp_mpi.core.actions import (
+    Goal,
+    Observed,
+    Run,
+    SchedulerGenerator,
+    Targets,
+    WorkerAction,
+)
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.worker_state import WorkerState
+
+
+@dataclass(frozen=True)
+class SyncModel(ABC):
+    """Base of all synchronization models, with the options that all share."""
+
+    sees_others: ClassVar[bool] = True
+    """Whether the worker half looks at other workers' rows; if not, they are not fetched."""
+
+    commits_leftovers: ClassVar[bool] = True
+    """Whether a worker that reached its last step commits what it has not committed yet."""
+
+    global_lr: float = 0.0
+    """eta, the factor a commit is applied with; 0 means 1/M."""
+
+    blocking_commits: bool = False
+    """Whether a worker stands still while its commit is in flight."""
+
+    check_period_s: float = 60.0
+    """Gamma, seconds between two checks."""
+
+    def __post_init__(self) -> None:
+        self.require(self.global_lr >= 0, "global_lr must be at least 0 (0 means 1/workers)")
+        self.require(self.check_period_s > 0, "check_period_s must be above 0")
+
+    @staticmethod
+    def require(condition: bool, message: str) -> None:
+        """Raise ValueError with `message` unless `condition` holds."""
+        if not condition:
+            raise ValueError(message)
+
+    @abstractmethod
+    def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
+        """What worker `me` does next at `now`, seconds since the run's start."""
+
+    def scheduler(self, seen: Observed, goal: Goal) -> SchedulerGenerator:
+        """The scheduler half: yields what to do and receives what was observed."""
+        while True:
+            yield Run(Targets(check_period_s=self.check_period_s), self.check_period_s)

@@ -1,0 +1,105 @@
+"""What a run came to: the figures of its last table, from the board and the evaluations."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Sequence
+
+import numpy as np
+
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.stop import time_to_target, time_to_target_authors
+from adsp_mpi.core.theory import heterogeneity
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """One worker. Shares are of the time it computed, slept as injected, committed or waited."""
+
+    worker: int
+    steps: int
+    commits: int
+    speed: float  # steps per second of computing and injected sleep
+    computing_share: float
+    committing_share: float
+    waiting_share: float
+    sent_mb: float
+    late_share: float  # steps that took longer than the injected step time
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole run."""
+
+    reason: str
+    seconds: float
+    metrics: dict[str, float]
+    time_to_target_s: float | None
+    time_to_target_authors_s: float | None
+    measured_h: float | None
+    injected_h: float | None
+    traffic_mb_s: float  # sent by a worker, mean over the workers
+    workers: tuple[WorkerReport, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def worker_reports(board: Board) -> tuple[WorkerReport, ...]:
+    """The board's rows as shares and speeds."""
+    reports = []
+    for i in range(board.num_workers):
+        row = {name: float(board.column(name)[i]) for name in _COLUMNS}
+        training_s = row["compute_s"] + row["sleep_s"]
+        total_s = training_s + row["commit_s"] + row["wait_s"] or 1.0
+        reports.append(
+            WorkerReport(
+                worker=i,
+                steps=int(row["steps"]),
+                commits=int(row["commits"]),
+                speed=row["steps"] / training_s if training_s else 0.0,
+                computing_share=training_s / total_s,
+                committing_share=row["commit_s"] / total_s,
+                waiting_share=row["wait_s"] / total_s,
+                sent_mb=row["sent_mb"],
+                late_share=row["late_steps"] / max(row["steps"], 1.0),
+            )
+        )
+    return tuple(reports)
+
+
+_COLUMNS = (
+    "steps",
+    "commits",
+    "compute_s",
+    "sleep_s",
+    "commit_s",
+    "wait_s",
+    "sent_mb",
+    "late_steps",
+)
+
+
+def make_report(
+    reason: str,
+    seconds: float,
+    board: Board,
+    evaluations: Sequence[tuple[float, float]],
+    metrics: dict[str, float],
+    target_loss: float,
+    injected_h: float | None,
+) -> Report:
+    """The report of a run of `seconds`; `evaluations` are its (seconds, loss) pairs."""
+    workers = worker_reports(board)
+    speeds = [w.speed for w in workers]
+    return Report(
+        reason=reason,
+        seconds=seconds,
+        metrics=metrics,
+        time_to_target_s=time_to_target(evaluations, target_loss) if target_loss else None,
+        time_to_target_authors_s=(
+            time_to_target_authors(evaluations, target_loss) if target_loss else None
+        ),
+        measured_h=heterogeneity(np.array(speeds)) if min(speeds) > 0 else None,
+        injected_h=injected_h,
+        traffic_mb_s=sum(w.sent_mb for w in workers) / len(workers) / seconds,
+        workers=workers,
+    )

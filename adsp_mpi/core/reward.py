@@ -1,0 +1,75 @@
+"""The reward of a commit rate: how soon the fitted loss curve reaches the target loss."""
+
+import math
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """l(t) = 1 / (a1_squared * t + a2) + a3, t in seconds from the first loss of the fit.
+
+    Source: AAAI 2020, the reward of the commit-rate search; the form is that of SGD's
+    convergence rate O(1/t). `a1_squared` 0 is a loss that does not fall.
+    """
+
+    a1_squared: float
+    a2: float
+    a3: float
+
+    def loss_at(self, t: float | np.ndarray) -> float | np.ndarray:
+        """Loss at `t` seconds, in the shape of `t`."""
+        return 1.0 / (self.a1_squared * t + self.a2) + self.a3
+
+
+def fit_loss_curve(losses: Sequence[tuple[float, float]]) -> LossCurve:
+    """Least-squares fit to (seconds, loss) pairs, earliest first; three or more are wanted.
+
+    For a given asymptote a3 the curve is a line in 1 / (l - a3), so this is a bounded search
+    over a3 alone. Nothing to fit (fewer than two losses, one that is not finite, no fall from
+    the first to the last) gives a curve with a1_squared = 0, never an exception.
+    """
+    times = np.array([t for t, _ in losses], dtype=float)
+    values = np.array([value for _, value in losses], dtype=float)
+    if len(times) < 2 or not np.isfinite(values).all() or values[-1] >= values[0]:
+        return LossCurve(0.0, 1.0, 0.0)
+    from scipy.optimize import minimize_scalar  # a third of a second that only rank 0 pays
+
+    times = times - times[0]
+    low, span = float(values.min()), float(np.ptp(values))
+    widest_gap = max(low, span)  # a3 >= 0 for a loss that is never negative
+
+    def curve_at(log_gap: float) -> LossCurve:
+        return _fit_above(low - math.exp(log_gap), times, values)
+
+    def squared_error(log_gap: float) -> float:
+        return float(((curve_at(log_gap).loss_at(times) - values) ** 2).sum())
+
+    bounds = (math.log(1e-4 * span), math.log(widest_gap) + 1e-9)
+    return curve_at(minimize_scalar(squared_error, bounds=bounds, method="bounded").x)
+
+
+def _fit_above(a3: float, times: np.ndarray, values: np.ndarray) -> LossCurve:
+    """The line 1 / (l - a3) = a1^2 t + a2, weighted so that errors count in loss."""
+    gaps = values - a3
+    slope, intercept = np.polyfit(times, 1.0 / gaps, 1, w=gaps**2)
+    if slope <= 0 or intercept <= 0:
+        return LossCurve(0.0, 1.0 / float(gaps.mean()), a3)
+    return LossCurve(float(slope), float(intercept), a3)
+
+
+def reward(curve: LossCurve, target_loss: float) -> float:
+    """1 / (seconds until the curve reaches `target_loss`), after AAAI 2020.
+
+    r = a1^2 / (1 / (l* - a3) - a2). A loss that does not fall, or a target at or under the
+    asymptote, is worth 0; a target already reached is worth infinity. Never NaN.
+    """
+    if curve.loss_at(0.0) <= target_loss:
+        return math.inf
+    if curve.a1_squared <= 0 or target_loss <= curve.a3:
+        return 0.0
+    return curve.a1_squared / max(1.0 / (target_loss - curve.a3) - curve.a2, TINY)

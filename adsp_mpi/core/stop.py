@@ -1,0 +1,68 @@
+"""When a run is over, and when it reached its target."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Sequence
+
+import numpy as np
+
+HELD = 10
+"""Evaluations in a row that must all be at or below the target."""
+
+
+def time_to_target(evaluations: Sequence[tuple[float, float]], target_loss: float) -> float | None:
+    """Seconds at the first of `HELD` evaluations in a row at or below the target, or None.
+
+    `evaluations` are (seconds, loss) pairs, earliest first.
+    """
+    start = _held_from(evaluations, target_loss)
+    return None if start is None else evaluations[start][0]
+
+
+def time_to_target_authors(
+    evaluations: Sequence[tuple[float, float]], target_loss: float
+) -> float | None:
+    """The rule behind the figures of AAAI 2020: seconds at the tenth evaluation below the target,
+    wherever the ten lie, or None.
+    """
+    below = [t for t, loss in evaluations if loss <= target_loss]
+    return below[HELD - 1] if len(below) >= HELD else None
+
+
+def _held_from(evaluations: Sequence[tuple[float, float]], target_loss: float) -> int | None:
+    run = 0
+    for i, (_, loss) in enumerate(evaluations):
+        run = run + 1 if loss <= target_loss else 0
+        if run == HELD:
+            return i - HELD + 1
+    return None
+
+
+@dataclass
+class StopRule:
+    """Decides after each evaluation and each look at the clock whether to stop, and why.
+
+    A limit of 0 is no limit. `loss_variance` bounds the variance of the last ten losses.
+    """
+
+    target_loss: float = 0.0
+    loss_variance: float = 0.0
+    max_seconds: float = 0.0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=HELD))
+
+    def evaluated(self, loss: float) -> str | None:
+        """Take in a new evaluation; the reason to stop, or None."""
+        self.recent.append(loss)
+        if len(self.recent) < HELD:
+            return None
+        if self.target_loss and max(self.recent) <= self.target_loss:
+            return f"target loss {self.target_loss:g} held for {HELD} evaluations"
+        if self.loss_variance and np.var(self.recent) <= self.loss_variance:
+            return f"converged: variance of the last {HELD} losses at most {self.loss_variance:g}"
+        return None
+
+    def timed(self, now: float) -> str | None:
+        """The reason to stop at `now` seconds since the start, or None."""
+        if self.max_seconds and now >= self.max_seconds:
+            return f"{self.max_seconds:g} s are over"
+        return None

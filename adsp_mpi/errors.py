@@ -1,0 +1,24 @@
+"""The errors a user sees: one line that says what is wrong and what to do."""
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 3
+
+
+class AdspError(Exception):
+    """A run cannot go on. The message is the one line that the user reads."""
+
+    exit_code = EXIT_FAILED
+
+
+class UsageError(AdspError):
+    """The command line, the configuration or an argument is wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class Interrupted(AdspError):
+    """A signal ended the run; what was learnt is saved."""
+
+    exit_code = EXIT_INTERRUPTED

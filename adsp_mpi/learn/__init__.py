@@ -1,0 +1,1 @@
+"""What torch does: flat parameters, local training, tasks and their data."""

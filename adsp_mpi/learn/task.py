@@ -1,0 +1,89 @@
+"""A task: the model to train, the data to train it on, and how it is judged."""
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import Dataset, TensorDataset, default_collate
+
+from adsp_mpi.errors import UsageError
+
+Batch = Any
+Data = Dataset | Sequence[torch.Tensor]
+
+
+def cross_entropy(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy of a batch (inputs, class indices)."""
+    inputs, classes = batch
+    return functional.cross_entropy(model(inputs), classes)
+
+
+def accuracy(model: nn.Module, batch: Batch) -> dict[str, float]:
+    """Share of right classes in a batch (inputs, class indices), and the mean loss."""
+    inputs, classes = batch
+    outputs = model(inputs)
+    right = (outputs.argmax(dim=1) == classes).float().mean()
+    return {"accuracy": right.item(), "loss": functional.cross_entropy(outputs, classes).item()}
+
+
+@dataclass
+class Task:
+    """What is trained.
+
+    `make_model()` gives a new float32 module; rank 0's is the one that training starts from.
+    `train_data` and `test_data` are a tuple of tensors with one sample per first index, or a
+    torch Dataset with a length; every rank loads the same, and trains on its own part.
+    `loss(model, batch)` is the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
+    gives numbers to report about held-out data, means over the batch.
+    """
+
+    make_model: Callable[[], nn.Module]
+    train_data: Any
+    test_data: Any
+    loss: Callable[[nn.Module, Batch], torch.Tensor] = cross_entropy
+    metrics: Callable[[nn.Module, Batch], dict[str, float]] = accuracy
+    name: str = field(default="")
+
+    def __post_init__(self) -> None:
+        self.train_data = as_dataset(self.train_data)
+        self.test_data = as_dataset(self.test_data)
+
+
+def as_dataset(data: Data) -> Dataset:
+    """Tensors as a TensorDataset; a Dataset as it is. UsageError for anything else."""
+    if isinstance(data, (tuple, list)) and all(isinstance(t, torch.Tensor) for t in data):
+        if len({len(t) for t in data}) != 1:
+            raise UsageError(f"data tensors of different lengths: {[len(t) for t in data]}")
+        return TensorDataset(*data)
+    if isinstance(data, Dataset) and hasattr(data, "__len__"):
+        return data
+    raise UsageError(
+        f"data must be a tuple of tensors or a torch Dataset with a length, not {type(data)}"
+    )
+
+
+def data_length(data: Dataset) -> int:
+    """Number of samples."""
+    return len(data)  # type: ignore[arg-type]
+
+
+def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> Batch:
+    """The samples at `indices`, int64[B], as one batch on `device`."""
+    if isinstance(data, TensorDataset):
+        batch = tuple(tensor[indices] for tensor in data.tensors)
+    else:
+        batch = default_collate([data[i] for i in indices.tolist()])
+    return move(batch, device)
+
+
+def move(batch: Batch, device: torch.device) -> Batch:
+    """A batch, or a nest of tuples, lists and dicts of tensors, on `device`."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device)
+    if isinstance(batch, dict):
+        return {key: move(value, device) for key, value in batch.items()}
+    if isinstance(batch, (tuple, list)):
+        return tuple(move(value, device) for value in batch)
+    return batch

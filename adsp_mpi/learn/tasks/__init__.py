@@ -1,0 +1,45 @@
+"""The built-in tasks by name. A new one is a file here and a line in `TASKS`."""
+
+import inspect
+from importlib import import_module
+from typing import Any, Callable
+
+from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.task import Task
+
+TASKS = {
+    "digits-cnn": "adsp_mpi.learn.tasks.digits:digits_cnn",
+}
+
+
+def task_factory(name: str) -> Callable[..., Task]:
+    """The factory behind a name of `TASKS` or behind `package.module:factory`."""
+    path = TASKS.get(name, name)
+    if ":" not in path:
+        raise UsageError(
+            f"unknown task {name!r}; there are: {', '.join(TASKS)}, "
+            "or your own as package.module:factory"
+        )
+    module, attribute = path.split(":", 1)
+    try:
+        factory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"task {name!r} cannot be loaded: {error}") from error
+    if not callable(factory):
+        raise UsageError(f"task {name!r} is not callable")
+    return factory
+
+
+def make_task(name: str, options: dict[str, Any]) -> Task:
+    """The task `name`, its factory called with `options`; UsageError where they do not fit."""
+    factory = task_factory(name)
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(factory).parameters) or "none"
+        raise UsageError(f"task {name!r}: {error}; its options: {known}") from error
+    task = factory(**options)
+    if not isinstance(task, Task):
+        raise UsageError(f"task {name!r} gave a {type(task).__name__}, not an adsp_mpi.Task")
+    task.name = task.name or name
+    return task

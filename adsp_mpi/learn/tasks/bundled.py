@@ -1,0 +1,16 @@
+"""Data files that ship with scikit-learn."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from adsp_mpi.errors import AdspError
+
+
+def bundled(name: str) -> Path:
+    """Path of a data file of scikit-learn, without the second that importing it costs each rank."""
+    spec = find_spec("sklearn")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        path = Path(folder) / "datasets" / "data" / name
+        if path.exists():
+            return path
+    raise AdspError(f"the installed scikit-learn does not hold {name}; install scikit-learn 1.4+")

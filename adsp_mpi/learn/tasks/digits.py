@@ -1,0 +1,37 @@
+"""Handwritten digits, 8 x 8 pixels: 1,797 images that ship with scikit-learn."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from adsp_mpi.learn.task import Task
+from adsp_mpi.learn.tasks.bundled import bundled
+
+TEST_EVERY = 5
+
+
+def digits_cnn() -> Task:
+    """A small CNN (57,110 parameters) on the digits; every fifth image is held out."""
+    rows = np.loadtxt(bundled("digits.csv.gz"), delimiter=",", dtype=np.float32)
+    x = torch.from_numpy(rows[:, :-1] / 16.0).reshape(-1, 1, 8, 8)
+    y = torch.from_numpy(rows[:, -1]).long()
+    held_out = torch.arange(len(x)) % TEST_EVERY == 0
+    return Task(
+        make_model=_small_cnn,
+        train_data=(x[~held_out], y[~held_out]),
+        test_data=(x[held_out], y[held_out]),
+    )
+
+
+def _small_cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 4 * 4, 100),
+        nn.ReLU(),
+        nn.Linear(100, 10),
+    )

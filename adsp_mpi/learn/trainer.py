@@ -1,0 +1,109 @@
+"""Local training: mini-batches, gradients and the local SGD step of one worker."""
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.task import Batch, Task, data_length, gather_batch
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """eta' = initial * decay ** (steps / decay_steps), in the worker's own steps."""
+
+    initial: float
+    decay: float
+    decay_steps: float
+
+    def at(self, steps: int) -> float:
+        return self.initial * self.decay ** (steps / self.decay_steps)
+
+
+class BatchOrder:
+    """The order in which one worker sees its samples: reshuffled each pass, from its own seed."""
+
+    def __init__(
+        self, indices: np.ndarray, batch_size: int, generator: np.random.Generator
+    ) -> None:
+        self._indices = indices
+        self._batch_size = min(batch_size, len(indices))
+        self._generator = generator
+        self._order = generator.permutation(indices)
+        self._position = 0
+
+    def next_indices(self) -> np.ndarray:
+        """The next mini-batch, int64[B]; what is left of a pass that fills no batch is skipped."""
+        if self._position + self._batch_size > len(self._order):
+            self._order = self._generator.permutation(self._indices)
+            self._position = 0
+        start = self._position
+        self._position += self._batch_size
+        return self._order[start : self._position]
+
+
+class Trainer:
+    """Takes local SGD steps on one worker's part of the data."""
+
+    def __init__(
+        self, task: Task, model: FlatModel, order: BatchOrder, learning_rate: LearningRate
+    ) -> None:
+        self.steps = 0
+        self._task = task
+        self._model = model
+        self._order = order
+        self._learning_rate = learning_rate
+        self._trainable = model.values[: model.num_trainable]
+        self._device = model.values.device
+
+    def step(self) -> float:
+        """One mini-batch: w <- w - eta' g. Returns the loss before the step."""
+        self._model.module.train()
+        indices = torch.from_numpy(self._order.next_indices())
+        loss = self._task.loss(
+            self._model.module, gather_batch(self._task.train_data, indices, self._device)
+        )
+        self._model.gradients.zero_()
+        loss.backward()
+        self._trainable.add_(self._model.gradients, alpha=-self._learning_rate.at(self.steps))
+        self.steps += 1
+        return float(loss.detach())
+
+
+class Evaluator:
+    """The global loss on a fixed sample of the training data, and metrics on held-out data."""
+
+    def __init__(self, task: Task, model: FlatModel, samples: int, seed: int) -> None:
+        self._task = task
+        self._model = model
+        self._device = model.values.device
+        self._train = self._batches(task.train_data, samples, seed)
+        self._test = self._batches(task.test_data, samples, seed)
+
+    def _batches(self, data: Dataset, samples: int, seed: int, size: int = 256) -> list[Batch]:
+        total = data_length(data)
+        chosen = np.arange(total)
+        if 0 < samples < total:
+            generator = np.random.default_rng([seed, 0xE7A1])
+            chosen = np.sort(generator.choice(total, samples, replace=False))
+        parts = (torch.from_numpy(chosen[i : i + size]) for i in range(0, len(chosen), size))
+        return [(len(part), gather_batch(data, part, self._device)) for part in parts]
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """`loss`, the mean over the training sample, and `test_*`, the task's own metrics."""
+        module = self._model.module
+        module.eval()
+        result = {"loss": _mean((n, float(self._task.loss(module, b))) for n, b in self._train)}
+        metrics = [(n, self._task.metrics(module, b)) for n, b in self._test]
+        for name in metrics[0][1] if metrics else ():
+            result[f"test_{name}"] = _mean((n, values[name]) for n, values in metrics)
+        return result
+
+
+def _mean(weighted: Iterator[tuple[int, float]]) -> float:
+    pairs = list(weighted)
+    return sum(n * value for n, value in pairs) / sum(n for n, _ in pairs)

@@ -1,0 +1,107 @@
+"""A rank's access to the board in rank 0's window."""
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row, Stage
+from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.world import World
+
+
+class BoardClient:
+    """A local copy, `board`, that is refreshed without blocking, and ways to write one's part."""
+
+    def __init__(self, world: World, remote: RemoteArray) -> None:
+        self.remote = remote
+        self.board = Board(world.num_workers)
+        self._incoming = np.zeros_like(self.board.data)
+        self._reading: list[MPI.Request] = []
+        self._reading_end = 0
+
+    def refresh(self, everything: bool = True) -> None:
+        """Bring the copy up to date as far as can be done without waiting.
+
+        Reads the header and the counters, with `everything` the rows too.
+        """
+        if not self._reading:
+            end = len(self._incoming) if everything else self.board.assigned_offset
+            self._reading = self.remote.read(self._incoming[:end])
+            self._reading_end = end
+        if MPI.Request.Testall(self._reading):
+            self._take()
+
+    def refresh_now(self) -> None:
+        """Bring the whole copy up to date."""
+        if self._reading:
+            wait_for(self._reading)
+            self._reading = []
+        self._reading = self.remote.read(self._incoming)
+        self._reading_end = len(self._incoming)
+        wait_for(self._reading)
+        self._take()
+
+    def _take(self) -> None:
+        self.board.data[: self._reading_end] = self._incoming[: self._reading_end]
+        self._reading = []
+
+    def count(self, counter: str) -> tuple[list[MPI.Request], np.ndarray]:
+        """Add one to a counter; the array holds its value before when the request is done."""
+        before = np.zeros(1)
+        offset = self.board.counters_offset + COUNTER_FIELDS.index(counter)
+        return self.remote.add(np.ones(1), before, offset), before
+
+    def finish(self) -> None:
+        """Wait for what is under way, before the window is freed."""
+        wait_for(self._reading)
+        self._reading = []
+        self.remote.flush()
+
+
+class WorkerBoard(BoardClient):
+    """A worker's access: it writes its own row."""
+
+    def __init__(self, world: World, remote: RemoteArray) -> None:
+        super().__init__(world, remote)
+        self.row = Row()
+        self._sent = np.zeros_like(self.row.values)
+        self._before = np.zeros_like(self.row.values)
+        self._offset = self.board.row_offset(world.worker)
+        self._publishing: list[MPI.Request] = []
+
+    def publish(self, now: float) -> list[MPI.Request]:
+        """Show the row to everyone as it is now; the requests are done when rank 0 has it."""
+        wait_for(self._publishing)
+        self.row.heartbeat_s = now
+        self._sent[:] = self.row.values
+        self._publishing = self.remote.write(self._sent, self._before, self._offset)
+        return self._publishing
+
+    def publish_if_idle(self, now: float) -> None:
+        """`publish`, unless the last one is still under way."""
+        if MPI.Request.Testall(self._publishing):
+            self.publish(now)
+
+    def finish(self) -> None:
+        wait_for(self._publishing)
+        super().finish()
+
+
+class ServerBoard(BoardClient):
+    """Rank 0's access: it writes the header and what it assigns to the workers."""
+
+    def write_header(self) -> None:
+        """Show the header of the local copy to everyone, its version last.
+
+        A reader that sees the new version finds the new targets when it reads again.
+        """
+        header = self.board.header.copy()
+        before = np.zeros_like(header)
+        wait_for(self.remote.write(header[1:], before[1:], 1))
+        self.remote.flush()
+        wait_for(self.remote.write(header[:1], before[:1], 0))
+        self.remote.flush()
+
+    def set_stage(self, stage: Stage) -> None:
+        self.board.stage = stage
+        self.write_header()

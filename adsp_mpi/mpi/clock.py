@@ -1,0 +1,56 @@
+"""One clock for all ranks: seconds since the start of the run, as rank 0 counts them."""
+
+import time
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.mpi.world import SERVER, World
+
+ROUND_TRIPS = 20
+TAG = 7
+
+
+class Clock:
+    """`now()` is rank 0's time since `start`. `offset_s` is rank 0's counter minus ours."""
+
+    def __init__(self, offset_s: float, start: float) -> None:
+        self.offset_s = offset_s
+        self._start = start
+
+    def now(self) -> float:
+        return time.perf_counter() + self.offset_s - self._start
+
+
+def align(world: World) -> Clock:
+    """Collective: measure every rank's offset, then start the run's clock at the same moment."""
+    offset_s = 0.0
+    for rank in range(1, world.comm.size):
+        world.wait_for_all()
+        if world.is_server:
+            answer_round_trips(world.comm, rank)
+        elif world.rank == rank:
+            offset_s = measure_offset(world.comm)
+    world.wait_for_all()
+    start = world.comm.bcast(time.perf_counter() if world.is_server else None)
+    return Clock(offset_s, start)
+
+
+def measure_offset(comm: MPI.Comm) -> float:
+    """Rank 0's counter minus ours, in s, from the round trip that was fastest (Cristian 1989)."""
+    theirs = np.zeros(1)
+    best = (np.inf, 0.0)
+    for _ in range(ROUND_TRIPS):
+        sent = time.perf_counter()
+        comm.Sendrecv(np.zeros(1), SERVER, TAG, theirs, SERVER, TAG)
+        received = time.perf_counter()
+        best = min(best, (received - sent, float(theirs[0]) - (sent + received) / 2))
+    return best[1]
+
+
+def answer_round_trips(comm: MPI.Comm, rank: int) -> None:
+    """Rank 0's side of `measure_offset` on `rank`."""
+    request = np.zeros(1)
+    for _ in range(ROUND_TRIPS):
+        comm.Recv(request, rank, TAG)
+        comm.Send(np.array([time.perf_counter()]), rank, TAG)

@@ -1,0 +1,143 @@
+"""`mpirun -n N python -m adsp_mpi doctor`: is this MPI fit, and are these hosts?"""
+
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.config import Config
+from adsp_mpi.errors import AdspError
+from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.window import RemoteArray, library_version, self_test
+from adsp_mpi.mpi.world import SERVER, World
+
+AWAY_S = 0.5
+COMMIT_ELEMENTS = 1_000_000
+OK, WARNING, ERROR = "ok", "warning", "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis."""
+
+    level: str
+    text: str
+
+
+def examine(config: Config) -> None:
+    """Run every check and print the findings on rank 0; AdspError when one is an error."""
+    world = World()
+    world.agree(world.require_workers)
+    findings = [
+        *check_threads(),
+        *check_hosts(world),
+        *check_sums(world),
+        *check_progress(world),
+        *world.agree(lambda: check_folder(Path(config.run.out or "."))),
+    ]
+    errors = [f for f in findings if f.level == ERROR]
+    if world.is_server:
+        print(f"{library_version()}, {world.comm.size} ranks", flush=True)
+        for finding in findings:
+            print(f"{finding.level:<9}{finding.text}", flush=True)
+
+    def fail() -> None:
+        if errors:
+            raise AdspError(f"{len(errors)} of {len(findings)} checks failed, see above")
+
+    world.agree(fail)
+
+
+def check_threads() -> list[Finding]:
+    if MPI.Query_thread() == MPI.THREAD_MULTIPLE:
+        return [Finding(OK, "MPI_THREAD_MULTIPLE: rank 0 can serve while it evaluates")]
+    return [
+        Finding(
+            WARNING,
+            "no MPI_THREAD_MULTIPLE: over a network commits stall while rank 0 evaluates; "
+            "use an MPI built with thread support",
+        )
+    ]
+
+
+def check_hosts(world: World) -> list[Finding]:
+    """Ranks against usable cores, host by host."""
+    cores = len(os.sched_getaffinity(0))
+    facts = world.allgather((world.host, cores))
+    ranks = Counter(host for host, _ in facts)
+    findings = []
+    for host, available in dict(facts).items():
+        text = f"host {host}: {ranks[host]} ranks on {available} cores"
+        if ranks[host] > available:
+            text += "; fine for injected step times, but measured speeds are those of shared cores"
+            findings.append(Finding(WARNING, text))
+        else:
+            findings.append(Finding(OK, text))
+    return findings
+
+
+def check_sums(world: World) -> list[Finding]:
+    array = RemoteArray(world, 200_000, "f4")
+    try:
+        self_test(world, array)
+    except AdspError as error:
+        return [Finding(ERROR, str(error))]
+    finally:
+        array.free()
+    return [Finding(OK, "one-sided sums of all ranks are exact")]
+
+
+def check_progress(world: World) -> list[Finding]:
+    """Time a 4 MB commit of the last rank while rank 0 polls and while it is away."""
+    array = RemoteArray(world, COMMIT_ELEMENTS, "f4")
+    values, before = (np.zeros(COMMIT_ELEMENTS, np.float32) for _ in range(2))
+    served_s = away_s = 0.0
+    last = world.comm.size - 1
+    for away in (False, True):
+        world.wait_for_all()
+        if world.rank == SERVER and away:
+            time.sleep(AWAY_S)
+        if world.rank == last:
+            start = time.perf_counter()
+            wait_for(array.add(values, before))
+            array.flush()
+            elapsed = time.perf_counter() - start
+            served_s, away_s = (served_s, elapsed) if away else (elapsed, away_s)
+    world.wait_for_all()
+    served_s, away_s = world.comm.bcast((served_s, away_s), root=last)
+    array.free()
+    findings = [Finding(OK, f"a commit of 4 MB takes {served_s * 1e3:.1f} ms")]
+    if away_s < AWAY_S / 2:
+        findings.append(Finding(OK, "commits land while rank 0 is outside MPI"))
+    elif world.one_node:
+        findings.append(
+            Finding(
+                ERROR,
+                "on one node, commits do not land while rank 0 is outside MPI: no passive target; "
+                "with Open MPI try OMPI_MCA_osc=sm,rdma or OMPI_MCA_osc=^ucx",
+            )
+        )
+    else:
+        text = "over this network commits need rank 0 inside MPI: its progress thread sees to it"
+        findings.append(Finding(OK, text))
+    return findings
+
+
+def check_folder(folder: Path) -> list[Finding]:
+    """Whether HDF5 can write and lock where the traces go."""
+    probe = folder / f".adsp-mpi-doctor-{os.getpid()}.h5"
+    try:
+        with h5py.File(probe, "w", locking=True) as file:
+            file["x"] = np.arange(10)
+    except BlockingIOError:
+        return [Finding(WARNING, f"{folder}: no file locks here; set HDF5_USE_FILE_LOCKING=FALSE")]
+    except OSError as error:
+        return [Finding(ERROR, f"{folder}: cannot write a trace: {str(error).splitlines()[0]}")]
+    finally:
+        probe.unlink(missing_ok=True)
+    return [Finding(OK, f"{folder.resolve()}: HDF5 writes and locks")]

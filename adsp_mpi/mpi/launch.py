@@ -1,0 +1,67 @@
+"""The edge of a rank's program: errors become one line and an exit code."""
+
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Callable, NoReturn, TypeVar
+
+from mpi4py import MPI
+
+from adsp_mpi.config import Config
+from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError
+from adsp_mpi.mpi.pause import wait_for
+
+if TYPE_CHECKING:
+    from adsp_mpi.learn.task import Task
+    from adsp_mpi.mpi.session import Result
+
+T = TypeVar("T")
+
+ABORT_AFTER_S = 4.0
+"""A rank that fails waits so long for the others to leave in order before it ends the job."""
+
+
+def run_quietly(config: Config, task: "Task | None" = None) -> "Result | None":
+    """`session.run`, loaded only now: wrong arguments do not pay for torch."""
+    from adsp_mpi.mpi.session import run
+
+    return run(config, task)
+
+
+def exit_on_error(action: Callable[[], T]) -> T:
+    """Run `action`; an error is told once, and every rank of the job ends.
+
+    A UsageError outside a run is the same on every rank: rank 0 tells it. Other errors are
+    raised by one rank with a message and by the rest as `Elsewhere`.
+    """
+    from adsp_mpi.mpi.world import Elsewhere
+
+    try:
+        return action()
+    except Elsewhere as error:
+        _leave(error.exit_code)
+    except UsageError as error:
+        if MPI.COMM_WORLD.rank == 0:
+            _tell(str(error))
+        _leave(error.exit_code)
+    except AdspError as error:
+        _tell(str(error))
+        _leave(error.exit_code)
+    except Exception as error:
+        traceback.print_exc()
+        _tell(f"rank {MPI.COMM_WORLD.rank}: {type(error).__name__}: {error}")
+        _leave(EXIT_FAILED)
+
+
+def _tell(message: str) -> None:
+    print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """Leave together with the others; if they do not come, end the job."""
+    timer = threading.Timer(ABORT_AFTER_S, MPI.COMM_WORLD.Abort, [exit_code])
+    timer.daemon = True
+    timer.start()
+    wait_for([MPI.COMM_WORLD.Ibarrier()])
+    timer.cancel()
+    sys.exit(exit_code)

@@ -1,0 +1,49 @@
+"""Keeps one-sided traffic between hosts moving while rank 0 computes or sleeps.
+
+Across hosts nothing lands in rank 0's windows unless rank 0 enters MPI. A thread does: often
+while a commit is in flight, rarely otherwise. On one node nobody needs it.
+"""
+
+import threading
+from types import TracebackType
+
+from mpi4py import MPI
+
+from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.world import World
+
+EAGER_S = 1e-4
+IDLE_S = 2e-3
+
+
+class ProgressHelper:
+    """A context in which rank 0 makes progress. `seen` is the board in rank 0's window memory."""
+
+    def __init__(self, world: World, seen: Board) -> None:
+        self._comm = world.comm
+        self._begun, self._commits = seen.column("begun"), seen.column("commits")
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        if not world.one_node and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> "ProgressHelper":
+        if self._thread:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._over.is_set():
+            self._comm.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG)
+            in_flight = (self._begun != self._commits).any()
+            self._over.wait(EAGER_S if in_flight else IDLE_S)

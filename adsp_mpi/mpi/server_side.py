@@ -1,0 +1,106 @@
+"""Rank 0's side of a run: starts the server, ends the run in order, writes the results."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from adsp_mpi.core.board import Board, Stage
+from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted
+from adsp_mpi.learn.trainer import Evaluator
+from adsp_mpi.mpi.board_client import ServerBoard
+from adsp_mpi.mpi.clock import align
+from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.server import Server, ServerTrace
+from adsp_mpi.mpi.signals import Signals
+from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.world import Elsewhere
+from adsp_mpi.screen import Screen, make_screen, show_report
+from adsp_mpi.trace.merge import merge_parts
+
+
+@dataclass(frozen=True)
+class Result:
+    """What rank 0 gets of a run that ended well."""
+
+    report: Report
+    trace_path: Path
+    model_path: Path
+
+
+def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> Result:
+    """Rank 0 from the initial model to the last table. Raises what made the run fail."""
+    world, config = ready.world, ready.config
+    board = ServerBoard(world, remote)
+
+    def build() -> tuple[Evaluator, ServerTrace, Screen]:
+        import scipy.optimize  # noqa: F401  the search's first fit must not pay for it
+
+        window.write_now(ready.model.values.cpu().numpy())
+        evaluator = Evaluator(ready.task, ready.model, config.eval.samples, config.run.seed)
+        trace = ServerTrace(ready.folder, config.trace.flush_s)
+        trace.part.attributes("/", ready.attributes())
+        return evaluator, trace, make_screen(config.run.screen)
+
+    evaluator, trace, screen = world.agree(build)
+    try:
+        screen.note(ready.headline())
+        clock = align(world)
+        server = Server(ready, evaluator, window, board, clock, trace, screen, signals)
+        with ProgressHelper(world, Board(world.num_workers, remote.memory)):
+            failure = _steer(server)
+            screen.close()
+            result = _write_results(ready, server, trace)
+    finally:
+        screen.close()
+        trace.part.close()
+        board.set_stage(Stage.CLOSED)
+        board.finish()
+    if failure:
+        raise failure
+    if board.board.failures:
+        raise Elsewhere(EXIT_FAILED)
+    if signals.received or board.board.interrupts:
+        raise Interrupted(f"stopped by a signal; trace and model are in {ready.folder}")
+    return result
+
+
+def _steer(server: Server) -> AdspError | None:
+    """Run the server until every worker has left; the error that ended the run, if one did."""
+    failure: AdspError | None = None
+    try:
+        server.run()
+    except AdspError as error:
+        failure = error
+    try:
+        server.close(evaluate=failure is None)
+    except AdspError as error:
+        return error
+    return failure
+
+
+def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Result:
+    """Model, merged trace and the last table."""
+    trace.part.event(server.ended_s, "end", server.reason)
+    trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
+    trace.part.close()
+    model_path = ready.folder / "model.pt"
+    torch.save(server.last_good_model().module.state_dict(), model_path)
+    trace_path, left_out = merge_parts(ready.folder)
+    report = make_report(
+        server.reason,
+        server.ended_s,
+        server.board,
+        server.evaluations,
+        server.metrics,
+        ready.config.stop.target_loss,
+        ready.injected_h,
+    )
+    if ready.config.run.screen != "quiet":
+        show_report(report, {"trace": str(trace_path), "model": str(model_path)})
+    for text in left_out:
+        print(f"adsp_mpi: warning: {text}", file=sys.stderr)
+    return Result(report, trace_path, model_path)

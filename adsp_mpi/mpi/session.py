@@ -1,0 +1,35 @@
+"""A run from start to end on one rank: set-up, its side of the run, a clean end."""
+
+from contextlib import ExitStack
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.board import Board
+from adsp_mpi.learn.task import Task
+from adsp_mpi.mpi.prepare import prepare
+from adsp_mpi.mpi.server_side import Result, serve
+from adsp_mpi.mpi.signals import Signals
+from adsp_mpi.mpi.window import RemoteArray, self_test
+from adsp_mpi.mpi.worker_side import work
+from adsp_mpi.mpi.world import World
+
+
+def run(config: Config, task: Task | None = None) -> Result | None:
+    """Train as `config` says; collective over all ranks of the job.
+
+    `task` takes the place of the config's. Rank 0 gets the Result, workers None. An error is
+    raised with its message on one rank; the others raise `Elsewhere` and say nothing.
+    """
+    world = World()
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals())
+        ready = prepare(world, config, task)
+        window = RemoteArray(world, ready.model.num_elements, "f4")
+        stack.callback(window.free)
+        board = RemoteArray(world, Board.size(world.num_workers), "f8")
+        stack.callback(board.free)
+        stack.callback(world.wait_for_all)
+        world.agree(lambda: self_test(world, window))
+        if world.is_server:
+            return serve(ready, window, board, signals)
+        work(ready, window, board, signals)
+        return None

@@ -1,0 +1,235 @@
+"""A worker rank: asks the synchronization model what comes next and does it."""
+
+import math
+import time
+from pathlib import Path
+
+from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
+from adsp_mpi.core.board import Stage
+from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.errors import AdspError
+from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.mpi.board_client import WorkerBoard
+from adsp_mpi.mpi.clock import Clock
+from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.pause import Backoff, wait_for
+from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.signals import Signals
+from adsp_mpi.trace import schema
+from adsp_mpi.trace.writer import PartWriter
+
+LOOK_S = 0.05
+"""While a worker sleeps on purpose it looks at the board this often."""
+
+IN_FLIGHT_LOOK_S = 1e-3
+SMOOTHING = 0.1
+
+
+class WorkerTrace:
+    """A worker's part of the trace."""
+
+    def __init__(self, folder: Path, rank: int, flush_s: float) -> None:
+        self.part = PartWriter(folder / schema.PARTS_NAME / f"rank-{rank:05d}.h5", rank, flush_s)
+        self.group = f"workers/{rank - 1}"
+        self.steps, self.commits, self.waits = (
+            f"{self.group}/{name}" for name in ("steps", "commits", "waits")
+        )
+        self.part.add_table(self.steps, schema.STEPS)
+        self.part.add_table(self.commits, schema.COMMITS)
+        self.part.add_table(self.waits, schema.WAITS)
+
+
+class WorkerLoop:
+    """Runs one worker from the first pull to the last commit."""
+
+    def __init__(
+        self,
+        ready: Prepared,
+        trainer: Trainer,
+        commits: CommitPath,
+        board: WorkerBoard,
+        clock: Clock,
+        trace: WorkerTrace,
+        signals: Signals,
+    ) -> None:
+        self.me = WorkerState(ready.world.worker)
+        self._sync = ready.config.sync_model
+        self._trainer = trainer
+        self._commits = commits
+        self._client = board
+        self._board = board.board
+        self._row = board.row
+        self._profile = ready.profile
+        self._clock = clock
+        self._trace = trace
+        self._signals = signals
+        self._told_signal = False
+        self._global_lr = self._sync.global_lr or 1.0 / ready.world.num_workers
+        self._max_steps = ready.config.stop.max_steps or math.inf
+        self._model_bytes = 4 * ready.model.num_elements
+        self._pause = Backoff()
+        self._waiting_since: tuple[float, str] | None = None
+        self._step_due_s: float | None = None
+        self._commit_steps = 0
+        self._commit_blocked_s = 0.0
+
+    def run(self) -> None:
+        """Train until the server stops the run or the worker's steps are up; then leave."""
+        self._commits.pull()
+        while True:
+            self._look()
+            if self._board.stage != Stage.TRAIN:
+                break
+            action = self._sync.next_action(self._clock.now(), self.me, self._board)
+            if isinstance(action, Step) and self.me.steps >= self._max_steps:
+                if self._sync.commits_leftovers and self.me.steps_since_commit:
+                    self._finish_commit()
+                    self._begin_commit(1.0)
+                break
+            self._do(action)
+        self._finish_commit()
+        self._end_wait()
+
+    def _look(self) -> None:
+        """Take in what the board says now and let a commit in flight move on."""
+        self._client.refresh(self._sync.sees_others or self._waiting_since is not None)
+        if self._board.version != self.me.version:
+            self._client.refresh_now()
+            self.me.follow(self._board.version, self._board.targets)
+        if self._signals.received and not self._told_signal:
+            self._told_signal = True
+            wait_for(self._client.count("interrupts")[0])
+        self._poll_commit()
+
+    def _do(self, action: WorkerAction) -> None:
+        if isinstance(action, Wait):
+            self._wait(action.reason)
+            return
+        self._end_wait()
+        if isinstance(action, Step):
+            self._step()
+        elif isinstance(action, Commit):
+            self._begin_commit(action.weight)
+            if self._sync.blocking_commits:
+                self._finish_commit()
+        elif isinstance(action, Pull):
+            self._pull()
+        self._trace.part.flush_if_due()
+
+    def _step(self) -> None:
+        start = self._clock.now()
+        loss = self._trainer.step()
+        if not math.isfinite(loss):
+            raise AdspError(
+                f"worker {self.me.index}: the loss became {loss} at its step {self.me.steps + 1}; "
+                "try a smaller train.local_lr or sync.global_lr"
+            )
+        computed = self._clock.now()
+        self._sleep_out_step(start, computed)
+        end = self._clock.now()
+        self.me.stepped()
+        row = self._row
+        row.steps = self.me.steps
+        row.loss = loss
+        row.compute_s += computed - start
+        row.sleep_s += end - computed
+        row.step_s += (end - start - row.step_s) * (SMOOTHING if row.step_s else 1.0)
+        self._trace.part.append(self._trace.steps, start, computed - start, end - computed, loss)
+        self._client.publish_if_idle(end)
+
+    def _sleep_out_step(self, start: float, computed: float) -> None:
+        """Sleep until the injected step time is over.
+
+        Steps that follow one another directly share one schedule, so that a late wake-up does
+        not slow the worker down for good; what is late by more than a step is not caught up.
+        """
+        step_time_s = self._profile.at(self.me.index, start).step_time_s
+        if not step_time_s:
+            return
+        due = self._step_due_s
+        on_schedule = due is not None and start - due < step_time_s
+        self._step_due_s = (due if on_schedule and due is not None else start) + step_time_s
+        if computed > self._step_due_s:
+            self._row.late_steps += 1
+        self._sleep_until(self._step_due_s)
+
+    def _sleep_until(self, due: float) -> None:
+        while (left := due - self._clock.now()) > 0:
+            if self._commits.in_flight:
+                time.sleep(min(left, IN_FLIGHT_LOOK_S))
+                self._poll_commit()
+            else:
+                time.sleep(min(left, LOOK_S))
+                if left > LOOK_S:
+                    self._client.refresh(everything=False)
+                    self._client.publish_if_idle(self._clock.now())
+                    if self._board.stage != Stage.TRAIN:
+                        return
+
+    def _begin_commit(self, weight: float) -> None:
+        now = self._clock.now()
+        self._commit_steps = self.me.steps_since_commit
+        self.me.commit_begun(now)
+        delay_s = self._profile.at(self.me.index, now).commit_delay_s(self._model_bytes / 1e6)
+        self._commits.begin(weight * self._global_lr, delay_s)
+        self._commit_blocked_s = self._clock.now() - now
+        self._poll_commit()
+
+    def _poll_commit(self) -> None:
+        """Let the commit in flight move on; book it when it is done."""
+        if not self.me.in_flight:
+            return
+        before = self._clock.now()
+        done = self._commits.poll()
+        self._commit_blocked_s += self._clock.now() - before
+        if done:
+            self._commit_is_done()
+
+    def _finish_commit(self) -> None:
+        """Stand still until no commit is in flight."""
+        if not self.me.in_flight:
+            return
+        before = self._clock.now()
+        self._commits.finish()
+        self._commit_blocked_s += self._clock.now() - before
+        self._commit_is_done()
+
+    def _commit_is_done(self) -> None:
+        self.me.commit_done()
+        self._step_due_s = None
+        self._row.commit_s += self._commit_blocked_s
+        self._trace.part.append(
+            self._trace.commits,
+            self.me.last_commit_begun_s,
+            self._clock.now(),
+            self.me.commits,
+            self._commit_steps,
+            self._commits.staleness,
+            self._commit_blocked_s,
+            self._model_bytes,
+        )
+
+    def _pull(self) -> None:
+        before = self._clock.now()
+        self._commits.pull()
+        self.me.pulled()
+        self._row.pulls = self.me.pulls
+        self._row.commit_s += self._clock.now() - before
+        self._client.publish(self._clock.now())
+
+    def _wait(self, reason: str) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = (self._clock.now(), reason)
+            self._pause.reset()
+        self._pause()
+        self._client.publish_if_idle(self._clock.now())
+
+    def _end_wait(self) -> None:
+        if self._waiting_since is None:
+            return
+        since, reason = self._waiting_since
+        waited = self._clock.now() - since
+        self._waiting_since = None
+        self._step_due_s = None
+        self._row.wait_s += waited
+        self._trace.part.append(self._trace.waits, since, waited, reason)

@@ -1,0 +1,85 @@
+"""A worker's side of a run: starts the worker loop and leaves in order, also after a failure."""
+
+import traceback
+
+from adsp_mpi.core.board import Presence, Stage
+from adsp_mpi.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from adsp_mpi.learn.replica import Replica
+from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.mpi.board_client import WorkerBoard
+from adsp_mpi.mpi.clock import Clock, align, measure_offset
+from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.pause import wait_for, wait_until
+from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.signals import Signals
+from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
+from adsp_mpi.mpi.world import Elsewhere, World
+
+
+def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> None:
+    """A worker from its first pull to its last commit.
+
+    Raises its own error if it is the first of the run to fail, `Elsewhere` if another was.
+    """
+    world, config = ready.world, ready.config
+    board = WorkerBoard(world, remote)
+
+    def build() -> tuple[Trainer, Replica, WorkerTrace]:
+        trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s)
+        return ready.trainer(), Replica(ready.model), trace
+
+    trainer, replica, trace = world.agree(build)
+    clock = align(world)
+    step_time_s = ready.profile.at(world.worker, 0.0).step_time_s
+    trace.part.attributes(
+        trace.group,
+        {"host": world.host, "clock_offset_s": clock.offset_s, "step_time_s": step_time_s},
+    )
+    commits = CommitPath(window, board, replica, clock.now)
+    failure: Exception | None = None
+    try:
+        WorkerLoop(ready, trainer, commits, board, clock, trace, signals).run()
+    except Exception as error:
+        failure = _count_failure(error, board, trace, clock)
+    commits.finish()
+    _leave(world, board, trace, clock)
+    if failure:
+        raise failure
+    if board.board.failures:
+        raise Elsewhere(EXIT_FAILED)
+    if board.board.interrupts:
+        raise Elsewhere(EXIT_INTERRUPTED)
+
+
+def _count_failure(
+    error: Exception, board: WorkerBoard, trace: WorkerTrace, clock: Clock
+) -> Exception:
+    """Count this worker's failure; the error itself if it is the run's first, else `Elsewhere`."""
+    counted, failures_before = board.count("failures")
+    wait_for(counted)
+    trace.part.event(clock.now(), "failure", "".join(traceback.format_exception(error)))
+    return error if failures_before[0] == 0 else Elsewhere(EXIT_FAILED)
+
+
+def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -> None:
+    """Leave the counts, measure the clock again, close the trace, wait until all is written."""
+    board.row.presence = Presence.LEFT
+    board.publish(clock.now())
+    _wait_for_stage(board, Stage.ALIGN)
+    if board.board.stage == Stage.ALIGN:
+        offset_s = measure_offset(world.comm)
+        trace.part.attributes(trace.group, {"clock_offset_end_s": offset_s})
+    trace.part.close()
+    board.row.presence = Presence.CLOSED
+    board.publish(clock.now())
+    _wait_for_stage(board, Stage.CLOSED)
+    board.finish()
+
+
+def _wait_for_stage(board: WorkerBoard, stage: Stage) -> None:
+    def reached() -> bool:
+        board.refresh(everything=False)
+        return board.board.stage >= stage
+
+    wait_until(reached, longest_s=0.02)

@@ -1,0 +1,90 @@
+"""The ranks of a run: who they are, and how they agree on errors. Importing starts MPI."""
+
+import os
+import socket
+import traceback
+from typing import Callable, TypeVar
+
+from mpi4py import MPI
+
+from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError
+from adsp_mpi.mpi.pause import wait_for
+
+T = TypeVar("T")
+
+SERVER = 0
+
+
+class Elsewhere(AdspError):
+    """Another rank has told the error; this one leaves without a word."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("another rank failed")
+        self.exit_code = exit_code
+
+
+class World:
+    """All ranks: rank 0 is the parameter server, rank i + 1 is worker i."""
+
+    def __init__(self) -> None:
+        self.comm = MPI.COMM_WORLD.Dup()
+        self.rank = self.comm.rank
+        self.num_workers = self.comm.size - 1
+        self.worker = self.rank - 1
+        self.host = socket.gethostname()
+        node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
+        self.node_rank, self.ranks_on_node = node.rank, node.size
+        node.Free()
+        self.one_node = self.ranks_on_node == self.comm.size
+
+    @property
+    def is_server(self) -> bool:
+        return self.rank == SERVER
+
+    def require_workers(self) -> None:
+        """Raise UsageError where there is no worker, with the way to start one."""
+        if self.num_workers:
+            return
+        tasks = os.environ.get("SLURM_NTASKS", "1")
+        if tasks.isdigit() and int(tasks) > 1:
+            raise UsageError(
+                f"every one of the {tasks} Slurm tasks is alone: srun and this MPI do not know "
+                "each other. Try: srun --mpi=pmi2 ..., srun --mpi=pmix ..., or mpirun"
+            )
+        raise UsageError(
+            "at least two ranks are needed, a server and a worker. "
+            "Start with: mpirun -n 8 python -m adsp_mpi"
+        )
+
+    def wait_for_all(self) -> None:
+        """A barrier that sleeps: early ranks leave their cores to late ones."""
+        wait_for([self.comm.Ibarrier()])
+
+    def allgather(self, value: T) -> list[T]:
+        """`value` of every rank, in order."""
+        self.wait_for_all()
+        return self.comm.allgather(value)
+
+    def agree(self, prepare: Callable[[], T]) -> T:
+        """Run `prepare` on every rank; if it fails anywhere, every rank raises.
+
+        Rank 0 raises the error of the lowest failing rank, the others `Elsewhere`.
+        """
+        failure: tuple[int, str] | None = None
+        try:
+            result = prepare()
+        except AdspError as error:
+            failure = (error.exit_code, str(error))
+        except Exception:
+            failure = (EXIT_FAILED, f"unexpected error\n{traceback.format_exc()}")
+        failures = self.allgather((self.host, failure))
+        first = next(((r, h, f) for r, (h, f) in enumerate(failures) if f), None)
+        if first is None:
+            return result
+        rank, host, (exit_code, message) = first
+        if not self.is_server:
+            raise Elsewhere(exit_code)
+        everywhere = all(f == failures[0][1] for _, f in failures)
+        told = AdspError(message if everywhere else f"rank {rank} on {host}: {message}")
+        told.exit_code = exit_code
+        raise told

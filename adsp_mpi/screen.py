@@ -1,0 +1,235 @@
+"""What a run shows while it runs, on rank 0: a live view on a terminal, plain lines in a log."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from adsp_mpi.core.actions import Targets
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.report import Report, worker_reports
+from adsp_mpi.errors import UsageError
+
+LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
+REFRESH_S = 0.25
+
+
+@dataclass(frozen=True)
+class Status:
+    """The run at one moment."""
+
+    now: float
+    phase: str
+    metrics: dict[str, float]
+    targets: Targets
+    version: int
+    told: dict[str, dict[str, float]]
+    board: Board = field(repr=False)
+
+
+class Screen(Protocol):
+    """Where a run shows itself."""
+
+    def update(self, status: Status) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def make_screen(mode: str) -> Screen:
+    """`auto`, `live`, `log` or `quiet`; UsageError for anything else."""
+    if mode == "auto":
+        mode = "live" if _terminal() else "log"
+    if mode == "live":
+        return LiveScreen(_terminal())
+    if mode == "log":
+        return LogScreen()
+    if mode == "quiet":
+        return QuietScreen()
+    raise UsageError(f"run.screen = {mode!r}: there are auto, live, log, quiet")
+
+
+class QuietScreen:
+    """Shows nothing."""
+
+    def update(self, status: Status) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class LogScreen:
+    """One line per check period."""
+
+    def __init__(self) -> None:
+        self._version = 1
+
+    def update(self, status: Status) -> None:
+        if status.version == self._version:
+            return
+        self._version = status.version
+        board = status.board
+        self.note(
+            f"{status.now:8.1f} s  {describe_metrics(status.metrics)}  {describe_phase(status)}  "
+            f"steps {board.column('steps').sum():.0f}  commits {board.column('commits').sum():.0f}"
+        )
+
+    def note(self, text: str) -> None:
+        print(text, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class LiveScreen:
+    """A view that redraws itself. Under mpirun the terminal is the launcher's, not ours."""
+
+    def __init__(self, terminal: str | None) -> None:
+        width, height = _size(terminal)
+        self._console = Console(force_terminal=True, width=width, height=height)
+        self._live = Live(console=self._console, auto_refresh=False)
+        self._live.start()
+        self._shown_s = -REFRESH_S
+
+    def update(self, status: Status) -> None:
+        if status.now - self._shown_s < REFRESH_S:
+            return
+        self._shown_s = status.now
+        self._live.update(_view(status), refresh=True)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def describe_metrics(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def describe_phase(status: Status) -> str:
+    targets = status.targets
+    words = [status.phase]
+    if targets.commit_target:
+        words.append(f"C_target {targets.commit_target:.0f} (+{targets.commit_rate:.0f} a check)")
+    for values in status.told.values():
+        words += [f"{name} {value:.3g}" for name, value in values.items() if name == "reward"]
+    return "  ".join(words)
+
+
+def _view(status: Status) -> Group:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("worker", "steps/s", "steps", "commits", "loss", "committing", "waiting"):
+        table.add_column(name, justify="right", no_wrap=True)
+    losses = status.board.column("loss")
+    for w in worker_reports(status.board):
+        table.add_row(
+            str(w.worker),
+            f"{w.speed:.1f}",
+            str(w.steps),
+            str(w.commits),
+            f"{losses[w.worker]:.4f}",
+            f"{w.committing_share:.2%}",
+            f"{w.waiting_share:.2%}",
+        )
+    head = f"{status.now:.1f} s  {describe_metrics(status.metrics)}"
+    return Group(Text(head, style="bold"), Text(describe_phase(status)), table)
+
+
+def show_report(report: Report, paths: dict[str, str]) -> None:
+    """The tables at the end of a run, on standard output."""
+    console = Console(width=100, highlight=False, soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in (
+        "worker",
+        "steps",
+        "commits",
+        "steps/s",
+        "computing",
+        "committing",
+        "waiting",
+        "MB sent",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for w in report.workers:
+        table.add_row(
+            str(w.worker),
+            str(w.steps),
+            str(w.commits),
+            f"{w.speed:.1f}",
+            f"{w.computing_share:.2%}",
+            f"{w.committing_share:.2%}",
+            f"{w.waiting_share:.2%}",
+            f"{w.sent_mb:.1f}",
+        )
+    console.print(table)
+    for line in report_lines(report):
+        console.print(line)
+    for name, path in paths.items():
+        console.print(f"{name:<18}{path}")
+
+
+def report_lines(report: Report) -> list[str]:
+    """The figures of the whole run, a line each."""
+    h = "-" if report.measured_h is None else f"{report.measured_h:.3f} measured"
+    if report.injected_h is not None:
+        h += f", {report.injected_h:.3f} injected"
+    reached = report.time_to_target_s
+    authors = report.time_to_target_authors_s
+    lines = [
+        f"{'ended':<18}{report.reason}, after {report.seconds:.1f} s",
+        f"{'model':<18}{describe_metrics(report.metrics)}",
+        f"{'heterogeneity H':<18}{h}",
+        f"{'time to target':<18}{'not reached' if reached is None else f'{reached:.1f} s'}"
+        + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
+        f"{'traffic':<18}{report.traffic_mb_s:.3f} MB/s sent by a worker, mean",
+    ]
+    late = [w.worker for w in report.workers if w.late_share > 0.1 and w.steps >= 50]
+    if late:
+        lines.append(
+            f"{'warning':<18}this machine is too slow to hold the injected step time of "
+            f"workers {late}: raise hetero.step_time_s"
+        )
+    return lines
+
+
+def _terminal() -> str | None:
+    """The terminal that our output ends on: ours, or that of the launcher among our ancestors."""
+    if sys.stdout.isatty():
+        return os.ttyname(sys.stdout.fileno())
+    pid = os.getppid()
+    while pid > 1:
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            if name in LAUNCHERS:
+                target = os.readlink(f"/proc/{pid}/fd/1")
+                return target if target.startswith("/dev/pts/") else None
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, ValueError, IndexError):
+            return None
+    return None
+
+
+def _size(terminal: str | None) -> tuple[int, int]:
+    try:
+        descriptor = os.open(terminal or "/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return 100, 30
+    try:
+        return os.get_terminal_size(descriptor)
+    except OSError:
+        return 100, 30
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,75 @@
+"""The trace schema, version 1: which tables there are and what their columns mean.
+
+A trace is one HDF5 file. The root's attributes say what was run (config as TOML, seed, versions,
+hosts). Every table is a one-dimensional compound dataset; times are float64 seconds since the
+start of the run on rank 0's clock; each dataset's `columns` attribute gives the units as JSON.
+
+    /workers/N/steps, commits, waits    what worker N did; its group's attributes say where
+    /ps/evals                           evaluations; columns after `landed` are the task's own
+    /ps/targets                         every change of the scheduler's targets
+    /ps/<name>                          what a synchronization model tells, e.g. /ps/search
+    /events                             rare happenings of any rank, sorted by time
+"""
+
+import h5py
+import numpy as np
+
+FORMAT = "adsp_mpi trace"
+VERSION = 1
+TRACE_NAME = "trace.h5"
+PARTS_NAME = "parts"
+
+Columns = tuple[tuple[str, str, str], ...]
+
+STEPS: Columns = (
+    ("start_s", "f8", "s since start: the step begins"),
+    ("compute_s", "f4", "s of computing"),
+    ("sleep_s", "f4", "s of injected sleep after it"),
+    ("loss", "f4", "loss of the mini-batch before the step"),
+)
+COMMITS: Columns = (
+    ("begun_s", "f8", "s since start: the update is taken"),
+    ("done_s", "f8", "s since start: it has landed and the local model is rebased"),
+    ("number", "i4", "1 for the worker's first commit"),
+    ("steps", "i4", "local steps in it"),
+    ("staleness", "i4", "commits of others that landed between its base and itself"),
+    ("blocked_s", "f4", "s in which the worker could not train because of it"),
+    ("sent_bytes", "i8", "bytes of the update"),
+)
+WAITS: Columns = (
+    ("start_s", "f8", "s since start: the worker begins to wait"),
+    ("duration_s", "f4", "s waited"),
+    ("reason", "S24", "what for"),
+)
+TARGETS: Columns = (
+    ("time_s", "f8", "s since start: in force from here on"),
+    ("version", "i4", "counts the changes"),
+    ("commit_target", "f8", "C_target, commits every worker shall have reached at the next check"),
+    ("commit_rate", "f8", "commits per check period"),
+    ("check_period_s", "f8", "Gamma, s"),
+    ("local_steps", "f8", "tau, steps"),
+    ("phase", "S16", "what the scheduler is doing"),
+)
+EVALS: Columns = (
+    ("time_s", "f8", "s since start: the model was read"),
+    ("duration_s", "f8", "s that the evaluation took"),
+    ("steps", "i8", "steps of all workers"),
+    ("landed", "i8", "commits of all workers in the model"),
+)
+EVENTS: Columns = (
+    ("time_s", "f8", "s since start"),
+    ("rank", "i4", "MPI rank that tells it; the server is 0, worker i is rank i + 1"),
+    ("kind", "str", "one word"),
+    ("text", "str", "the event in words"),
+)
+
+
+def numpy_dtype(columns: Columns) -> np.dtype:
+    """The compound dtype of a table; `str` columns are variable-length UTF-8."""
+    return np.dtype([(n, h5py.string_dtype() if t == "str" else t) for n, t, _ in columns])
+
+
+def float_columns(names: list[str]) -> Columns:
+    """Columns of a table whose names only the run knows; all float64."""
+    units = {"time_s": "s since start"}
+    return tuple((name, "f8", units.get(name, "")) for name in names)

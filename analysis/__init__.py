@@ -1,0 +1,1 @@
+"""Offline analysis: reads traces only."""

