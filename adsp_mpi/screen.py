@@ -17,6 +17,7 @@ from adsp_mpi.core.report import Report, worker_reports
 from adsp_mpi.errors import UsageError
 
 LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
+RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 REFRESH_S = 0.25
 
 
@@ -150,7 +151,7 @@ def _view(status: Status) -> Group:
 
 def show_report(report: Report, paths: dict[str, str]) -> None:
     """The tables at the end of a run, on standard output."""
-    console = Console(width=100, highlight=False, soft_wrap=True)
+    console = Console(width=100, highlight=False, soft_wrap=True, force_terminal=False)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in (
         "worker",
@@ -206,9 +207,13 @@ def report_lines(report: Report) -> list[str]:
 
 
 def _terminal() -> str | None:
-    """The terminal that our output ends on: ours, or that of the launcher among our ancestors."""
-    if sys.stdout.isatty():
-        return os.ttyname(sys.stdout.fileno())
+    """The terminal that our output ends on.
+
+    Under a launcher that is the launcher's own, found among our ancestors: what a rank has is
+    a pipe, or with Open MPI a pseudo-terminal even where the launcher writes to a file.
+    """
+    if not any(name in os.environ for name in RANK_VARIABLES):
+        return os.ttyname(sys.stdout.fileno()) if sys.stdout.isatty() else None
     pid = os.getppid()
     while pid > 1:
         try:

@@ -115,6 +115,7 @@ class Board:
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
+        """The version rises last: who sees it and reads again finds the new targets."""
         self.header[2:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 

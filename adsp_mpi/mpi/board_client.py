@@ -3,7 +3,7 @@
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row, Stage
+from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row
 from adsp_mpi.mpi.pause import wait_for
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import World
@@ -87,21 +87,6 @@ class WorkerBoard(BoardClient):
         super().finish()
 
 
-class ServerBoard(BoardClient):
-    """Rank 0's access: it writes the header and what it assigns to the workers."""
-
-    def write_header(self) -> None:
-        """Show the header of the local copy to everyone, its version last.
-
-        A reader that sees the new version finds the new targets when it reads again.
-        """
-        header = self.board.header.copy()
-        before = np.zeros_like(header)
-        wait_for(self.remote.write(header[1:], before[1:], 1))
-        self.remote.flush()
-        wait_for(self.remote.write(header[:1], before[:1], 0))
-        self.remote.flush()
-
-    def set_stage(self, stage: Stage) -> None:
-        self.board.stage = stage
-        self.write_header()
+def server_board(world: World, remote: RemoteArray) -> Board:
+    """Rank 0's board is the window's own memory: no copy to refresh, nothing to publish."""
+    return Board(world.num_workers, remote.memory)

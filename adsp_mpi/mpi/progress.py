@@ -1,7 +1,8 @@
 """Keeps one-sided traffic between hosts moving while rank 0 computes or sleeps.
 
 Across hosts nothing lands in rank 0's windows unless rank 0 enters MPI. A thread does: often
-while a commit is in flight, rarely otherwise. On one node nobody needs it.
+while a commit is in flight, rarely otherwise; always often where each operation takes several
+turns of rank 0 (see `holds_lock_in_flight`). On one node nobody needs it.
 """
 
 import threading
@@ -10,6 +11,7 @@ from types import TracebackType
 from mpi4py import MPI
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.window import holds_lock_in_flight
 from adsp_mpi.mpi.world import World
 
 EAGER_S = 1e-4
@@ -22,6 +24,7 @@ class ProgressHelper:
     def __init__(self, world: World, seen: Board) -> None:
         self._comm = world.comm
         self._begun, self._commits = seen.column("begun"), seen.column("commits")
+        self._always_eager = holds_lock_in_flight(world)
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         if not world.one_node and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
@@ -45,5 +48,5 @@ class ProgressHelper:
     def _work(self) -> None:
         while not self._over.is_set():
             self._comm.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG)
-            in_flight = (self._begun != self._commits).any()
-            self._over.wait(EAGER_S if in_flight else IDLE_S)
+            eager = self._always_eager or (self._begun != self._commits).any()
+            self._over.wait(EAGER_S if eager else IDLE_S)

@@ -7,13 +7,12 @@ from pathlib import Path
 import torch
 
 from adsp_mpi.core.actions import Goal, Observed, Run, Tell
-from adsp_mpi.core.board import TARGET_FIELDS, Presence, Stage
+from adsp_mpi.core.board import TARGET_FIELDS, Board, Presence, Stage
 from adsp_mpi.core.scheduler import Scheduler
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.mpi.board_client import ServerBoard
 from adsp_mpi.mpi.clock import Clock, answer_round_trips
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared
@@ -55,7 +54,7 @@ class Server:
         ready: Prepared,
         evaluator: Evaluator,
         window: RemoteArray,
-        board: ServerBoard,
+        board: Board,
         clock: Clock,
         trace: ServerTrace,
         screen: Screen,
@@ -66,8 +65,7 @@ class Server:
         self._model = model = ready.model
         self._evaluator = evaluator
         self._window = window
-        self._client = board
-        self.board = board.board
+        self.board = board
         self._clock = clock
         self._trace = trace
         self._screen = screen
@@ -109,7 +107,6 @@ class Server:
         while True:
             event = min(run_end, next_evaluation)
             time.sleep(min(LOOK_S, max(0.0, event - self._clock.now())))
-            self._client.refresh_now()
             now = self._clock.now()
             reason = self._stop.timed(now) or self._ended_by_workers()
             if not reason and now >= event:
@@ -125,13 +122,13 @@ class Server:
 
     def close(self, evaluate: bool) -> None:
         """Let every worker leave, evaluate the last model and align the clocks again."""
-        self._client.set_stage(Stage.STOP)
+        self.board.stage = Stage.STOP
         self._wait_for_presence(Presence.LEFT)
         try:
             if evaluate and not self.board.failures:
                 self._evaluate()
         finally:
-            self._client.set_stage(Stage.ALIGN)
+            self.board.stage = Stage.ALIGN
             for worker in range(self._world.num_workers):
                 answer_round_trips(self._world.comm, worker + 1)
             self._wait_for_presence(Presence.CLOSED)
@@ -144,7 +141,6 @@ class Server:
     def _begin(self, run: Run) -> None:
         self._phase = run.phase
         self.board.targets = run.targets
-        self._client.write_header()
         self._trace.targets(self._clock.now(), self.board.version, run)
 
     def _observe(self, first: int) -> Observed:
@@ -163,10 +159,9 @@ class Server:
 
     def _evaluate(self) -> str | None:
         """Read the global model and judge it; the reason to stop, or None."""
-        self._client.refresh_now()
         now = self._clock.now()
         landed = self.board.landed
-        self._window.read_now(self._host_values.numpy())
+        self._host_values.numpy()[:] = self._window.memory
         self._model.values.copy_(self._host_values)
         metrics = self._evaluator.evaluate()
         duration_s = self._clock.now() - now
@@ -192,11 +187,7 @@ class Server:
         return None
 
     def _wait_for_presence(self, presence: Presence) -> None:
-        def reached() -> bool:
-            self._client.refresh_now()
-            return bool((self.board.column("presence") >= presence).all())
-
-        wait_until(reached)
+        wait_until(lambda: bool((self.board.column("presence") >= presence).all()))
 
     def _status(self) -> Status:
         return Status(

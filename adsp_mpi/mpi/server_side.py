@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from adsp_mpi.core.board import Board, Stage
+from adsp_mpi.core.board import Stage
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.mpi.board_client import ServerBoard
+from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper
@@ -34,12 +34,12 @@ class Result:
 def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> Result:
     """Rank 0 from the initial model to the last table. Raises what made the run fail."""
     world, config = ready.world, ready.config
-    board = ServerBoard(world, remote)
+    board = server_board(world, remote)
 
     def build() -> tuple[Evaluator, ServerTrace, Screen]:
         import scipy.optimize  # noqa: F401  the search's first fit must not pay for it
 
-        window.write_now(ready.model.values.cpu().numpy())
+        window.memory[:] = ready.model.values.cpu().numpy()
         evaluator = Evaluator(ready.task, ready.model, config.eval.samples, config.run.seed)
         trace = ServerTrace(ready.folder, config.trace.flush_s)
         trace.part.attributes("/", ready.attributes())
@@ -50,20 +50,19 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         screen.note(ready.headline())
         clock = align(world)
         server = Server(ready, evaluator, window, board, clock, trace, screen, signals)
-        with ProgressHelper(world, Board(world.num_workers, remote.memory)):
+        with ProgressHelper(world, board):
             failure = _steer(server)
             screen.close()
             result = _write_results(ready, server, trace)
     finally:
         screen.close()
         trace.part.close()
-        board.set_stage(Stage.CLOSED)
-        board.finish()
+        board.stage = Stage.CLOSED
     if failure:
         raise failure
-    if board.board.failures:
+    if board.failures:
         raise Elsewhere(EXIT_FAILED)
-    if signals.received or board.board.interrupts:
+    if signals.received or board.interrupts:
         raise Interrupted(f"stopped by a signal; trace and model are in {ready.folder}")
     return result
 

@@ -19,7 +19,8 @@ from adsp_mpi.trace import schema
 from adsp_mpi.trace.writer import PartWriter
 
 LOOK_S = 0.05
-"""While a worker sleeps on purpose it looks at the board this often."""
+"""A worker whose model does not look at others exchanges news with the board this often, and a
+sleeping one too: over a network every exchange costs both ends."""
 
 IN_FLIGHT_LOOK_S = 1e-3
 SMOOTHING = 0.1
@@ -64,6 +65,7 @@ class WorkerLoop:
         self._trace = trace
         self._signals = signals
         self._told_signal = False
+        self._exchanged_s = -LOOK_S
         self._global_lr = self._sync.global_lr or 1.0 / ready.world.num_workers
         self._max_steps = ready.config.stop.max_steps or math.inf
         self._model_bytes = 4 * ready.model.num_elements
@@ -92,7 +94,12 @@ class WorkerLoop:
 
     def _look(self) -> None:
         """Take in what the board says now and let a commit in flight move on."""
-        self._client.refresh(self._sync.sees_others or self._waiting_since is not None)
+        now = self._clock.now()
+        if self._sync.sees_others or now - self._exchanged_s >= LOOK_S:
+            self._exchanged_s = now
+            self._client.refresh(self._sync.sees_others)
+            self._client.publish_if_idle(now)
+            self._row.commit_s += self._clock.now() - now
         if self._board.version != self.me.version:
             self._client.refresh_now()
             self.me.follow(self._board.version, self._board.targets)
@@ -135,7 +142,6 @@ class WorkerLoop:
         row.sleep_s += end - computed
         row.step_s += (end - start - row.step_s) * (SMOOTHING if row.step_s else 1.0)
         self._trace.part.append(self._trace.steps, start, computed - start, end - computed, loss)
-        self._client.publish_if_idle(end)
 
     def _sleep_out_step(self, start: float, computed: float) -> None:
         """Sleep until the injected step time is over.
@@ -161,8 +167,7 @@ class WorkerLoop:
             else:
                 time.sleep(min(left, LOOK_S))
                 if left > LOOK_S:
-                    self._client.refresh(everything=False)
-                    self._client.publish_if_idle(self._clock.now())
+                    self._look()
                     if self._board.stage != Stage.TRAIN:
                         return
 
@@ -222,7 +227,6 @@ class WorkerLoop:
             self._waiting_since = (self._clock.now(), reason)
             self._pause.reset()
         self._pause()
-        self._client.publish_if_idle(self._clock.now())
 
     def _end_wait(self) -> None:
         if self._waiting_since is None:
