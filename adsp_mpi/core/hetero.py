@@ -85,7 +85,7 @@ def _parse_h(spec: str, argument: str) -> float:
 def geometric_speeds(num_workers: int, h: float) -> np.ndarray:
     """Relative speeds, slowest first, each faster than the last by one factor; mean / min = h.
 
-    float64[M]. ValueError when h is out of reach: it stays under M (one worker: only 1).
+    float64[M]; one worker alone has H = 1, whatever is asked for.
     """
     return _speeds_with(h, num_workers, lambda p: np.exp(p * np.arange(num_workers)))
 
@@ -106,6 +106,9 @@ def _speeds_with(
 ) -> np.ndarray:
     """Find the power p at which speeds_at(p) has mean / min = h, by bisection."""
 
+    if num_workers == 1:
+        return np.ones(1)
+
     def ratio(power: float) -> float:
         return float(speeds_at(power).mean() / speeds_at(power).min())
 
@@ -113,7 +116,7 @@ def _speeds_with(
     while ratio(high) < h:
         high *= 2
         if high > 64:
-            raise ValueError(f"H = {h:g} cannot be had with {num_workers} workers of this profile")
+            raise ValueError(f"H = {h:g} is out of reach with {num_workers} workers")
     for _ in range(200):
         middle = (low + high) / 2
         low, high = (middle, high) if ratio(middle) < h else (low, middle)

@@ -26,22 +26,33 @@ class LossCurve:
         return 1.0 / (self.a1_squared * t + self.a2) + self.a3
 
 
+NO_FALL = LossCurve(0.0, 1.0, 0.0)
+
+
 def fit_loss_curve(losses: Sequence[tuple[float, float]]) -> LossCurve:
     """Least-squares fit to (seconds, loss) pairs, earliest first; three or more are wanted.
 
     For a given asymptote a3 the curve is a line in 1 / (l - a3), so this is a bounded search
-    over a3 alone. Nothing to fit (fewer than two losses, one that is not finite, no fall from
-    the first to the last) gives a curve with a1_squared = 0, never an exception.
+    over a3 alone. Nothing to fit (fewer than two losses, one that is not finite, no time or no
+    fall from the first to the last) gives a curve with a1_squared = 0, never an exception.
     """
     times = np.array([t for t, _ in losses], dtype=float)
     values = np.array([value for _, value in losses], dtype=float)
     if len(times) < 2 or not np.isfinite(values).all() or values[-1] >= values[0]:
-        return LossCurve(0.0, 1.0, 0.0)
+        return NO_FALL
+    seconds = float(np.ptp(times))
+    scale = max(float(values.min()), float(np.ptp(values)))
+    if seconds < TINY or scale < TINY:
+        return NO_FALL
+    unit = _fit_scaled((times - times[0]) / seconds, values / scale)
+    return LossCurve(unit.a1_squared / (seconds * scale), unit.a2 / scale, unit.a3 * scale)
+
+
+def _fit_scaled(times: np.ndarray, values: np.ndarray) -> LossCurve:
+    """The fit for times and losses of about 1; a3 is at least 0 where the losses are."""
     from scipy.optimize import minimize_scalar  # a third of a second that only rank 0 pays
 
-    times = times - times[0]
     low, span = float(values.min()), float(np.ptp(values))
-    widest_gap = max(low, span)  # a3 >= 0 for a loss that is never negative
 
     def curve_at(log_gap: float) -> LossCurve:
         return _fit_above(low - math.exp(log_gap), times, values)
@@ -49,7 +60,7 @@ def fit_loss_curve(losses: Sequence[tuple[float, float]]) -> LossCurve:
     def squared_error(log_gap: float) -> float:
         return float(((curve_at(log_gap).loss_at(times) - values) ** 2).sum())
 
-    bounds = (math.log(1e-4 * span), math.log(widest_gap) + 1e-9)
+    bounds = (math.log(max(1e-4 * span, TINY)), 1e-9)
     return curve_at(minimize_scalar(squared_error, bounds=bounds, method="bounded").x)
 
 

@@ -49,6 +49,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     try:
         screen.note(ready.headline())
         clock = align(world)
+        world.wait_for_all()
         server = Server(ready, evaluator, window, board, clock, trace, screen, signals)
         with ProgressHelper(world, board):
             failure = _steer(server)

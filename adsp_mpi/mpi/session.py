@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
+from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.server_side import Result, serve
@@ -20,16 +21,27 @@ def run(config: Config, task: Task | None = None) -> Result | None:
     raised with its message on one rank; the others raise `Elsewhere` and say nothing.
     """
     world = World()
-    with ExitStack() as stack:
-        signals = stack.enter_context(Signals())
-        ready = prepare(world, config, task)
-        window = RemoteArray(world, ready.model.num_elements, "f4")
-        stack.callback(window.free)
-        board = RemoteArray(world, Board.size(world.num_workers), "f8")
-        stack.callback(board.free)
-        stack.callback(world.wait_for_all)
-        world.agree(lambda: self_test(world, window))
-        if world.is_server:
-            return serve(ready, window, board, signals)
-        work(ready, window, board, signals)
-        return None
+    with ExitStack() as stack, Signals() as signals:
+        try:
+            return _run(world, config, task, signals, stack)
+        except AdspError:
+            raise
+        except BaseException:
+            stack.pop_all()  # no other rank knows: freeing windows would wait for them forever
+            raise
+
+
+def _run(
+    world: World, config: Config, task: Task | None, signals: Signals, stack: ExitStack
+) -> Result | None:
+    ready = prepare(world, config, task)
+    window = RemoteArray(world, ready.model.num_elements, "f4")
+    stack.callback(window.free)
+    board = RemoteArray(world, Board.size(world.num_workers), "f8")
+    stack.callback(board.free)
+    stack.callback(world.wait_for_all)
+    world.agree(lambda: self_test(world, window))
+    if world.is_server:
+        return serve(ready, window, board, signals)
+    work(ready, window, board, signals)
+    return None

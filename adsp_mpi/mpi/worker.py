@@ -76,8 +76,7 @@ class WorkerLoop:
         self._commit_blocked_s = 0.0
 
     def run(self) -> None:
-        """Train until the server stops the run or the worker's steps are up; then leave."""
-        self._commits.pull()
+        """Train until the server stops the run or the worker's steps are up."""
         while True:
             self._look()
             if self._board.stage != Stage.TRAIN:

@@ -3,7 +3,7 @@
 import traceback
 
 from adsp_mpi.core.board import Presence, Stage
-from adsp_mpi.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from adsp_mpi.errors import EXIT_FAILED, EXIT_INTERRUPTED, AdspError
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import WorkerBoard
@@ -31,17 +31,19 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
 
     trainer, replica, trace = world.agree(build)
     clock = align(world)
+    commits = CommitPath(window, board, replica, clock.now)
+    commits.pull()
+    world.wait_for_all()  # nobody commits until everyone holds the first model
     step_time_s = ready.profile.at(world.worker, 0.0).step_time_s
     trace.part.attributes(
         trace.group,
         {"host": world.host, "clock_offset_s": clock.offset_s, "step_time_s": step_time_s},
     )
-    commits = CommitPath(window, board, replica, clock.now)
-    failure: Exception | None = None
+    failure: AdspError | None = None
     try:
         WorkerLoop(ready, trainer, commits, board, clock, trace, signals).run()
     except Exception as error:
-        failure = _count_failure(error, board, trace, clock)
+        failure = _count_failure(error, world, board, trace, clock)
     commits.finish()
     _leave(world, board, trace, clock)
     if failure:
@@ -53,13 +55,19 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
 
 
 def _count_failure(
-    error: Exception, board: WorkerBoard, trace: WorkerTrace, clock: Clock
-) -> Exception:
-    """Count this worker's failure; the error itself if it is the run's first, else `Elsewhere`."""
+    error: Exception, world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock
+) -> AdspError:
+    """Count this failure; what to raise: the error if it is the run's first, else `Elsewhere`."""
     counted, failures_before = board.count("failures")
     wait_for(counted)
-    trace.part.event(clock.now(), "failure", "".join(traceback.format_exception(error)))
-    return error if failures_before[0] == 0 else Elsewhere(EXIT_FAILED)
+    story = "".join(traceback.format_exception(error))
+    trace.part.event(clock.now(), "failure", story)
+    if failures_before[0]:
+        return Elsewhere(EXIT_FAILED)
+    if isinstance(error, AdspError):
+        return error
+    where = f"worker {world.worker} (rank {world.rank} on {world.host})"
+    return AdspError(f"{where}: {type(error).__name__}: {error}\n{story}")
 
 
 def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -> None:

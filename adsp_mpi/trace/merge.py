@@ -23,7 +23,7 @@ def merge_parts(folder: Path) -> tuple[Path, list[str]]:
     unfinished = target.with_suffix(".h5.unfinished")
     left_out: list[str] = []
     events: list[np.ndarray] = []
-    with h5py.File(unfinished, "w", libver="v110", locking=False) as merged:
+    with h5py.File(unfinished, "w", locking=False) as merged:
         for part in parts:
             try:
                 with h5py.File(part, "r", locking=False) as source:

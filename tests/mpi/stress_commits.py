@@ -1,0 +1,90 @@
+"""Seven workers commit known integers with random pauses; nothing is lost or doubled.
+
+Prints one JSON object on rank 0. No torch: the commit path sees arrays only.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.board_client import WorkerBoard, server_board
+from adsp_mpi.mpi.clock import align
+from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.window import RemoteArray, self_test
+from adsp_mpi.mpi.world import World
+
+
+class Integers:
+    """A replica whose update is one integer in every element."""
+
+    def __init__(self, elements: int, value: int) -> None:
+        self.update = np.full(elements, value, np.float32)
+        self.answer = np.zeros(elements, np.float32)
+        self.seen: list[float] = []
+
+    def take_update(self, factor: float) -> np.ndarray:
+        return self.update
+
+    def rebase(self) -> None:
+        self.seen.append(float(self.answer[0]))
+
+    def replace(self) -> None:
+        pass
+
+
+def main(elements: int, seconds: float) -> None:
+    world = World()
+    model = RemoteArray(world, elements, "f4")
+    remote = RemoteArray(world, Board.size(world.num_workers), "f8")
+    self_test(world, model)
+    clock = align(world)
+    if world.is_server:
+        board = server_board(world, remote)
+        with ProgressHelper(world, board):
+            while (board.column("presence") == 0).any():
+                time.sleep(0.01)
+        world.wait_for_all()
+        board.validate()
+        commits = board.column("commits")
+        expected = int((commits * np.arange(1, world.num_workers + 1)).sum())
+        wrong = int((model.memory != expected).sum())
+        facts = {
+            "commits": commits.tolist(),
+            "begun": board.column("begun").tolist(),
+            "landed": board.landed,
+            "expected": expected,
+            "wrong": wrong,
+        }
+        print(json.dumps(facts), flush=True)
+    else:
+        work(world, model, WorkerBoard(world, remote), clock.now, seconds)
+        world.wait_for_all()
+    world.wait_for_all()
+    model.free()
+    remote.free()
+
+
+def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: float) -> None:
+    generator = np.random.default_rng([5, world.worker])
+    replica = Integers(model.num_elements, world.worker + 1)
+    commits = CommitPath(model, board, replica, now)  # type: ignore[arg-type]
+    end = now() + seconds
+    while now() < end:
+        commits.begin(1.0, delay_s=float(generator.choice([0, 0, 0.002])))
+        while not commits.poll():
+            time.sleep(generator.exponential(3e-4))
+        if generator.random() < 0.3:
+            time.sleep(generator.exponential(2e-3))
+        board.refresh()
+    assert replica.seen == sorted(replica.seen), "the model went backwards"
+    board.row.presence = 1
+    board.publish(now())
+    board.finish()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,52 @@
+"""Every worker commits 4 MB again and again; prints each one's times as JSON on rank 0."""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.board_client import WorkerBoard, server_board
+from adsp_mpi.mpi.clock import align
+from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.world import World
+from tests.mpi.stress_commits import Integers
+
+ELEMENTS = 1_000_000
+
+if __name__ == "__main__":
+    seconds = float(sys.argv[1])
+    world = World()
+    model = RemoteArray(world, ELEMENTS, "f4")
+    remote = RemoteArray(world, Board.size(world.num_workers), "f8")
+    clock = align(world)
+    times: list[float] = []
+    if world.is_server:
+        board = server_board(world, remote)
+        with ProgressHelper(world, board):
+            while (board.column("presence") == 0).any():
+                time.sleep(0.01)
+            expected = (board.column("commits") * np.arange(1, world.num_workers + 1)).sum()
+            exact = bool((model.memory == expected).all())
+            world.wait_for_all()
+    else:
+        client = WorkerBoard(world, remote)
+        commits = CommitPath(model, client, Integers(ELEMENTS, world.rank), clock.now)  # type: ignore[arg-type]
+        while clock.now() < seconds:
+            begun = clock.now()
+            commits.begin(1.0, 0.0)
+            commits.finish()
+            times.append(clock.now() - begun)
+            time.sleep(0.1)
+        client.row.presence = 1
+        client.publish(clock.now())
+        client.finish()
+        world.wait_for_all()
+    everyone = world.allgather(times)
+    if world.is_server:
+        print(json.dumps({"exact": exact, "times": everyone[1:]}), flush=True)
+    model.free()
+    remote.free()

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adsp_mpi.core.actions import Commit, Goal, Observed, Run, Step, Targets, Tell
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.models.adsp import Adsp, loss_jumped
+from adsp_mpi.core.scheduler import Scheduler
+from adsp_mpi.core.worker_state import WorkerState
+
+BOARD = Board(1)
+
+
+def following(target: float, begun: int = 0, last_commit_begun_s: float = 0.0) -> WorkerState:
+    me = WorkerState(0, begun=begun, commits=begun, last_commit_begun_s=last_commit_begun_s)
+    me.follow(1, Targets(target, 1, 60.0))
+    me.stepped()
+    return me
+
+
+def test_timer_is_check_period_over_commits_due_since_the_last_commit_began() -> None:
+    model = Adsp(check_period_s=60)
+    me = following(target=4, begun=1, last_commit_begun_s=100.0)
+    assert me.commits_due == 3
+    assert model.next_action(119.9, me, BOARD) == Step()
+    assert model.next_action(120.0, me, BOARD) == Commit()
+
+
+def test_timer_has_a_floor() -> None:
+    me = following(target=60)
+    assert Adsp(check_period_s=60).next_action(9.9, me, BOARD) == Step()
+    assert Adsp(check_period_s=60).next_action(10.0, me, BOARD) == Commit()
+    assert Adsp(check_period_s=60, min_commit_interval_s=1).next_action(1.0, me, BOARD) == Commit()
+
+
+def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_step() -> None:
+    model = Adsp(check_period_s=60)
+    me = following(target=2)
+    me.commit_begun(0.0)
+    me.stepped()
+    assert model.next_action(1e6, me, BOARD) == Step()
+    me.commit_done()
+    assert model.next_action(1e6, me, BOARD) == Commit()
+    me.commit_begun(0.0)
+    me.commit_done()
+    me.stepped()
+    assert model.next_action(1e6, me, BOARD) == Step(), "the target is reached"
+    me.follow(2, Targets(5, 1, 60.0))
+    me.steps_since_commit = 0
+    assert model.next_action(1e6, me, BOARD) == Step(), "nothing to send"
+
+
+@given(
+    speeds=st.lists(st.floats(0.5, 20), min_size=2, max_size=6),
+    rate=st.integers(1, 5),
+)
+def test_commit_counts_stay_within_one_periods_commits(speeds: list[float], rate: int) -> None:
+    """Workers of any speed that can commit at the rate, over 30 check periods."""
+    model = Adsp(check_period_s=60)
+    states = [WorkerState(i) for i in range(len(speeds))]
+    target = 0.0
+    for period in range(30):
+        target += rate
+        for me, speed in zip(states, speeds, strict=True):
+            me.follow(period, Targets(target, rate, 60.0))
+            for k in range(int(60 * speed)):
+                now = 60 * period + k / speed
+                me.stepped()
+                if model.next_action(now, me, BOARD) == Commit():
+                    me.commit_begun(now)
+                    me.commit_done()
+            assert target - rate <= me.commits <= target
+
+
+class Plant:
+    """Answers each Run of a scheduler with a loss curve that depends on the rate."""
+
+    def __init__(self, model: Adsp, speed_of_rate) -> None:
+        self.loss, self.now, self.commits = 2.0, 0.0, 0.0
+        self.speed_of_rate = speed_of_rate
+        self.told: list[Tell] = []
+        first = Observed(0.0, ((0.0, 2.0),), np.zeros(2), np.zeros(2))
+        self.scheduler = Scheduler(model, Goal(0.05), first, self.told.append)
+
+    def answer(self) -> Run:
+        run = self.scheduler.run
+        speed = self.speed_of_rate(run.targets.commit_rate)
+        times = np.linspace(0, run.seconds, 5)
+        losses = [1 / (1 / self.loss + speed * t) for t in times]
+        seen = tuple((self.now + t, loss) for t, loss in zip(times, losses, strict=True))
+        self.now, self.loss, self.commits = seen[-1][0], losses[-1], run.targets.commit_target
+        self.scheduler.advance(Observed(self.now, seen, np.zeros(2), np.full(2, self.commits)))
+        return run
+
+
+@pytest.mark.parametrize("peak", [1, 2, 3, 5])
+def test_search_climbs_to_the_peak_and_holds_it_for_the_epoch(peak: int) -> None:
+    model = Adsp(check_period_s=60, epoch_s=1200)
+    plant = Plant(model, lambda rate: 0.01 / (1 + (rate - peak) ** 2))
+    runs = [plant.answer() for _ in range(20)]
+    searched = [r.targets.commit_rate for r in runs if r.phase == "search"]
+    assert searched == list(range(1, peak + 2))
+    held = [r for r in runs if r.phase == "train"]
+    assert {r.targets.commit_rate for r in held} == {peak}
+    assert len(runs) == 20 and plant.now == 1200
+    assert plant.answer().phase == "search", "a new epoch searches again"
+    targets = [r.targets.commit_target for r in runs]
+    assert targets == list(np.cumsum([r.targets.commit_rate for r in runs]))
+    assert [t.values["commit_rate"] for t in plant.told[: peak + 1]] == searched
+
+
+def test_search_stops_at_the_rate_that_the_floor_allows() -> None:
+    plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 * rate)
+    runs = [plant.answer() for _ in range(8)]
+    assert [r.targets.commit_rate for r in runs] == [1, 2, 3, 4, 5, 6, 6, 6]
+
+
+def test_a_jump_of_the_loss_starts_a_new_search() -> None:
+    plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 / rate)
+    assert [plant.answer().phase for _ in range(4)] == ["search", "search", "train", "train"]
+    plant.speed_of_rate = lambda rate: -0.3 / (60 * plant.loss)
+    plant.answer()
+    assert plant.answer().phase == "search"
+
+
+def test_loss_jump_by_hand() -> None:
+    def seen(*losses: float) -> Observed:
+        pairs = tuple((float(i), loss) for i, loss in enumerate(losses))
+        return Observed(0.0, pairs, np.zeros(1), np.zeros(1))
+
+    assert not loss_jumped(seen(1.0), seen(1.0, 1.3), 0.3)
+    assert loss_jumped(seen(1.0), seen(1.0, 1.31), 0.3)
+    assert not loss_jumped(seen(), seen(9.0), 0.3)
+
+
+def test_a_scheduler_fed_the_same_observations_stands_in_the_same_place() -> None:
+    plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 / (1 + (rate - 2) ** 2))
+    for _ in range(11):
+        plant.answer()
+    first, *rest = plant.scheduler.observations
+    again = Scheduler(Adsp(check_period_s=60, epoch_s=1200), Goal(0.05), first, lambda told: None)
+    for seen in rest:
+        again.advance(seen)
+    assert again.run == plant.scheduler.run
+
+
+@pytest.mark.parametrize("losses", [(), ((0.0, float("nan")),), ((0.0, 1.0), (1.0, 1.0))])
+def test_search_ends_on_losses_that_say_nothing(losses) -> None:
+    model = Adsp(check_period_s=60, epoch_s=600)
+    first = Observed(0.0, losses, np.zeros(2), np.zeros(2))
+    scheduler = Scheduler(model, Goal(), first, lambda told: None)
+    phases = []
+    for k in range(1, 5):
+        phases.append(scheduler.run.phase)
+        scheduler.advance(Observed(60.0 * k, losses, np.zeros(2), np.zeros(2)))
+    assert phases == ["search", "search", "train", "train"]

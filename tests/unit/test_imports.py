@@ -1,0 +1,80 @@
+"""Imports point downward only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PURE = ("numpy", "scipy")
+ALLOWED = {
+    "core": ("adsp_mpi.core",),
+    "learn": ("adsp_mpi.core", "adsp_mpi.learn", "adsp_mpi.errors"),
+    "trace": ("adsp_mpi.trace", "adsp_mpi.errors"),
+}
+FORBIDDEN = {
+    "core": ("mpi4py", "torch", "h5py", "time", "datetime", "random", "rich"),
+    "learn": ("mpi4py", "h5py", "time", "rich"),
+    "trace": ("mpi4py", "torch", "rich"),
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module)
+    return found
+
+
+def within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == p or module.startswith(p + ".") for p in packages)
+
+
+def modules(folder: str) -> list[Path]:
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_layer_imports_only_what_lies_below(layer: str) -> None:
+    for path in modules(f"adsp_mpi/{layer}"):
+        for module in imports_of(path):
+            if module.startswith("adsp_mpi"):
+                assert within(module, ALLOWED[layer]), f"{path} imports {module}"
+            assert not within(module, FORBIDDEN[layer]), f"{path} imports {module}"
+
+
+def test_only_the_mpi_engine_imports_mpi4py() -> None:
+    for path in modules("adsp_mpi"):
+        if "mpi4py" in {m.split(".")[0] for m in imports_of(path)}:
+            assert path.is_relative_to(ROOT / "adsp_mpi/mpi"), path
+
+
+def test_analysis_reads_only_traces() -> None:
+    below = ("adsp_mpi.trace", "adsp_mpi.core", "adsp_mpi.errors", "adsp_mpi.analysis")
+    for path in modules("analysis"):
+        for module in imports_of(path):
+            assert not module.startswith("adsp_mpi") or within(module, below), path
+
+
+def test_no_random_number_comes_from_the_global_generator() -> None:
+    for path in modules("adsp_mpi/core") + modules("adsp_mpi/learn"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+            if name.startswith("np.random."):
+                assert name.split(".")[2].split("(")[0] in ("default_rng", "Generator"), path
+
+
+@pytest.mark.parametrize("module", ["adsp_mpi", "adsp_mpi.config", "adsp_mpi.trace"])
+def test_importing_does_not_start_mpi_or_load_torch(module: str) -> None:
+    code = f"import sys, {module}; print('mpi4py.MPI' in sys.modules, 'torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["False", "False"]

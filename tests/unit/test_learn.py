@@ -1,0 +1,200 @@
+"""Flat parameters, local SGD, commits' arithmetic, partitions and tasks."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.partition import iid
+from adsp_mpi.learn.replica import Replica
+from adsp_mpi.learn.task import Task, gather_batch
+from adsp_mpi.learn.tasks import TASKS, make_task
+from adsp_mpi.learn.trainer import BatchOrder, Evaluator, LearningRate, Trainer
+
+CPU = torch.device("cpu")
+
+
+def rich_module() -> nn.Module:
+    """Convolution, batch norm, an embedding, a frozen layer and a tied weight."""
+    module = nn.ModuleDict(
+        {
+            "conv": nn.Conv1d(2, 3, 2),
+            "norm": nn.BatchNorm1d(3),
+            "words": nn.Embedding(5, 4),
+            "out": nn.Linear(4, 5, bias=False),
+            "frozen": nn.Linear(2, 2),
+        }
+    )
+    module["out"].weight = module["words"].weight
+    module["frozen"].requires_grad_(False)
+    return module
+
+
+def test_module_tensors_are_views_of_one_vector() -> None:
+    module = rich_module()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    flat = FlatModel(module, CPU)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    flat.values.fill_(7.0)
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            assert (value == 7.0).all(), name
+    assert module["norm"].num_batches_tracked == 0
+    trainable = 2 * 3 * 2 + 3 + 3 + 3 + 5 * 4
+    assert flat.num_trainable == trainable
+    assert flat.num_elements == trainable + (4 + 2) + (3 + 3)
+
+
+def test_gradients_arrive_in_the_flat_vector() -> None:
+    flat = FlatModel(nn.Linear(3, 1), CPU)
+    flat.module(torch.tensor([[1.0, 2.0, 3.0]])).sum().backward()
+    assert flat.gradients.tolist() == [1.0, 2.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_float_types_are_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(UsageError, match="weight is"):
+        FlatModel(nn.Linear(2, 2).to(dtype), CPU)
+
+
+def test_a_model_without_trainable_parameters_is_refused() -> None:
+    with pytest.raises(UsageError, match="no trainable"):
+        FlatModel(nn.Linear(2, 2).requires_grad_(False), CPU)
+
+
+def test_rebasing_loses_no_local_step() -> None:
+    """Constant gradients in exact binary fractions: the end is the exact sum of all steps."""
+    generator = np.random.default_rng(3)
+    server = np.zeros(4, np.float32)
+    flats = [FlatModel(nn.Linear(3, 1), CPU) for _ in range(3)]
+    for flat in flats:
+        flat.values.zero_()
+    replicas = [Replica(flat) for flat in flats]
+    in_flight = [False] * 3
+    steps = np.zeros(3)
+    for _ in range(400):
+        i = int(generator.integers(3))
+        if generator.random() < 0.6:
+            flats[i].values += 2.0**-8 * (i + 1)
+            steps[i] += 1
+        elif not in_flight[i]:
+            replicas[i].take_update(1.0)
+            in_flight[i] = True
+        else:
+            replicas[i].answer[:] = server
+            server += replicas[i].update
+            replicas[i].rebase()
+            in_flight[i] = False
+    for i in range(3):
+        for _ in range(2 if in_flight[i] else 1):
+            if not in_flight[i]:
+                replicas[i].take_update(1.0)
+            replicas[i].answer[:] = server
+            server += replicas[i].update
+            replicas[i].rebase()
+            in_flight[i] = False
+    assert (server == 2.0**-8 * (steps * [1, 2, 3]).sum()).all()
+
+
+def test_a_commit_by_hand() -> None:
+    """Base 1, local 3, factor 1/2: update 1; learnt 10 in flight; server was at 5."""
+    flat = FlatModel(nn.Linear(1, 1), CPU)
+    flat.values.fill_(1.0)
+    replica = Replica(flat)
+    flat.values.fill_(3.0)
+    assert replica.take_update(0.5).tolist() == [1.0, 1.0]
+    flat.values += 10.0
+    replica.answer[:] = 5.0
+    replica.rebase()
+    assert flat.values.tolist() == [16.0, 16.0]
+    assert replica.take_update(1.0).tolist() == [10.0, 10.0]
+
+
+@given(st.integers(1, 200), st.integers(1, 12), st.integers(0, 5))
+def test_iid_parts_are_disjoint_complete_and_even(samples: int, workers: int, seed: int) -> None:
+    if samples < workers:
+        with pytest.raises(UsageError, match="too few"):
+            iid(samples, workers, seed)
+        return
+    parts = iid(samples, workers, seed)
+    assert sorted(np.concatenate(parts)) == list(range(samples))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    again = iid(samples, workers, seed)
+    assert all((a == b).all() for a, b in zip(parts, again, strict=True))
+
+
+def test_batches_cover_a_pass_before_they_repeat() -> None:
+    order = BatchOrder(np.arange(10), 3, np.random.default_rng(1))
+    first = np.concatenate([order.next_indices() for _ in range(3)])
+    assert len(set(first)) == 9
+    assert len(order.next_indices()) == 3
+    assert len(BatchOrder(np.arange(2), 5, np.random.default_rng(1)).next_indices()) == 2
+
+
+def test_a_step_is_sgd() -> None:
+    """Least squares with one weight: w = 1, x = 2, y = 0, gradient 2 x (w x - y) = 8."""
+    task = Task(
+        make_model=lambda: nn.Linear(1, 1, bias=False),
+        train_data=(torch.tensor([[2.0]]), torch.tensor([[0.0]])),
+        test_data=(torch.tensor([[2.0]]), torch.tensor([[0.0]])),
+        loss=lambda model, batch: ((model(batch[0]) - batch[1]) ** 2).mean(),
+        metrics=lambda model, batch: {"error": (model(batch[0]) - batch[1]).abs().mean().item()},
+    )
+    flat = FlatModel(task.make_model(), CPU)
+    flat.values.fill_(1.0)
+    order = BatchOrder(np.arange(1), 1, np.random.default_rng(0))
+    trainer = Trainer(task, flat, order, LearningRate(0.1, 0.5, 1))
+    assert trainer.step() == 4.0
+    assert flat.values.item() == pytest.approx(0.2)
+    trainer.step()
+    assert flat.values.item() == pytest.approx(0.2 - 0.05 * 2 * 2 * 0.4)
+    metrics = Evaluator(task, flat, 0, 1).evaluate()
+    assert metrics["test_error"] == pytest.approx(2 * flat.values.item())
+
+
+def test_datasets_and_nested_batches_are_gathered() -> None:
+    class Words(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, i: int) -> dict:
+            return {"word": i, "pair": (torch.ones(2) * i, i)}
+
+    batch = gather_batch(Words(), torch.tensor([1, 3]), CPU)
+    assert batch["word"].tolist() == [1, 3]
+    assert batch["pair"][0].shape == (2, 2)
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3], (torch.ones(2), torch.ones(3)), None])
+def test_other_data_is_refused(data: object) -> None:
+    with pytest.raises(UsageError):
+        Task(make_model=rich_module, train_data=data, test_data=data)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nope", {}, "digits-cnn"),
+        ("digits-cnn", {"size": 3}, "its options: none"),
+        ("no.such:task", {}, "cannot be loaded"),
+        ("os:sep", {}, "not callable"),
+        ("os:getcwd", {}, "gave a str"),
+    ],
+)
+def test_bad_tasks_are_named(name: str, options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_task(name, options)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_built_in_tasks_have_finite_losses_and_metrics(name: str) -> None:
+    torch.manual_seed(0)
+    task = make_task(name, {})
+    flat = FlatModel(task.make_model(), CPU)
+    metrics = Evaluator(task, flat, 200, 1).evaluate()
+    assert metrics["loss"] > 0 and all(np.isfinite(list(metrics.values())))
