@@ -10,6 +10,9 @@ from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.window import RemoteArray
 
+LOOK_S = 2e-4
+"""How often a rank that waits for its commit lets MPI move data."""
+
 
 class CommitPath:
     """At most one commit at a time; the worker may train on while it is in flight.
@@ -54,8 +57,8 @@ class CommitPath:
         return self._protocol is None
 
     def finish(self) -> None:
-        """Wait until no commit is in flight."""
-        wait_until(self.poll)
+        """Wait until no commit is in flight; data moves only when this rank looks too."""
+        wait_until(self.poll, longest_s=LOOK_S)
 
     def pull(self) -> None:
         """Replace the local model by the global one and wait for it."""
