@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from adsp_mpi.mpi.doctor import examine
 
         exit_on_error(lambda: examine(config))
+    elif verb == "profile":
+        from adsp_mpi.mpi.profile import measure
+
+        exit_on_error(lambda: measure(config))
     else:
         exit_on_error(lambda: run_quietly(config))
 

@@ -10,6 +10,7 @@ VERBS = {
     "run": "train; the default",
     "config": "print the whole configuration as TOML",
     "doctor": "check this MPI and these hosts",
+    "profile": "measure these machines' speeds and links, into a file for --hetero",
 }
 
 SHORT_OPTIONS = {

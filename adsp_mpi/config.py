@@ -16,6 +16,7 @@ from typing import Any
 from adsp_mpi.core.models import make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.partition import parse_partition
 
 
 def key(default: Any, help: str, low: float = -math.inf, high: float = math.inf) -> Any:
@@ -44,6 +45,9 @@ class TrainSection:
     local_lr: float = key(0.1, "eta', learning rate of a local step", 0)
     lr_decay: float = key(1.0, "factor on local_lr every lr_decay_steps own steps", 0, 1)
     lr_decay_steps: float = key(1000.0, "own steps over which lr_decay acts once", 1)
+    partition: str = key(
+        "iid", "iid, dirichlet:ALPHA by label, blocks, or own: each rank's own files"
+    )
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class SyncSection:
 
 @dataclass(frozen=True)
 class HeteroSection:
-    profile: str = key("none", "none, ratio:H, paper, paper:H, or a file FILE.toml")
+    profile: str = key(
+        "none", "none, ratio:H, paper, paper:H, a file FILE.toml, or a recorded run to replay"
+    )
     step_time_s: float = key(
         0.0, "seconds per step of the fastest worker; 0: measured at the start", 0
     )
@@ -110,7 +116,8 @@ class Config:
         config = Config(**sections)
         try:
             _ = config.sync_model
-        except ValueError as error:
+            parse_partition(config.train.partition)
+        except (ValueError, UsageError) as error:
             raise UsageError(f"{source}: {error}") from error
         return config
 

@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Callable, Protocol, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.report import Report, worker_reports
+from adsp_mpi.core.report import Report, WorkerReport, worker_reports
 from adsp_mpi.errors import UsageError
 
 LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
@@ -121,61 +121,54 @@ def describe_metrics(metrics: dict[str, float]) -> str:
 
 
 def describe_phase(status: Status) -> str:
+    """The scheduler's phase, its targets and the model's own quantities."""
     targets = status.targets
     words = [status.phase]
     if targets.commit_target:
         words.append(f"C_target {targets.commit_target:.0f} (+{targets.commit_rate:.0f} a check)")
-    for values in status.told.values():
-        words += [f"{name} {value:.3g}" for name, value in values.items() if name == "reward"]
+    if targets.local_steps > 1:
+        words.append(f"tau {targets.local_steps:.0f}")
+    for table, values in status.told.items():
+        shown = [f"{k} {v:.3g}" for k, v in values.items() if not k.startswith("worker_")][:2]
+        if shown:
+            words.append(f"{table}: {', '.join(shown)}")
     return "  ".join(words)
 
 
-def _view(status: Status) -> Group:
+COLUMNS: dict[str, Callable[[WorkerReport], str]] = {
+    "worker": lambda w: str(w.worker),
+    "steps": lambda w: str(w.steps),
+    "commits": lambda w: str(w.commits),
+    "staleness": lambda w: f"{w.staleness:.1f}",
+    "batch": lambda w: str(w.batch_size),
+    "steps/s": lambda w: f"{w.speed:.1f}",
+    "computing": lambda w: f"{w.computing_share:.2%}",
+    "committing": lambda w: f"{w.committing_share:.2%}",
+    "waiting": lambda w: f"{w.waiting_share:.2%}",
+    "MB sent": lambda w: f"{w.sent_mb:.1f}",
+}
+
+
+def worker_table(workers: Sequence[WorkerReport]) -> Table:
+    """A line per worker."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("worker", "steps/s", "steps", "commits", "loss", "committing", "waiting"):
+    for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    losses = status.board.column("loss")
-    for w in worker_reports(status.board):
-        table.add_row(
-            str(w.worker),
-            f"{w.speed:.1f}",
-            str(w.steps),
-            str(w.commits),
-            f"{losses[w.worker]:.4f}",
-            f"{w.committing_share:.2%}",
-            f"{w.waiting_share:.2%}",
-        )
+    for worker in workers:
+        table.add_row(*(text(worker) for text in COLUMNS.values()))
+    return table
+
+
+def _view(status: Status) -> Group:
     head = f"{status.now:.1f} s  {describe_metrics(status.metrics)}"
+    table = worker_table(worker_reports(status.board))
     return Group(Text(head, style="bold"), Text(describe_phase(status)), table)
 
 
 def show_report(report: Report, paths: dict[str, str]) -> None:
-    """The tables at the end of a run, on standard output."""
-    console = Console(width=100, highlight=False, soft_wrap=True, force_terminal=False)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in (
-        "worker",
-        "steps",
-        "commits",
-        "steps/s",
-        "computing",
-        "committing",
-        "waiting",
-        "MB sent",
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
-    for w in report.workers:
-        table.add_row(
-            str(w.worker),
-            str(w.steps),
-            str(w.commits),
-            f"{w.speed:.1f}",
-            f"{w.computing_share:.2%}",
-            f"{w.committing_share:.2%}",
-            f"{w.waiting_share:.2%}",
-            f"{w.sent_mb:.1f}",
-        )
-    console.print(table)
+    """The table and figures at the end of a run, on standard output."""
+    console = Console(width=110, highlight=False, soft_wrap=True, force_terminal=False)
+    console.print(worker_table(report.workers))
     for line in report_lines(report):
         console.print(line)
     for name, path in paths.items():
@@ -197,6 +190,8 @@ def report_lines(report: Report) -> list[str]:
         + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
         f"{'traffic':<18}{report.traffic_mb_s:.3f} MB/s sent by a worker, mean",
     ]
+    if report.trial_s:
+        lines.append(f"{'trials':<18}{report.trial_s:.1f} s, part of the times above")
     late = [w.worker for w in report.workers if w.late_share > 0.1 and w.steps >= 50]
     if late:
         lines.append(

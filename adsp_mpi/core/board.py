@@ -23,36 +23,42 @@ class Stage(IntEnum):
     """Where the run stands, told to everyone in the header."""
 
     TRAIN = 0
-    STOP = 1  # workers finish their commit in flight and leave
-    ALIGN = 2  # workers measure their clock a second time and close their trace
-    CLOSED = 3  # everything is written; leave MPI
+    PAUSE = 1  # workers finish their commit in flight and stand still
+    STOP = 2  # workers finish their commit in flight and leave
+    ALIGN = 3  # workers measure their clock a second time and close their trace
+    CLOSED = 4  # everything is written; leave MPI
 
 
 class Presence(IntEnum):
     """What a worker says about itself."""
 
     TRAINING = 0
-    LEFT = 1  # takes part in nothing any more
-    CLOSED = 2  # its trace is closed too
+    PAUSED = 1  # stands still, no commit in flight
+    LEFT = 2  # takes part in nothing any more
+    CLOSED = 3  # its trace is closed too
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-HEADER_FIELDS = ("version", "stage", *TARGET_FIELDS)
+HEADER_FIELDS = ("version", "stage", "restores", *TARGET_FIELDS)
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
-ASSIGNED_FIELDS = ("lost",)
+ASSIGNED_FIELDS = ("lost", "batch_size")
 ROW_FIELDS = (
     "presence",
     "steps",
     "begun",
     "commits",
+    "rounds",
     "pulls",
-    "step_s",
+    "restores",
+    "batch_size",
+    "sample_s",
     "compute_s",
     "sleep_s",
     "commit_s",
     "wait_s",
     "loss",
     "sent_mb",
+    "staleness",
     "heartbeat_s",
     "late_steps",
 )
@@ -110,13 +116,22 @@ class Board:
         self.header[1] = stage
 
     @property
+    def restores(self) -> int:
+        """How often the workers were sent back to a snapshot."""
+        return int(self.header[2])
+
+    @restores.setter
+    def restores(self, restores: int) -> None:
+        self.header[2] = restores
+
+    @property
     def targets(self) -> Targets:
-        return Targets(*map(float, self.header[2:]))
+        return Targets(*map(float, self.header[3:]))
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         """The version rises last: who sees it and reads again finds the new targets."""
-        self.header[2:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[3:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property
@@ -140,9 +155,14 @@ class Board:
         return self.assigned[:, 0] != 0
 
     @property
+    def batch_sizes(self) -> np.ndarray:
+        """Assigned by the scheduler, float64[M]; 0: as configured."""
+        return self.assigned[:, 1]
+
+    @property
     def present(self) -> np.ndarray:
         """Which workers count: neither left nor lost, bool[M]."""
-        return (self.column("presence") == Presence.TRAINING) & ~self.lost
+        return (self.column("presence") <= Presence.PAUSED) & ~self.lost
 
     def minimum(self, name: str) -> float:
         """Smallest value of a column over the present workers; infinity when none is present."""

@@ -22,6 +22,8 @@ class WorkerReport:
     committing_share: float
     waiting_share: float
     sent_mb: float
+    staleness: float  # commits of others that landed between a commit's base and itself, mean
+    batch_size: int  # at the end
     late_share: float  # steps that took longer than the injected step time
 
 
@@ -34,6 +36,7 @@ class Report:
     metrics: dict[str, float]
     time_to_target_s: float | None
     time_to_target_authors_s: float | None
+    trial_s: float  # spent on trials, before the target or not reached
     measured_h: float | None
     injected_h: float | None
     traffic_mb_s: float  # sent by a worker, mean over the workers
@@ -60,6 +63,8 @@ def worker_reports(board: Board) -> tuple[WorkerReport, ...]:
                 committing_share=row["commit_s"] / total_s,
                 waiting_share=row["wait_s"] / total_s,
                 sent_mb=row["sent_mb"],
+                staleness=row["staleness"] / max(row["commits"], 1.0),
+                batch_size=int(row["batch_size"]),
                 late_share=row["late_steps"] / max(row["steps"], 1.0),
             )
         )
@@ -74,6 +79,8 @@ _COLUMNS = (
     "commit_s",
     "wait_s",
     "sent_mb",
+    "staleness",
+    "batch_size",
     "late_steps",
 )
 
@@ -86,8 +93,9 @@ def make_report(
     metrics: dict[str, float],
     target_loss: float,
     injected_h: float | None,
+    trial_s: float = 0.0,
 ) -> Report:
-    """The report of a run of `seconds`; `evaluations` are its (seconds, loss) pairs."""
+    """The report of a run of `seconds`; `evaluations` are its (seconds, loss) pairs that count."""
     workers = worker_reports(board)
     speeds = [w.speed for w in workers]
     return Report(
@@ -98,6 +106,7 @@ def make_report(
         time_to_target_authors_s=(
             time_to_target_authors(evaluations, target_loss) if target_loss else None
         ),
+        trial_s=trial_s,
         measured_h=heterogeneity(np.array(speeds)) if min(speeds) > 0 else None,
         injected_h=injected_h,
         traffic_mb_s=sum(w.sent_mb for w in workers) / len(workers) / seconds,

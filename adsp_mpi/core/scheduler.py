@@ -1,34 +1,85 @@
 """Runs the scheduler half of a model for either engine."""
 
+from dataclasses import replace
 from typing import Callable
 
-from adsp_mpi.core.actions import Goal, Observed, Run, Tell
+import numpy as np
+
+from adsp_mpi.core.actions import Observed, Restore, Run, Setup, Snapshot, Tell
+from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.theory import implicit_momentum
+
+Command = Run | Snapshot | Restore
 
 
 class Scheduler:
-    """Feeds observations to the generator and hands out its `Run`s; `Tell`s go to `on_tell`.
+    """Feeds observations to the generator and hands out its commands; `Tell`s go to `on_tell`.
 
     A generator cannot be saved, but `observations` can: a new Scheduler that is fed the same
     ones in order stands where this one stands.
     """
 
     def __init__(
-        self, model: SyncModel, goal: Goal, first: Observed, on_tell: Callable[[Tell], None]
+        self, model: SyncModel, setup: Setup, first: Observed, on_tell: Callable[[Tell], None]
     ) -> None:
         self.observations = [first]
         self._on_tell = on_tell
-        self._generator = model.scheduler(first, goal)
-        self.run = self._until_run(next(self._generator), first)
+        self._generator = model.scheduler(first, setup)
+        self.command = self._untold(next(self._generator), first)
 
-    def advance(self, seen: Observed) -> Run:
-        """The current `Run` is over and `seen` was observed in it: the next one."""
+    def advance(self, seen: Observed) -> Command:
+        """The current command is carried out and `seen` was observed: the next one."""
         self.observations.append(seen)
-        self.run = self._until_run(self._generator.send(seen), seen)
-        return self.run
+        self.command = self._untold(self._generator.send(seen), seen)
+        return self.command
 
-    def _until_run(self, action: Run | Tell, seen: Observed) -> Run:
+    def _untold(self, action: Command | Tell, seen: Observed) -> Command:
         while isinstance(action, Tell):
             self._on_tell(action)
             action = self._generator.send(seen)
         return action
+
+
+def put_on_board(run: Run, board: Board, standing: bool) -> None:
+    """Show the targets and batch sizes of `run` to the workers.
+
+    While they train, a new plan (local steps, batch sizes) holds from the second round after
+    the latest that anybody has committed: nobody can have begun it, so all change in the same
+    round. While they are `standing`, it holds at once.
+    """
+    sizes = np.array(run.batch_sizes or np.zeros(board.num_workers))
+    before = board.targets
+    from_round = 0.0 if standing else before.from_round
+    new_plan = run.targets.local_steps != before.local_steps or (sizes != board.batch_sizes).any()
+    if new_plan and not standing:
+        from_round = float(board.column("rounds").max()) + 2
+    board.batch_sizes[:] = sizes
+    board.targets = replace(run.targets, from_round=from_round)
+
+
+def momentum_of(board: Board) -> float:
+    """Implicit momentum of the commits now due under the board's targets; NaN without such.
+
+    Of the present workers; a worker that has none due counts with the rate.
+    """
+    targets, present = board.targets, board.present
+    training_s = (board.column("compute_s") + board.column("sleep_s"))[present]
+    steps = board.column("steps")[present]
+    if not targets.commit_rate or not len(steps) or not (steps > 0).all():
+        return float("nan")
+    due = targets.commit_target - board.column("begun")[present]
+    due = np.where(due > 0, due, targets.commit_rate)
+    return implicit_momentum(due, targets.check_period_s * steps / training_s)
+
+
+def observe(now: float, losses: tuple[tuple[float, float], ...], board: Board) -> Observed:
+    """What the scheduler sees of the board now."""
+    return Observed(
+        now=now,
+        losses=losses,
+        steps=board.column("steps").copy(),
+        commits=board.column("commits").copy(),
+        sample_s=board.column("sample_s").copy(),
+        present=board.present,
+    )

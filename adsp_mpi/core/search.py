@@ -1,9 +1,12 @@
 """The online search for the commit rate: Algorithm 1 of the ADSP paper."""
 
-from typing import Generator
+from typing import TYPE_CHECKING, Generator
 
-from adsp_mpi.core.actions import Observed, Run, SchedulerAction, Targets, Tell
+from adsp_mpi.core.actions import Observed, SchedulerAction, Tell
 from adsp_mpi.core.reward import fit_loss_curve, reward
+
+if TYPE_CHECKING:
+    from adsp_mpi.core.models.timed import TimedCommits
 
 Found = tuple[float, int, Observed]
 
@@ -12,7 +15,7 @@ FRACTION_OF_LOSS = 0.5
 
 
 def search_commit_rate(
-    seen: Observed, check_period_s: float, max_rate: int, target_loss: float
+    model: "TimedCommits", seen: Observed, target_loss: float
 ) -> Generator[SchedulerAction, Observed, Found]:
     """Climb from one commit per check period while the reward rises.
 
@@ -22,13 +25,13 @@ def search_commit_rate(
     count, and evaluate(rate) raises it by `rate` for one check period; so a worker that is
     behind has more commits due, and rate k always means k commits per period.
     """
-    target = float(seen.commits.max(initial=0))
-    goal_loss = target_loss or FRACTION_OF_LOSS * (seen.losses[-1][1] if seen.losses else 0.0)
+    target = seen.max_commits
+    goal_loss = target_loss or FRACTION_OF_LOSS * seen.last_loss
 
     def evaluate(rate: int) -> Generator[SchedulerAction, Observed, float]:
         nonlocal target, seen
         target += rate
-        seen = yield Run(Targets(target, rate, check_period_s), check_period_s, "search")
+        seen = yield model.period(target, rate, "search")
         fit = fit_loss_curve(seen.losses)
         rewarded = reward(fit, goal_loss)
         yield Tell(
@@ -45,7 +48,7 @@ def search_commit_rate(
 
     rate = 1
     best = yield from evaluate(rate)
-    while rate < max_rate:
+    while rate < model.max_commit_rate:
         next_reward = yield from evaluate(rate + 1)
         if not next_reward > best:
             break

@@ -12,3 +12,15 @@ def heterogeneity(speeds: np.ndarray) -> float:
     if not speeds.size or not (speeds > 0).all():
         raise ValueError(f"speeds must all be above 0: {speeds}")
     return float(speeds.mean() / speeds.min())
+
+
+def implicit_momentum(commits_due: np.ndarray, steps_per_period: np.ndarray) -> float:
+    """mu = 1 - p, p = 1 / (1 + (1 - 1/M) sum_i 1 / (dC_i v_i)): asynchrony acts like momentum.
+
+    `commits_due` is dC_i, commits of worker i per check period, and `steps_per_period` v_i, its
+    steps in one; both [M], above 0. Source: AAAI 2020, Theorem 1, after Mitliagkas et al. 2016.
+    """
+    due, speed = np.asarray(commits_due, float), np.asarray(steps_per_period, float)
+    if not due.size or due.shape != speed.shape or not ((due > 0) & (speed > 0)).all():
+        raise ValueError(f"commits due and speeds must all be above 0: {due}, {speed}")
+    return float(1 - 1 / (1 + (1 - 1 / due.size) * (1 / (due * speed)).sum()))

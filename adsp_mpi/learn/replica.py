@@ -51,7 +51,11 @@ class Replica:
         self.local.sub_(self.base).add_(landed)
         self.base.copy_(landed)
 
-    def replace(self) -> None:
-        """Forget what was learnt: the local model becomes `answer`."""
-        self.local.copy_(self._answer)
-        self.base.copy_(self.local)
+    def replace(self, keep_local: bool = False) -> None:
+        """The local model becomes `answer`, if `keep_local` plus what was learnt since the base."""
+        taken = self._answer.to(self.base.device)
+        if keep_local:
+            self.local.sub_(self.base).add_(taken)
+        else:
+            self.local.copy_(taken)
+        self.base.copy_(taken)

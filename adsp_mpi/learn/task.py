@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -12,6 +13,8 @@ from adsp_mpi.errors import UsageError
 
 Batch = Any
 Data = Dataset | Sequence[torch.Tensor]
+
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def cross_entropy(model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -34,7 +37,11 @@ class Task:
 
     `make_model()` gives a new float32 module; rank 0's is the one that training starts from.
     `train_data` and `test_data` are a tuple of tensors with one sample per first index, or a
-    torch Dataset with a length; every rank loads the same, and trains on its own part.
+    torch Dataset with a length; every rank loads the same, and trains on its own part. With
+    `train.partition = "own"` each rank's data are its own instead: a file of the same name on
+    each host, or what a factory picks by its rank, from mpi4py (`MPI.COMM_WORLD.rank`) or the
+    launcher's environment (`PMI_RANK`, `OMPI_COMM_WORLD_RANK`, `SLURM_PROCID`). Rank 0 is the
+    server: all evaluations are on its data.
     `loss(model, batch)` is the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
     gives numbers to report about held-out data, means over the batch.
     """
@@ -67,6 +74,14 @@ def as_dataset(data: Data) -> Dataset:
 def data_length(data: Dataset) -> int:
     """Number of samples."""
     return len(data)  # type: ignore[arg-type]
+
+
+def labels_of(data: Dataset) -> np.ndarray | None:
+    """The labels int64[N] of tensor data whose last tensor holds one integer a sample, or None."""
+    last = data.tensors[-1] if isinstance(data, TensorDataset) else None
+    if last is None or last.dim() != 1 or last.dtype not in INTEGERS:
+        return None
+    return last.cpu().numpy().astype(np.int64)
 
 
 def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> Batch:

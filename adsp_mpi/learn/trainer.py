@@ -24,25 +24,20 @@ class LearningRate:
 
 
 class BatchOrder:
-    """The order in which one worker sees its samples: reshuffled each pass, from its own seed."""
+    """The order in which one worker sees its samples: one shuffled pass after the other."""
 
-    def __init__(
-        self, indices: np.ndarray, batch_size: int, generator: np.random.Generator
-    ) -> None:
+    def __init__(self, indices: np.ndarray, generator: np.random.Generator) -> None:
         self._indices = indices
-        self._batch_size = min(batch_size, len(indices))
         self._generator = generator
-        self._order = generator.permutation(indices)
-        self._position = 0
+        self._ahead = generator.permutation(indices)
 
-    def next_indices(self) -> np.ndarray:
-        """The next mini-batch, int64[B]; what is left of a pass that fills no batch is skipped."""
-        if self._position + self._batch_size > len(self._order):
-            self._order = self._generator.permutation(self._indices)
-            self._position = 0
-        start = self._position
-        self._position += self._batch_size
-        return self._order[start : self._position]
+    def next_indices(self, batch_size: int) -> np.ndarray:
+        """The next mini-batch, int64[batch_size]; it may reach into the next pass."""
+        while len(self._ahead) < batch_size:
+            more = self._generator.permutation(self._indices)
+            self._ahead = np.concatenate([self._ahead, more])
+        batch, self._ahead = self._ahead[:batch_size], self._ahead[batch_size:]
+        return batch
 
 
 class Trainer:
@@ -59,10 +54,10 @@ class Trainer:
         self._trainable = model.values[: model.num_trainable]
         self._device = model.values.device
 
-    def step(self) -> float:
+    def step(self, batch_size: int) -> float:
         """One mini-batch: w <- w - eta' g. Returns the loss before the step."""
         self._model.module.train()
-        indices = torch.from_numpy(self._order.next_indices())
+        indices = torch.from_numpy(self._order.next_indices(batch_size))
         loss = self._task.loss(
             self._model.module, gather_batch(self._task.train_data, indices, self._device)
         )

@@ -60,14 +60,14 @@ class CommitPath:
         """Wait until no commit is in flight; data moves only when this rank looks too."""
         wait_until(self.poll, longest_s=LOOK_S)
 
-    def pull(self) -> None:
-        """Replace the local model by the global one and wait for it."""
+    def pull(self, keep_local: bool = False) -> None:
+        """Take the global model and wait for it; `keep_local` keeps what was learnt on top."""
         if self.in_flight:
             raise RuntimeError("a pull while a commit is in flight")
         self._board.refresh_now()
         self._landed_at_base = self._board.board.landed
         self._model.read_now(self._replica.answer)
-        self._replica.replace()
+        self._replica.replace(keep_local)
 
     def _send(self, update: np.ndarray, delay_s: float) -> Iterator[None]:
         lands_from = self._now() + delay_s
@@ -81,11 +81,13 @@ class CommitPath:
         counted, landed_before = self._board.count("landed")
         yield from _until_done(counted)
         row.commits += 1
+        row.rounds += 1
         row.sent_mb += update.nbytes / 1e6
         yield from _until_done(self._board.publish(self._now()))
         self._replica.rebase()
         self.staleness = int(landed_before[0]) - self._landed_at_base
         self._landed_at_base = int(landed_before[0]) + 1
+        row.staleness += self.staleness
 
 
 def _until_done(requests: list[MPI.Request]) -> Iterator[None]:

@@ -3,12 +3,14 @@
 import math
 import time
 from pathlib import Path
+from typing import Callable
 
+import numpy as np
 import torch
 
-from adsp_mpi.core.actions import Goal, Observed, Run, Tell
+from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import TARGET_FIELDS, Board, Presence, Stage
-from adsp_mpi.core.scheduler import Scheduler
+from adsp_mpi.core.scheduler import Command, Scheduler, momentum_of, observe, put_on_board
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
@@ -33,21 +35,23 @@ class ServerTrace:
         self.part = PartWriter(folder / schema.PARTS_NAME / "rank-00000.h5", 0, flush_s)
         self.part.add_table("ps/targets", schema.TARGETS)
 
-    def targets(self, now: float, version: int, run: Run) -> None:
-        numbers = [getattr(run.targets, name) for name in TARGET_FIELDS]
-        self.part.append("ps/targets", now, version, *numbers, run.phase)
+    def targets(self, now: float, board: Board, phase: str) -> None:
+        targets = board.targets
+        numbers = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.part.append("ps/targets", now, board.version, *numbers, momentum_of(board), phase)
 
     def evaluation(
-        self, now: float, duration_s: float, steps: int, landed: int, metrics: dict[str, float]
+        self, now: float, duration_s: float, board: Board, trial: bool, metrics: dict[str, float]
     ) -> None:
         if not self.part.has_table("ps/evals"):
             columns = schema.EVALS + tuple((name, "f8", "") for name in metrics)
             self.part.add_table("ps/evals", columns)
-        self.part.append("ps/evals", now, duration_s, steps, landed, *metrics.values())
+        steps = int(board.column("steps").sum())
+        self.part.append("ps/evals", now, duration_s, steps, board.landed, trial, *metrics.values())
 
 
 class Server:
-    """The parameter server's loop."""
+    """The parameter server's loop: `start` while the workers stand still, then `run`, `close`."""
 
     def __init__(
         self,
@@ -55,7 +59,6 @@ class Server:
         evaluator: Evaluator,
         window: RemoteArray,
         board: Board,
-        clock: Clock,
         trace: ServerTrace,
         screen: Screen,
         signals: Signals,
@@ -66,21 +69,36 @@ class Server:
         self._evaluator = evaluator
         self._window = window
         self.board = board
-        self._clock = clock
         self._trace = trace
         self._screen = screen
         self._signals = signals
         self._host_values = torch.empty(model.num_elements)
         self._good_values = torch.empty(model.num_elements)
+        self._snapshot = np.zeros(0, np.float32)
         self._stop = StopRule(
             config.stop.target_loss, config.stop.loss_variance, config.stop.max_seconds
         )
+        self._losses: list[tuple[float, float]] = []
+        self._first = 0  # index in _losses where the current Run began
         self.evaluations: list[tuple[float, float]] = []
+        self.trial_s = 0.0
         self.metrics: dict[str, float] = {}
         self.told: dict[str, dict[str, float]] = {}
         self.reason = ""
         self.ended_s = 0.0
         self._phase = "start"
+
+    def start(self, clock: Clock) -> None:
+        """Judge the initial model and give out the first targets."""
+        self._clock = clock
+        self._begun_s = self._run_end = clock.now()
+        self._evaluate()
+        workers, batch_size = self._world.num_workers, self._config.train.batch_size
+        setup = Setup(workers, batch_size, self._config.stop.target_loss)
+        model = self._config.sync_model
+        self._scheduler = Scheduler(model, setup, self._observe(), self._take_told)
+        if isinstance(self._scheduler.command, Run):
+            self._begin(self._scheduler.command, standing=True)
 
     def run(self) -> None:
         """Steer until the run is over; raises AdspError when it has failed."""
@@ -94,18 +112,11 @@ class Server:
 
     def _steer(self) -> str:
         """Evaluate and feed the scheduler in turn; returns why the run is over."""
-        self._evaluate()
-        scheduler = Scheduler(
-            self._config.sync_model,
-            Goal(self._config.stop.target_loss),
-            self._observe(0),
-            self._take_told,
-        )
-        self._begin(scheduler.run)
-        first, run_end = 0, self._clock.now() + scheduler.run.seconds
+        if not isinstance(self._scheduler.command, Run):
+            self._next_run(self._scheduler.command)
         next_evaluation = self._clock.now() + self._config.eval.period_s
         while True:
-            event = min(run_end, next_evaluation)
+            event = min(self._run_end, next_evaluation)
             time.sleep(min(LOOK_S, max(0.0, event - self._clock.now())))
             now = self._clock.now()
             reason = self._stop.timed(now) or self._ended_by_workers()
@@ -114,11 +125,37 @@ class Server:
                 reason = self._evaluate()
             if reason:
                 return reason
-            if now >= run_end:
-                self._begin(scheduler.advance(self._observe(first)))
-                first, run_end = len(self.evaluations) - 1, now + scheduler.run.seconds
+            if now >= self._run_end:
+                self._next_run(self._scheduler.advance(self._observe()))
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
+
+    def _next_run(self, command: Command) -> None:
+        """Carry out commands up to the next `Run` and begin it."""
+        if self._phase == TRIAL:
+            self.trial_s += self._clock.now() - self._begun_s
+        paused = not isinstance(command, Run)
+        if paused:
+            self.board.stage = Stage.PAUSE
+            self._wait_for_workers(lambda: self.board.column("presence") == Presence.PAUSED)
+        while not isinstance(command, Run):
+            if isinstance(command, Snapshot):
+                self._snapshot = self._window.memory.copy()
+            else:
+                self._restore()
+            command = self._scheduler.advance(self._observe())
+        self._begin(command, standing=paused)
+        if paused:
+            self.board.stage = Stage.TRAIN
+
+    def _restore(self) -> None:
+        """Every worker takes the snapshot; what is judged until the next `Run` does not count."""
+        self._window.memory[:] = self._snapshot
+        self.board.restores += 1
+        self._wait_for_workers(lambda: self.board.column("restores") == self.board.restores)
+        self._phase = TRIAL
+        self._evaluate()
+        self._first = len(self._losses) - 1
 
     def close(self, evaluate: bool) -> None:
         """Let every worker leave, evaluate the last model and align the clocks again."""
@@ -138,19 +175,16 @@ class Server:
         self._model.values.copy_(self._good_values)
         return self._model
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: Run, standing: bool) -> None:
         self._phase = run.phase
-        self.board.targets = run.targets
-        self._trace.targets(self._clock.now(), self.board.version, run)
+        put_on_board(run, self.board, standing)
+        self._begun_s = self._clock.now()
+        self._run_end = self._begun_s + run.seconds
+        self._first = len(self._losses) - 1
+        self._trace.targets(self._begun_s, self.board, run.phase)
 
-    def _observe(self, first: int) -> Observed:
-        present = self.board.present
-        return Observed(
-            now=self._clock.now(),
-            losses=tuple(self.evaluations[first:]),
-            steps=self.board.column("steps")[present].copy(),
-            commits=self.board.column("commits")[present].copy(),
-        )
+    def _observe(self) -> Observed:
+        return observe(self._clock.now(), tuple(self._losses[self._first :]), self.board)
 
     def _take_told(self, told: Tell) -> None:
         self.told[told.table] = told.values
@@ -160,22 +194,23 @@ class Server:
     def _evaluate(self) -> str | None:
         """Read the global model and judge it; the reason to stop, or None."""
         now = self._clock.now()
-        landed = self.board.landed
         self._host_values.numpy()[:] = self._window.memory
         self._model.values.copy_(self._host_values)
         metrics = self._evaluator.evaluate()
-        duration_s = self._clock.now() - now
-        steps = int(self.board.column("steps").sum())
-        self._trace.evaluation(now, duration_s, steps, landed, metrics)
-        if not math.isfinite(metrics["loss"]):
+        loss, trial = metrics["loss"], self._phase == TRIAL
+        self._trace.evaluation(now, self._clock.now() - now, self.board, trial, metrics)
+        self._losses.append((now, loss))
+        self.metrics = metrics
+        if trial:
+            return None
+        if not math.isfinite(loss):
             raise AdspError(
-                f"the global loss became {metrics['loss']} after {now:.1f} s; the last good model "
+                f"the global loss became {loss} after {now:.1f} s; the last good model "
                 "is kept. Try a smaller train.local_lr or sync.global_lr"
             )
         self._good_values.copy_(self._host_values)
-        self.evaluations.append((now, metrics["loss"]))
-        self.metrics = metrics
-        return self._stop.evaluated(metrics["loss"])
+        self.evaluations.append((now, loss))
+        return self._stop.evaluated(loss)
 
     def _ended_by_workers(self) -> str | None:
         if self.board.failures:
@@ -185,6 +220,10 @@ class Server:
         if not self.board.present.any():
             return f"every worker took its {self._config.stop.max_steps} steps"
         return None
+
+    def _wait_for_workers(self, ready: Callable[[], np.ndarray]) -> None:
+        """Until `ready`, bool[M], holds for every worker that takes part."""
+        wait_until(lambda: bool((ready() | ~self.board.present).all()))
 
     def _wait_for_presence(self, presence: Presence) -> None:
         wait_until(lambda: bool((self.board.column("presence") >= presence).all()))

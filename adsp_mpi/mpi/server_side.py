@@ -48,9 +48,10 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     evaluator, trace, screen = world.agree(build)
     try:
         screen.note(ready.headline())
+        server = Server(ready, evaluator, window, board, trace, screen, signals)
         clock = align(world)
+        server.start(clock)
         world.wait_for_all()
-        server = Server(ready, evaluator, window, board, clock, trace, screen, signals)
         with ProgressHelper(world, board):
             failure = _steer(server)
             screen.close()
@@ -98,6 +99,7 @@ def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Resul
         server.metrics,
         ready.config.stop.target_loss,
         ready.injected_h,
+        server.trial_s,
     )
     if ready.config.run.screen != "quiet":
         show_report(report, {"trace": str(trace_path), "model": str(model_path)})

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
-from adsp_mpi.core.board import Stage
+from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.trainer import Trainer
@@ -53,7 +53,7 @@ class WorkerLoop:
         trace: WorkerTrace,
         signals: Signals,
     ) -> None:
-        self.me = WorkerState(ready.world.worker)
+        self.me = WorkerState(ready.world.worker, ready.config.train.batch_size)
         self._sync = ready.config.sync_model
         self._trainer = trainer
         self._commits = commits
@@ -77,8 +77,12 @@ class WorkerLoop:
 
     def run(self) -> None:
         """Train until the server stops the run or the worker's steps are up."""
+        self._client.refresh_now()
         while True:
             self._look()
+            if self._board.stage == Stage.PAUSE:
+                self._stand_still()
+                continue
             if self._board.stage != Stage.TRAIN:
                 break
             action = self._sync.next_action(self._clock.now(), self.me, self._board)
@@ -101,7 +105,8 @@ class WorkerLoop:
             self._row.commit_s += self._clock.now() - now
         if self._board.version != self.me.version:
             self._client.refresh_now()
-            self.me.follow(self._board.version, self._board.targets)
+            assigned = int(self._board.batch_sizes[self.me.index])
+            self.me.follow(self._board.version, self._board.targets, assigned)
         if self._signals.received and not self._told_signal:
             self._told_signal = True
             wait_for(self._client.count("interrupts")[0])
@@ -119,12 +124,13 @@ class WorkerLoop:
             if self._sync.blocking_commits:
                 self._finish_commit()
         elif isinstance(action, Pull):
-            self._pull()
+            self._pull(action.keep_local)
         self._trace.part.flush_if_due()
 
     def _step(self) -> None:
+        self.me.begin_step()
         start = self._clock.now()
-        loss = self._trainer.step()
+        loss = self._trainer.step(self.me.batch_size)
         if not math.isfinite(loss):
             raise AdspError(
                 f"worker {self.me.index}: the loss became {loss} at its step {self.me.steps + 1}; "
@@ -139,18 +145,25 @@ class WorkerLoop:
         row.loss = loss
         row.compute_s += computed - start
         row.sleep_s += end - computed
-        row.step_s += (end - start - row.step_s) * (SMOOTHING if row.step_s else 1.0)
-        self._trace.part.append(self._trace.steps, start, computed - start, end - computed, loss)
+        row.batch_size = batch_size = self.me.batch_size
+        sample_s = (end - start) / batch_size
+        row.sample_s += (sample_s - row.sample_s) * (SMOOTHING if row.sample_s else 1.0)
+        self._trace.part.append(
+            self._trace.steps, start, computed - start, end - computed, loss, batch_size
+        )
 
     def _sleep_out_step(self, start: float, computed: float) -> None:
         """Sleep until the injected step time is over.
 
         Steps that follow one another directly share one schedule, so that a late wake-up does
         not slow the worker down for good; what is late by more than a step is not caught up.
+        Without a step time the step is stretched by the injected factor.
         """
-        step_time_s = self._profile.at(self.me.index, start).step_time_s
-        if not step_time_s:
+        conditions = self._profile.at(self.me.index, start, self.me.steps)
+        if not conditions.step_time_s:
+            self._sleep_until(start + conditions.slowdown * (computed - start))
             return
+        step_time_s = conditions.step_time_s * self.me.batch_share
         due = self._step_due_s
         on_schedule = due is not None and start - due < step_time_s
         self._step_due_s = (due if on_schedule and due is not None else start) + step_time_s
@@ -174,7 +187,8 @@ class WorkerLoop:
         now = self._clock.now()
         self._commit_steps = self.me.steps_since_commit
         self.me.commit_begun(now)
-        delay_s = self._profile.at(self.me.index, now).commit_delay_s(self._model_bytes / 1e6)
+        conditions = self._profile.at(self.me.index, now, self.me.steps)
+        delay_s = conditions.commit_delay_s(self._model_bytes / 1e6)
         self._commits.begin(weight * self._global_lr, delay_s)
         self._commit_blocked_s = self._clock.now() - now
         self._poll_commit()
@@ -195,12 +209,12 @@ class WorkerLoop:
             return
         before = self._clock.now()
         self._commits.finish()
+        self._step_due_s = None
         self._commit_blocked_s += self._clock.now() - before
         self._commit_is_done()
 
     def _commit_is_done(self) -> None:
         self.me.commit_done()
-        self._step_due_s = None
         self._row.commit_s += self._commit_blocked_s
         self._trace.part.append(
             self._trace.commits,
@@ -213,13 +227,33 @@ class WorkerLoop:
             self._model_bytes,
         )
 
-    def _pull(self) -> None:
+    def _pull(self, keep_local: bool) -> None:
         before = self._clock.now()
-        self._commits.pull()
+        self._commits.pull(keep_local)
+        self._step_due_s = None
         self.me.pulled()
         self._row.pulls = self.me.pulls
         self._row.commit_s += self._clock.now() - before
         self._client.publish(self._clock.now())
+
+    def _stand_still(self) -> None:
+        """No commit in flight, no step, until the pause is over; follow a restore meanwhile."""
+        self._finish_commit()
+        self._end_wait()
+        self._row.presence = Presence.PAUSED
+        self._client.publish(self._clock.now())
+        while self._board.stage == Stage.PAUSE:
+            self._wait("a snapshot")
+            self._client.refresh_now()
+            if self._board.restores > self._row.restores:
+                self._commits.pull()
+                self.me.restored(self._clock.now())
+                self._row.rounds = self._row.pulls = 0
+                self._row.restores = self._board.restores
+                self._client.publish(self._clock.now())
+        self._row.presence = Presence.TRAINING
+        self._client.publish(self._clock.now())
+        self._end_wait()
 
     def _wait(self, reason: str) -> None:
         if self._waiting_since is None:

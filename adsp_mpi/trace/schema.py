@@ -26,6 +26,7 @@ STEPS: Columns = (
     ("compute_s", "f4", "s of computing"),
     ("sleep_s", "f4", "s of injected sleep after it"),
     ("loss", "f4", "loss of the mini-batch before the step"),
+    ("batch_size", "i4", "samples in the mini-batch"),
 )
 COMMITS: Columns = (
     ("begun_s", "f8", "s since start: the update is taken"),
@@ -48,6 +49,8 @@ TARGETS: Columns = (
     ("commit_rate", "f8", "commits per check period"),
     ("check_period_s", "f8", "Gamma, s"),
     ("local_steps", "f8", "tau, steps"),
+    ("from_round", "f8", "local_steps and batch sizes hold from this round on"),
+    ("implicit_momentum", "f8", "mu of the commits due, AAAI 2020, Theorem 1; NaN without such"),
     ("phase", "S16", "what the scheduler is doing"),
 )
 EVALS: Columns = (
@@ -55,6 +58,7 @@ EVALS: Columns = (
     ("duration_s", "f8", "s that the evaluation took"),
     ("steps", "i8", "steps of all workers"),
     ("landed", "i8", "commits of all workers in the model"),
+    ("trial", "u1", "1: in a trial, does not count for the target"),
 )
 EVENTS: Columns = (
     ("time_s", "f8", "s since start"),

@@ -21,9 +21,9 @@ def sgd_on_the_joint_batch(num_workers: int, rounds: int) -> list[torch.Tensor]:
     x, y = data()
     rate = LearningRate(0.2, 0.9, 20.0)
     parts = iid(SAMPLES, num_workers, seed=9)
-    orders = [BatchOrder(p, 8, np.random.default_rng([9, i])) for i, p in enumerate(parts)]
+    orders = [BatchOrder(p, np.random.default_rng([9, i])) for i, p in enumerate(parts)]
     for k in range(rounds):
-        joint = torch.from_numpy(np.concatenate([order.next_indices() for order in orders]))
+        joint = torch.from_numpy(np.concatenate([order.next_indices(8) for order in orders]))
         loss = torch.nn.functional.cross_entropy(model(x[joint].double()), y[joint])
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         with torch.no_grad():

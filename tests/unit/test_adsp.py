@@ -3,13 +3,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsp_mpi.core.actions import Commit, Goal, Observed, Run, Step, Targets, Tell
+from adsp_mpi.core.actions import Commit, Observed, Run, Setup, Step, Targets, Tell
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.models.adsp import Adsp, loss_jumped
+from adsp_mpi.core.models.adsp import Adsp
 from adsp_mpi.core.scheduler import Scheduler
 from adsp_mpi.core.worker_state import WorkerState
 
 BOARD = Board(1)
+
+
+def seen_at(now: float, losses=(), commits: float = 0.0) -> Observed:
+    """An observation of two workers."""
+    return Observed(
+        now, tuple(losses), np.zeros(2), np.full(2, commits), np.zeros(2), np.full(2, True)
+    )
 
 
 def following(target: float, begun: int = 0, last_commit_begun_s: float = 0.0) -> WorkerState:
@@ -80,17 +87,17 @@ class Plant:
         self.loss, self.now, self.commits = 2.0, 0.0, 0.0
         self.speed_of_rate = speed_of_rate
         self.told: list[Tell] = []
-        first = Observed(0.0, ((0.0, 2.0),), np.zeros(2), np.zeros(2))
-        self.scheduler = Scheduler(model, Goal(0.05), first, self.told.append)
+        first = seen_at(0.0, [(0.0, 2.0)])
+        self.scheduler = Scheduler(model, Setup(2, 32, 0.05), first, self.told.append)
 
     def answer(self) -> Run:
-        run = self.scheduler.run
+        run = self.scheduler.command
         speed = self.speed_of_rate(run.targets.commit_rate)
         times = np.linspace(0, run.seconds, 5)
         losses = [1 / (1 / self.loss + speed * t) for t in times]
         seen = tuple((self.now + t, loss) for t, loss in zip(times, losses, strict=True))
         self.now, self.loss, self.commits = seen[-1][0], losses[-1], run.targets.commit_target
-        self.scheduler.advance(Observed(self.now, seen, np.zeros(2), np.full(2, self.commits)))
+        self.scheduler.advance(seen_at(self.now, seen, self.commits))
         return run
 
 
@@ -124,34 +131,26 @@ def test_a_jump_of_the_loss_starts_a_new_search() -> None:
     assert plant.answer().phase == "search"
 
 
-def test_loss_jump_by_hand() -> None:
-    def seen(*losses: float) -> Observed:
-        pairs = tuple((float(i), loss) for i, loss in enumerate(losses))
-        return Observed(0.0, pairs, np.zeros(1), np.zeros(1))
-
-    assert not loss_jumped(seen(1.0), seen(1.0, 1.3), 0.3)
-    assert loss_jumped(seen(1.0), seen(1.0, 1.31), 0.3)
-    assert not loss_jumped(seen(), seen(9.0), 0.3)
-
-
 def test_a_scheduler_fed_the_same_observations_stands_in_the_same_place() -> None:
     plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 / (1 + (rate - 2) ** 2))
     for _ in range(11):
         plant.answer()
     first, *rest = plant.scheduler.observations
-    again = Scheduler(Adsp(check_period_s=60, epoch_s=1200), Goal(0.05), first, lambda told: None)
+    again = Scheduler(
+        Adsp(check_period_s=60, epoch_s=1200), Setup(2, 32, 0.05), first, lambda told: None
+    )
     for seen in rest:
         again.advance(seen)
-    assert again.run == plant.scheduler.run
+    assert again.command == plant.scheduler.command
 
 
 @pytest.mark.parametrize("losses", [(), ((0.0, float("nan")),), ((0.0, 1.0), (1.0, 1.0))])
 def test_search_ends_on_losses_that_say_nothing(losses) -> None:
     model = Adsp(check_period_s=60, epoch_s=600)
-    first = Observed(0.0, losses, np.zeros(2), np.zeros(2))
-    scheduler = Scheduler(model, Goal(), first, lambda told: None)
+    first = seen_at(0.0, losses)
+    scheduler = Scheduler(model, Setup(2, 32), first, lambda told: None)
     phases = []
     for k in range(1, 5):
-        phases.append(scheduler.run.phase)
-        scheduler.advance(Observed(60.0 * k, losses, np.zeros(2), np.zeros(2)))
+        phases.append(scheduler.command.phase)
+        scheduler.advance(seen_at(60.0 * k, losses))
     assert phases == ["search", "search", "train", "train"]

@@ -18,7 +18,7 @@ def test_parts_do_not_overlap_and_fill_the_array() -> None:
 
 def test_targets_come_back_and_raise_the_version() -> None:
     board = Board(2)
-    targets = Targets(commit_target=7, commit_rate=2, check_period_s=1.5, local_steps=4)
+    targets = Targets(7, commit_rate=2, check_period_s=1.5, local_steps=4, from_round=3)
     board.targets = targets
     assert board.targets == targets and board.version == 1 and board.stage == Stage.TRAIN
 

@@ -38,7 +38,7 @@ def test_every_model_prints_and_reads_back(model: str) -> None:
         (["--set", "sync.epoch_s=1"], "epoch_s"),
         (["--set", "sync.check_period_s='x'"], "type float"),
         (["--set", "nonsense"], "section.key=value"),
-        (["--sync", "nope"], "adsp, bsp"),
+        (["--sync", "nope"], "adsp, adsp-fixed"),
         (["--sync", "os:path"], "no subclass"),
         (["--sync", "no.such:Model"], "cannot be loaded"),
         (["--preset", "nope"], "quickstart"),

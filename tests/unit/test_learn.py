@@ -17,6 +17,9 @@ from adsp_mpi.learn.trainer import BatchOrder, Evaluator, LearningRate, Trainer
 
 CPU = torch.device("cpu")
 
+FROM_FILES = {"cifar10", "cifar10-small", "fatigue", "svm"}
+"""Tasks that cannot be made without files of the user's; test_tasks.py tests these."""
+
 
 def rich_module() -> nn.Module:
     """Convolution, batch norm, an embedding, a frozen layer and a tied weight."""
@@ -129,11 +132,10 @@ def test_iid_parts_are_disjoint_complete_and_even(samples: int, workers: int, se
 
 
 def test_batches_cover_a_pass_before_they_repeat() -> None:
-    order = BatchOrder(np.arange(10), 3, np.random.default_rng(1))
-    first = np.concatenate([order.next_indices() for _ in range(3)])
-    assert len(set(first)) == 9
-    assert len(order.next_indices()) == 3
-    assert len(BatchOrder(np.arange(2), 5, np.random.default_rng(1)).next_indices()) == 2
+    order = BatchOrder(np.arange(10), np.random.default_rng(1))
+    seen = np.concatenate([order.next_indices(size) for size in (3, 3, 3, 1, 4, 16)])
+    for start in (0, 10, 20):
+        assert sorted(seen[start : start + 10]) == list(range(10))
 
 
 def test_a_step_is_sgd() -> None:
@@ -147,11 +149,11 @@ def test_a_step_is_sgd() -> None:
     )
     flat = FlatModel(task.make_model(), CPU)
     flat.values.fill_(1.0)
-    order = BatchOrder(np.arange(1), 1, np.random.default_rng(0))
+    order = BatchOrder(np.arange(1), np.random.default_rng(0))
     trainer = Trainer(task, flat, order, LearningRate(0.1, 0.5, 1))
-    assert trainer.step() == 4.0
+    assert trainer.step(1) == 4.0
     assert flat.values.item() == pytest.approx(0.2)
-    trainer.step()
+    trainer.step(1)
     assert flat.values.item() == pytest.approx(0.2 - 0.05 * 2 * 2 * 0.4)
     metrics = Evaluator(task, flat, 0, 1).evaluate()
     assert metrics["test_error"] == pytest.approx(2 * flat.values.item())
@@ -191,7 +193,7 @@ def test_bad_tasks_are_named(name: str, options: dict, message: str) -> None:
         make_task(name, options)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", sorted(set(TASKS) - FROM_FILES))
 def test_built_in_tasks_have_finite_losses_and_metrics(name: str) -> None:
     torch.manual_seed(0)
     task = make_task(name, {})

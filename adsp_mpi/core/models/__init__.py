@@ -8,7 +8,16 @@ from adsp_mpi.core.models.base import SyncModel
 
 MODELS = {
     "adsp": "adsp_mpi.core.models.adsp:Adsp",
+    "adsp-fixed": "adsp_mpi.core.models.adsp:AdspFixed",
+    "adsp-plus": "adsp_mpi.core.models.adsp:AdspPlus",
     "bsp": "adsp_mpi.core.models.bsp:Bsp",
+    "ssp": "adsp_mpi.core.models.ssp:Ssp",
+    "asp": "adsp_mpi.core.models.asp:Asp",
+    "adacomm": "adsp_mpi.core.models.adacomm:Adacomm",
+    "fixed-adacomm": "adsp_mpi.core.models.adacomm:FixedAdacomm",
+    "batchtune-bsp": "adsp_mpi.core.models.batchtune:BatchTuneBsp",
+    "batchtune-fixed-adacomm": "adsp_mpi.core.models.batchtune:BatchTuneFixedAdacomm",
+    "wbsp": "adsp_mpi.core.models.wbsp:Wbsp",
 }
 
 
@@ -50,9 +59,15 @@ def make_model(name: str, options: dict[str, Any]) -> SyncModel:
 
 def _typed(key: str, value: Any, field: Field) -> Any:
     """`value` in the type of the option's default; an integer may stand for a float."""
-    wanted = type(field.default)
+    default: Any = field.default
+    wanted = type(default)
     if wanted is float and type(value) is int:
         return float(value)
+    if wanted is tuple and isinstance(value, list):
+        item = type(default[0])
+        if all(type(entry) is item for entry in value):
+            return tuple(value)
+        raise ValueError(f"{key} = {value!r} must be a list of {item.__name__}")
     if type(value) is not wanted:
         raise ValueError(f"{key} = {value!r} must be of type {wanted.__name__}")
     return value

@@ -1,45 +1,32 @@
 """ADSP: workers never wait and commit at a rate that an online search steers."""
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from adsp_mpi.core.actions import (
-    Commit,
-    Goal,
+    TRIAL,
     Observed,
-    Run,
+    Restore,
     SchedulerGenerator,
-    Step,
-    Targets,
-    WorkerAction,
+    Setup,
+    Snapshot,
+    Tell,
 )
-from adsp_mpi.core.board import Board
-from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.models.timed import TimedCommits
 from adsp_mpi.core.search import search_commit_rate
-from adsp_mpi.core.worker_state import WorkerState
 
 
 @dataclass(frozen=True)
-class Adsp(SyncModel):
-    """Adaptive synchronous parallel training.
+class Adsp(TimedCommits):
+    """Adaptive synchronous parallel training with the online search for the commit rate.
 
-    Source: Hu, Wang, Wu, "Distributed Machine Learning through Heterogeneous Edge Systems",
-    AAAI 2020 (arXiv 1911.06949), section 3 and Algorithms 1 and 2.
-
-    Worker i commits every Gamma / dC_i seconds, counted from the moment its last commit began:
-    where commits block, that is the paper's timer of Gamma / dC_i - O_i from the end of the
-    last one. The timer is looked at after each step, a step is never cut, and no second commit
-    begins while one is in flight. A worker that has reached C_target commits no more in that
-    check period, so the commit counts of all stay within one period's commits.
+    Source: AAAI 2020 (arXiv 1911.06949), Algorithm 1: a search at the start of every epoch; its
+    rate holds until the epoch ends. After the authors' program, a loss that jumps between two
+    checks starts a new search at once.
     """
-
-    sees_others: ClassVar[bool] = False
 
     epoch_s: float = 1200.0
     """E, seconds between two searches for the commit rate."""
-
-    min_commit_interval_s: float = 0.0
-    """Floor under the commit timer; 0 means check_period_s / 6, as in the authors' program."""
 
     loss_jump: float = 0.3
     """Relative rise of the loss between two checks that starts a new search at once."""
@@ -47,43 +34,83 @@ class Adsp(SyncModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(self.epoch_s >= self.check_period_s, "epoch_s must be at least check_period_s")
-        self.require(self.min_commit_interval_s >= 0, "min_commit_interval_s must be at least 0")
         self.require(self.loss_jump > 0, "loss_jump must be above 0")
 
-    @property
-    def commit_interval_floor_s(self) -> float:
-        return self.min_commit_interval_s or self.check_period_s / 6
-
-    @property
-    def max_commit_rate(self) -> int:
-        """Commits per check period that the floor allows; at least 1."""
-        return max(1, int(self.check_period_s / self.commit_interval_floor_s + 1e-9))
-
-    def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
-        if me.in_flight or not me.steps_since_commit or me.begun >= me.targets.commit_target:
-            return Step()
-        interval_s = max(me.targets.check_period_s / me.commits_due, self.commit_interval_floor_s)
-        return Commit() if now - me.last_commit_begun_s >= interval_s else Step()
-
-    def scheduler(self, seen: Observed, goal: Goal) -> SchedulerGenerator:
+    def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         while True:
             epoch_end = seen.now + self.epoch_s
-            target, rate, seen = yield from search_commit_rate(
-                seen, self.check_period_s, self.max_commit_rate, goal.target_loss
-            )
+            target, rate, seen = yield from search_commit_rate(self, seen, setup.target_loss)
             while seen.now + self.check_period_s <= epoch_end:
                 target += rate
                 before = seen
-                seen = yield self.run(target, rate)
-                if loss_jumped(before, seen, self.loss_jump):
+                seen = yield self.period(target, rate)
+                if seen.last_loss > (1 + self.loss_jump) * before.last_loss:
                     break
 
-    def run(self, target: float, rate: float) -> Run:
-        return Run(Targets(target, rate, self.check_period_s), self.check_period_s)
+
+@dataclass(frozen=True)
+class AdspFixed(TimedCommits):
+    """ADSP's workers at a given commit rate, without a search."""
+
+    commit_rate: int = 1
+    """dC, commits of every worker per check period."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.commit_rate >= 1, "commit_rate must be at least 1")
+
+    @property
+    def commit_interval_floor_s(self) -> float:
+        return self.min_commit_interval_s
+
+    def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
+        target = seen.max_commits
+        while True:
+            target += self.commit_rate
+            seen = yield self.period(target, self.commit_rate)
 
 
-def loss_jumped(before: Observed, after: Observed, jump: float) -> bool:
-    """Whether the loss rose by more than the fraction `jump` from one check to the next."""
-    if not before.losses or not after.losses:
-        return False
-    return after.losses[-1][1] > (1 + jump) * before.losses[-1][1]
+@dataclass(frozen=True)
+class AdspPlus(TimedCommits):
+    """ADSP's workers at the best of some fixed rates, found by trying each from one snapshot.
+
+    Source: AAAI 2020, ADSP+: the offline search that the online one is judged by. The trials
+    are part of the run, but marked in the trace, and the report gives their time apart.
+    """
+
+    trial_rates: tuple[int, ...] = (1, 2, 4, 6)
+    """Rates to try, in commits per check period."""
+
+    trial_periods: int = 3
+    """Check periods that each rate is tried for; the smallest loss at the end wins."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(
+            bool(self.trial_rates) and min(self.trial_rates) >= 1,
+            "trial_rates must be a list of numbers of at least 1",
+        )
+        self.require(self.trial_periods >= 1, "trial_periods must be at least 1")
+
+    @property
+    def commit_interval_floor_s(self) -> float:
+        return self.min_commit_interval_s
+
+    def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
+        target = seen.max_commits
+        losses: dict[int, float] = {}
+        yield Snapshot()
+        for rate in self.trial_rates:
+            yield Restore()
+            target = max(target, seen.max_commits)
+            for _ in range(self.trial_periods):
+                target += rate
+                seen = yield self.period(target, rate, TRIAL)
+            losses[rate] = seen.last_loss if math.isfinite(seen.last_loss) else math.inf
+            yield Tell("trials", {"commit_rate": rate, "loss": seen.last_loss})
+        yield Restore()
+        rate = min(losses, key=lambda r: (losses[r], r))
+        target = seen.max_commits
+        while True:
+            target += rate
+            seen = yield self.period(target, rate)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from adsp_mpi.core.actions import (
-    Goal,
     Observed,
     Run,
     SchedulerGenerator,
+    Setup,
     Targets,
     WorkerAction,
 )
@@ -54,7 +54,7 @@ class SyncModel(ABC):
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         """What worker `me` does next at `now`, seconds since the run's start."""
 
-    def scheduler(self, seen: Observed, goal: Goal) -> SchedulerGenerator:
+    def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         """The scheduler half: yields what to do and receives what was observed."""
         while True:
             yield Run(Targets(check_period_s=self.check_period_s), self.check_period_s)

@@ -1,0 +1,89 @@
+"""Which speed, commit delay and bandwidth worker i has at time t."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Sequence
+
+import numpy as np
+
+from adsp_mpi.core.hetero_changes import Change, LinkChange, Replay, SpeedChange
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is injected into one worker; the defaults leave the real machine as it is."""
+
+    step_time_s: float = 0.0  # what a step shall take, `slowdown` included; 0: see `slowdown`
+    slowdown: float = 1.0  # where no step time is given, a step takes so many times its own
+    delay_s: float = 0.0  # of every commit
+    bandwidth_mb_s: float = 0.0  # of the worker's link; 0: no limit
+
+    def commit_delay_s(self, megabytes: float) -> float:
+        """Seconds that a commit of this size is held back."""
+        transfer = megabytes / self.bandwidth_mb_s if self.bandwidth_mb_s else 0.0
+        return self.delay_s + transfer
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The base conditions of every worker and what changes about them over time.
+
+    `relative` says that the step times are multiples of that of the fastest worker, so that
+    this one has to be known. Factors of changes that overlap multiply; of delays and
+    bandwidths that overlap the last one holds.
+    """
+
+    workers: tuple[Conditions, ...]
+    relative: bool = False
+    changes: tuple[Change, ...] = ()
+
+    @classmethod
+    def from_durations(cls, durations: Sequence[np.ndarray]) -> "Profile":
+        """Each worker's steps take what they took in a recording, again and again.
+
+        `durations` holds one array [steps] of seconds a worker. The base step times are their
+        means, so that H is that of the recorded speeds. ValueError for no steps, or for
+        durations that are not above 0.
+        """
+        for i, recorded in enumerate(durations):
+            if not len(recorded) or not (np.isfinite(recorded) & (recorded > 0)).all():
+                raise ValueError(f"worker {i}: step durations must be given and be above 0")
+        means_s = [float(np.mean(recorded)) for recorded in durations]
+        factors = [
+            np.asarray(recorded) / mean_s
+            for recorded, mean_s in zip(durations, means_s, strict=True)
+        ]
+        return cls(
+            tuple(Conditions(mean_s) for mean_s in means_s),
+            changes=(Replay(range(len(durations)), factors=factors),),
+        )
+
+    def at(self, worker: int, now: float, step: int = 0) -> Conditions:
+        """The conditions of `worker` at `now` seconds since the start, in its step `step`."""
+        base = self.workers[worker]
+        speed_changes, link_changes = self._changes_of[worker]
+        if not (speed_changes or link_changes):
+            return base
+        slowdown, delay_s, bandwidth_mb_s = 1.0, base.delay_s, base.bandwidth_mb_s
+        for change in speed_changes:
+            if change.from_s <= now < change.to_s:
+                slowdown *= change.factor(worker, now, step)
+        for link in link_changes:
+            if link.from_s <= now < link.to_s:
+                if link.delay_s is not None:
+                    delay_s = link.delay_s
+                if link.bandwidth_mb_s is not None:
+                    bandwidth_mb_s = link.bandwidth_mb_s
+        return Conditions(base.step_time_s * slowdown, slowdown, delay_s, bandwidth_mb_s)
+
+    @cached_property
+    def _changes_of(self) -> list[tuple[list[SpeedChange], list[LinkChange]]]:
+        """The changes that concern each worker, in the profile's order."""
+        found: list[tuple[list[SpeedChange], list[LinkChange]]] = [([], []) for _ in self.workers]
+        for change in self.changes:
+            for worker in change.workers:
+                if isinstance(change, SpeedChange):
+                    found[worker][0].append(change)
+                elif isinstance(change, LinkChange):
+                    found[worker][1].append(change)
+        return found

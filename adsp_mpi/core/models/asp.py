@@ -1,0 +1,31 @@
+"""ASP: asynchronous parallel training."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from adsp_mpi.core.actions import Commit, Step, WorkerAction
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.worker_state import WorkerState
+
+
+@dataclass(frozen=True)
+class Asp(SyncModel):
+    """A worker commits after every `local_steps` steps and never waits.
+
+    Source: Recht et al., "Hogwild!", NeurIPS 2011, and Dean et al., "Large Scale Distributed
+    Deep Networks", NeurIPS 2012; as a baseline in AAAI 2020 with one local step.
+    """
+
+    sees_others: ClassVar[bool] = False
+
+    local_steps: int = 1
+    """tau, steps between two commits."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.local_steps >= 1, "local_steps must be at least 1")
+
+    def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
+        due = me.steps_since_commit >= self.local_steps
+        return Commit() if due and not me.in_flight else Step()

@@ -1,0 +1,57 @@
+"""BatchTune: batch sizes in proportion to speed, so that a round takes all workers equally long."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adsp_mpi.core.actions import Observed, SchedulerGenerator, Setup, Tell
+from adsp_mpi.core.models.adacomm import FixedAdacomm
+
+
+@dataclass(frozen=True)
+class BatchTuneFixedAdacomm(FixedAdacomm):
+    """Fixed ADACOMM with B_i = B M v_i / sum v; commits count by B_i.
+
+    Source: the batch tuning of R2SP (Chen et al., INFOCOM 2019) as a baseline in AAAI 2020.
+    v_i is measured as samples per second: steps per second would change with the batch size and
+    make the sizes oscillate. The sizes are set anew every check period; their sum never changes.
+    """
+
+    def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
+        while True:
+            sizes = tuned_batch_sizes(seen.sample_s, seen.present, setup.batch_size)
+            yield Tell("batch_sizes", {f"worker_{i}": size for i, size in enumerate(sizes)})
+            seen = yield replace(self.period(self.local_steps), batch_sizes=sizes)
+
+
+@dataclass(frozen=True)
+class BatchTuneBsp(BatchTuneFixedAdacomm):
+    """BSP with tuned batches: one step a round. Source: as above."""
+
+    local_steps: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.local_steps == 1, "local_steps is 1; see batchtune-fixed-adacomm")
+
+
+def tuned_batch_sizes(
+    sample_s: np.ndarray, present: np.ndarray, batch_size: int
+) -> tuple[int, ...]:
+    """Whole batch sizes, one per worker, in proportion to 1 / `sample_s` and at least 1.
+
+    They sum up to `batch_size` times the present workers; absent workers get `batch_size`.
+    While a present worker's time per sample is unknown (0), all get `batch_size`.
+    """
+    sizes = np.full(len(sample_s), batch_size)
+    if not present.any() or not (sample_s[present] > 0).all():
+        return tuple(int(size) for size in sizes)
+    total = batch_size * int(present.sum())
+    share = total / sample_s[present] / (1.0 / sample_s[present]).sum()
+    whole = np.maximum(1, np.floor(share)).astype(int)
+    while (left := total - int(whole.sum())) != 0:
+        behind = share - whole
+        i = int(np.argmax(behind if left > 0 else np.where(whole > 1, -behind, -np.inf)))
+        whole[i] += int(np.sign(left))
+    sizes[present] = whole
+    return tuple(int(size) for size in sizes)

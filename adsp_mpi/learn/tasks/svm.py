@@ -1,0 +1,125 @@
+"""Linear support vector machines: any CSV file, and the breast cancer data of scikit-learn."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.task import Batch, Task
+from adsp_mpi.learn.tasks.bundled import bundled
+from adsp_mpi.learn.tasks.readers import Table, is_number, read_table, required_path
+
+TEST_SHARE = 0.2
+MIN_ROWS = 5
+MAX_DISTINCT = 20
+QUANTILES = 10
+
+
+def svm(csv: str = "", target: str = "", l2: float = 1e-4, split_seed: int = 0) -> Task:
+    """A linear SVM that tells the classes of column `target` of the file `csv` apart.
+
+    The file's first line names its columns; every column but `target` must be numeric. Classes
+    are those of `target_classes`; training is that of `linear_svm`. Raises UsageError for a
+    missing `csv` or a `target` that is no column, AdspError for a file with bad rows.
+    """
+    table = read_table(required_path(csv, "csv", "a CSV file whose first line names its columns"))
+    if target not in table.columns:
+        raise UsageError(
+            f"task.target = {target!r}: no column of {table.path}; "
+            f"there are: {', '.join(table.columns)}"
+        )
+    if len(table.rows) < MIN_ROWS:
+        raise AdspError(f"{table.path}: {len(table.rows)} rows are too few, {MIN_ROWS} are needed")
+    features = [name for name in table.columns if name != target]
+    if not features:
+        raise AdspError(f"{table.path}: no column beside {target!r} to learn from")
+    inputs = np.stack([table.numbers(name) for name in features], axis=1)
+    held_out = held_out_rows(len(inputs), split_seed)
+    classes = target_classes(table, target, held_out)
+    return linear_svm(inputs, classes, held_out, l2)
+
+
+def cancer_svm(l2: float = 1e-4, split_seed: int = 0) -> Task:
+    """A linear SVM (62 parameters) on scikit-learn's breast cancer data, 569 rows of 30 numbers.
+
+    Class 0 is malignant, 1 benign. Options and training as in `svm`.
+    """
+    rows = np.loadtxt(bundled("breast_cancer.csv"), delimiter=",", skiprows=1)
+    held_out = held_out_rows(len(rows), split_seed)
+    return linear_svm(rows[:, :-1], rows[:, -1].astype(np.int64), held_out, l2)
+
+
+def held_out_rows(num_rows: int, split_seed: int) -> np.ndarray:
+    """A fifth of the rows, rounded down, drawn with `split_seed`: bool[N]."""
+    if not isinstance(split_seed, int) or split_seed < 0:
+        raise UsageError(f"task.split_seed = {split_seed!r} must be a whole number of at least 0")
+    order = np.random.default_rng(split_seed).permutation(num_rows)
+    return np.isin(np.arange(num_rows), order[: int(TEST_SHARE * num_rows)])
+
+
+def target_classes(table: Table, target: str, held_out: np.ndarray) -> np.ndarray:
+    """The class of each row, int64[N].
+
+    Text, or at most 20 distinct numbers: the place of the row's value among the sorted distinct
+    ones. More numbers: which tenth of the training rows' values it lies in. The column is numeric
+    if its first value is a number. AdspError where there are not two classes, or a row of a
+    numeric column holds no number.
+    """
+    texts = table.texts(target)
+    values = table.numbers(target) if is_number(texts[0]) else np.array(texts)
+    distinct, classes = np.unique(values, return_inverse=True)
+    if len(distinct) < 2:
+        raise AdspError(f"{table.path}: column {target!r} holds one value only, {texts[0]!r}")
+    if len(distinct) <= MAX_DISTINCT or not is_number(texts[0]):
+        return classes
+    edges = np.quantile(values[~held_out], np.arange(1, QUANTILES) / QUANTILES)
+    return np.searchsorted(edges, values, side="right")
+
+
+def linear_svm(inputs: np.ndarray, classes: np.ndarray, held_out: np.ndarray, l2: float) -> Task:
+    """One linear layer with hinge loss on float64[N, features] and int64[N].
+
+    The loss of a sample is the mean over all classes of max(0, 1 - right + other), of the scores
+    of the right class and each other one (Weston and Watkins 1999), plus `l2` times the squared
+    norm of the weights. Inputs are standardised with the statistics of the training rows; a
+    column that is constant there becomes zero. UsageError for a negative `l2`.
+    """
+    if not isinstance(l2, (int, float)) or not 0 <= l2 < math.inf:
+        raise UsageError(f"task.l2 = {l2!r} must be a number of at least 0")
+
+    def loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+        return hinge(model, batch) + l2 * model.get_parameter("weight").square().sum()
+
+    x, y = torch.from_numpy(standardised(inputs, ~held_out)), torch.from_numpy(classes)
+    train, test = torch.from_numpy(~held_out), torch.from_numpy(held_out)
+    return Task(
+        make_model=lambda: nn.Linear(inputs.shape[1], int(classes.max()) + 1),
+        train_data=(x[train], y[train]),
+        test_data=(x[test], y[test]),
+        loss=loss,
+        metrics=accuracy_and_hinge,
+    )
+
+
+def standardised(inputs: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Columns less their mean, over their deviation, both of the `known` rows: float32."""
+    rows = inputs[known]
+    constant = rows.min(axis=0) == rows.max(axis=0)
+    deviation = np.where(constant, np.inf, rows.std(axis=0))
+    return ((inputs - rows.mean(axis=0)) / deviation).astype(np.float32)
+
+
+def hinge(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean hinge loss of a batch (inputs, class indices), as in `linear_svm`."""
+    inputs, classes = batch
+    return functional.multi_margin_loss(model(inputs), classes)
+
+
+def accuracy_and_hinge(model: nn.Module, batch: Batch) -> dict[str, float]:
+    """Share of right classes in a batch (inputs, class indices), and the mean hinge loss."""
+    inputs, classes = batch
+    right = (model(inputs).argmax(dim=1) == classes).float().mean()
+    return {"accuracy": right.item(), "loss": hinge(model, batch).item()}

@@ -1,0 +1,187 @@
+"""`mpirun -n N python -m adsp_mpi profile`: how fast are these machines and their links?
+
+Measures the step time of the configured task and the cost of a commit on every worker, and
+writes them as a profile that `--hetero` injects elsewhere.
+"""
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.config import Config, HeteroSection
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.theory import heterogeneity
+from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.mpi.commit import LOOK_S
+from adsp_mpi.mpi.pause import wait_until
+from adsp_mpi.mpi.prepare import Prepared, build
+from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.window import RemoteArray, library_version
+from adsp_mpi.mpi.world import World
+
+WARM_UP_STEPS = 5
+MIN_STEPS = 5
+STEPS_S = 3.0
+"""All workers train for so long at the same time: that is how they run, also on shared cores."""
+
+MAX_COMMITS = 50
+COMMITS_S = 0.5
+
+SMALLEST_JITTER = 0.02
+"""Step times that vary less are written as constant."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one worker's steps and commits cost."""
+
+    host: str
+    step_time_s: float  # median
+    jitter: float  # sigma of the logarithm of step times
+    delay_s: float  # of a commit of one number
+    bandwidth_mb_s: float  # from the time that the model takes longer; 0: it does not
+
+
+def measure(config: Config) -> None:
+    """Measure all workers; rank 0 writes the profile to `run.out` and prints a table."""
+    world = World()
+    world.agree(world.require_workers)
+    path = Path(config.run.out or "profile.toml")
+    world.agree(lambda: require_new(path) if world.is_server else None)
+    ready = build(world, replace(config, hetero=HeteroSection()), None, path.parent)
+    mine = Measured(world.host, *measure_steps(ready), *measure_commits(ready))
+    workers = world.allgather(mine)[1:]
+    world.agree(lambda: write(path, profile_toml(ready, workers)) if world.is_server else None)
+    if world.is_server:
+        print(table(workers), flush=True)
+        print(f"written to {path}; inject it with --hetero {path}", flush=True)
+
+
+def require_new(path: Path) -> None:
+    """UsageError where no profile can be written to `path`, before the time is spent."""
+    if path.suffix != ".toml":
+        raise UsageError(f"--out {path}: the name of a profile ends in .toml")
+    if path.exists():
+        raise UsageError(f"--out {path}: this file exists already; choose another")
+    if not path.parent.is_dir():
+        raise UsageError(f"--out {path}: there is no folder {path.parent}")
+
+
+def measure_steps(ready: Prepared) -> tuple[float, float]:
+    """Collective: median seconds of this worker's steps and their jitter; zeros on rank 0."""
+    world, batch_size = ready.world, ready.config.train.batch_size
+
+    def warmed_up() -> Trainer:
+        trainer = ready.trainer()
+        for _ in range(WARM_UP_STEPS):
+            trainer.step(batch_size)
+        return trainer
+
+    trainer = world.agree(lambda: None if world.is_server else warmed_up())
+    durations = world.agree(lambda: step_durations(trainer, batch_size) if trainer else np.ones(1))
+    return float(np.median(durations)), float(np.std(np.log(durations)))
+
+
+def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
+    """Seconds of each step that begins within STEPS_S, and of MIN_STEPS at least."""
+    durations: list[float] = []
+    begun = time.perf_counter()
+    while len(durations) < MIN_STEPS or time.perf_counter() - begun < STEPS_S:
+        start = time.perf_counter()
+        trainer.step(batch_size)
+        durations.append(time.perf_counter() - start)
+    return np.array(durations)
+
+
+def measure_commits(ready: Prepared) -> tuple[float, float]:
+    """Collective: delay and bandwidth of this worker's commits, each worker alone in its turn."""
+    world = ready.world
+    array = RemoteArray(world, ready.model.num_elements, "f4")
+    costs = 0.0, 0.0
+    with eager_progress(world) if world.is_server else nullcontext():
+        for rank in range(1, world.comm.size):
+            world.wait_for_all()
+            if world.rank == rank:
+                costs = commit_costs(array)
+        world.wait_for_all()
+    array.free()
+    return costs
+
+
+def eager_progress(world: World) -> ProgressHelper:
+    """Rank 0's helper, as eager as it is in a run while a commit is in flight."""
+    in_flight = Board(world.num_workers)
+    in_flight.column("begun")[:] = 1
+    return ProgressHelper(world, in_flight)
+
+
+def commit_costs(array: RemoteArray) -> tuple[float, float]:
+    """Seconds of a commit of one number, and MB/s of what one of the whole array takes longer."""
+    delay_s = commit_s(array, 1)
+    longer_s = commit_s(array, array.num_elements) - delay_s
+    megabytes = array.num_elements * array.dtype.itemsize / 1e6
+    return delay_s, megabytes / longer_s if longer_s > 0 else 0.0
+
+
+def commit_s(array: RemoteArray, num_elements: int) -> float:
+    """Median seconds of a commit of `num_elements`, after a first one."""
+    values, before = (np.ones(num_elements, array.dtype) for _ in range(2))
+
+    def commit() -> float:
+        start = time.perf_counter()
+        requests = array.add(values, before)
+        wait_until(lambda: MPI.Request.Testall(requests), longest_s=LOOK_S)
+        array.flush()
+        return time.perf_counter() - start
+
+    commit()
+    durations = [commit()]
+    while len(durations) < MAX_COMMITS and sum(durations) < COMMITS_S:
+        durations.append(commit())
+    return float(np.median(durations))
+
+
+def profile_toml(ready: Prepared, workers: list[Measured]) -> str:
+    """The profile as a file for `--hetero`."""
+    config, megabytes = ready.config, 4 * ready.model.num_elements / 1e6
+    lines = [
+        f"# measured: {config.task.name}, batches of {config.train.batch_size}, "
+        f"commits of {megabytes:.3g} MB, {library_version()}",
+        *(f"# worker {i}: {worker.host}" for i, worker in enumerate(workers)),
+        "# delay and bandwidth come on top of what commits cost where the profile is injected",
+    ]
+    for key in ("step_time_s", "delay_s", "bandwidth_mb_s"):
+        values = ", ".join(f"{getattr(worker, key):.4g}" for worker in workers)
+        lines.append(f"{key} = [{values}]")
+    for i, worker in enumerate(workers):
+        if worker.jitter > SMALLEST_JITTER:
+            lines += ["", "[[change]]", f"workers = [{i}]", f"jitter = {worker.jitter:.3g}"]
+    return "\n".join(lines) + "\n"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a new file; UsageError where that fails."""
+    try:
+        with path.open("x") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"--out {path}: {error.strerror}") from error
+
+
+def table(workers: list[Measured]) -> str:
+    """The figures for people."""
+    width = max(len("host"), *(len(worker.host) for worker in workers))
+    lines = [f"worker  {'host':<{width}}  step ms  jitter  commit ms      MB/s"]
+    for i, worker in enumerate(workers):
+        bandwidth = f"{worker.bandwidth_mb_s:.1f}" if worker.bandwidth_mb_s else "-"
+        lines.append(
+            f"{i:>6}  {worker.host:<{width}}  {worker.step_time_s * 1e3:>7.2f}  "
+            f"{worker.jitter:>6.3f}  {worker.delay_s * 1e3:>9.3f}  {bandwidth:>8}"
+        )
+    h = heterogeneity(np.array([1.0 / worker.step_time_s for worker in workers]))
+    return "\n".join([*lines, f"heterogeneity H   {h:.3f}"])

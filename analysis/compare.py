@@ -1,0 +1,63 @@
+"""`compare RUN...`: one line per synchronization model, soonest at the target first."""
+
+import json
+import math
+from statistics import median
+from typing import Callable, Sequence
+
+from adsp_mpi.analysis.figures import RunFigures, run_figures
+
+COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
+    "model": lambda runs: runs[0].model,
+    "runs": lambda runs: str(len(runs)),
+    "time to target s": lambda runs: _spread(_times(runs), 1),
+    "of it trials s": lambda runs: _spread([r.trial_s for r in runs], 1),
+    "last loss": lambda runs: _spread([r.last_loss for r in runs], 3),
+    "steps": lambda runs: _spread([r.steps for r in runs], 0),
+    "commits": lambda runs: _spread([r.commits for r in runs], 0),
+    "MB sent": lambda runs: _spread([r.sent_mb for r in runs], 0),
+    "staleness": lambda runs: _spread([r.staleness for r in runs], 1),
+    "waiting %": lambda runs: _spread([100 * r.waiting_share for r in runs], 1),
+    "H": lambda runs: _spread([r.measured_h or math.nan for r in runs], 2),
+}
+
+
+def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> str:
+    """The comparison as a Markdown table, or every run's figures as JSON.
+
+    With several runs of a model (seeds) a cell is the median, with the range in brackets.
+    """
+    runs = [run_figures(path, target_loss) for path in paths]
+    if as_json:
+        return json.dumps([run.as_dict() for run in runs], indent=1)
+    groups: dict[str, list[RunFigures]] = {}
+    for run in runs:
+        groups.setdefault(run.model, []).append(run)
+    ordered = sorted(groups.values(), key=lambda g: (median(_times(g)), median(r.steps for r in g)))
+    rows = [[text(group) for text in COLUMNS.values()] for group in ordered]
+    return markdown_table(list(COLUMNS), rows)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up in plain text too."""
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+    rule = ["-" * width for width in widths]
+    lines = [header, rule, *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def _times(runs: Sequence[RunFigures]) -> list[float]:
+    """Times to target; infinity where it was not reached."""
+    return [math.inf if r.time_to_target_s is None else r.time_to_target_s for r in runs]
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    middle, low, high = (_number(v, digits) for v in (median(values), min(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _number(value: float, digits: int) -> str:
+    return "not reached" if math.isinf(value) else f"{value:.{digits}f}"

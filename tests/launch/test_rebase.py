@@ -1,0 +1,37 @@
+"""Training on while a commit is in flight loses no local step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from adsp_mpi.trace import Trace
+from tests.launch.launcher import PROGRAMS, launch
+
+STEPS, WORKERS = 150, 3
+PROFILE = """
+step_time_s = [0.004, 0.006, 0.011]
+delay_s = [0.1, 0.05, 0.02]
+"""
+
+
+@pytest.mark.parametrize("model", ["adsp-fixed", "asp", "ssp"])
+def test_the_model_is_the_exact_sum_of_all_steps(tmp_path: Path, model: str) -> None:
+    """Gradient 1, rate 2**-6, global rate 1: every parameter ends at -(all steps) / 64."""
+    profile = tmp_path / "p.toml"
+    profile.write_text(PROFILE)
+    run = launch(
+        WORKERS + 1, "-m", "tests.mpi.constant_gradients", str(tmp_path / "r"), model, str(STEPS),
+        str(profile), cwd=PROGRAMS.parents[1],
+    )  # fmt: skip
+    assert run.code == 0 and run.error_lines == [], run.err
+    state = torch.load(tmp_path / "r" / "model.pt", weights_only=True)
+    for value in state.values():
+        assert (value == -STEPS * WORKERS / 64).all()
+    with Trace(tmp_path / "r") as trace:
+        for w in trace.workers:
+            steps, commits = (trace.table(f"workers/{w}/{name}") for name in ("steps", "commits"))
+            assert len(steps) == STEPS == commits["steps"].sum()
+            flight = commits[len(commits) // 2]
+            during = (steps["start_s"] > flight["begun_s"]) & (steps["start_s"] < flight["done_s"])
+            assert during.sum() >= 1, "nothing was learnt in flight, so nothing was tested"

@@ -1,0 +1,54 @@
+"""A board with workers that act in any order: what every engine must keep, without an engine."""
+
+from adsp_mpi.core.actions import Commit, Pull, Run, Step, Wait, WorkerAction
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.scheduler import put_on_board
+from adsp_mpi.core.worker_state import WorkerState
+
+
+class Play:
+    """The model is the list of (worker, round) commits in it; commits land at once."""
+
+    def __init__(self, sync: SyncModel, num_workers: int, batch_size: int = 8) -> None:
+        self.sync = sync
+        self.now = 0.0
+        self.model: list[tuple[int, int]] = []
+        self.board = Board(num_workers)
+        self.me = [WorkerState(i, batch_size) for i in range(num_workers)]
+        self.pulled: list[list[int]] = [[] for _ in self.me]
+        self.plans: list[list[tuple[float, int]]] = [[] for _ in self.me]
+        self.waits = 0
+
+    def steer(self, run: Run, standing: bool = False) -> None:
+        """What the server does with a Run."""
+        put_on_board(run, self.board, standing)
+
+    def decide(self, i: int) -> WorkerAction:
+        me = self.me[i]
+        if me.version != self.board.version:
+            size = int(self.board.batch_sizes[i])
+            me.follow(self.board.version, self.board.targets, size)
+        return self.sync.next_action(self.now, me, self.board)
+
+    def act(self, i: int) -> None:
+        """Worker i does its next action; a second passes."""
+        self.now += 1.0
+        me, action = self.me[i], self.decide(i)
+        if isinstance(action, Step):
+            me.begin_step()
+            me.stepped()
+            self.board.column("steps")[i] = me.steps
+        elif isinstance(action, Commit):
+            self.plans[i].append((me.local_steps, me.batch_size))
+            me.commit_begun(self.now)
+            me.commit_done()
+            self.model.append((i, me.rounds))
+            self.board.column("commits")[i] = me.commits
+            self.board.column("rounds")[i] = me.rounds
+        elif isinstance(action, Pull):
+            me.pulled()
+            self.pulled[i].append(len(self.model))
+            self.board.column("pulls")[i] = me.pulls
+        elif isinstance(action, Wait):
+            self.waits += 1
