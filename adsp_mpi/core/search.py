@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Found = tuple[float, int, Observed]
 
-FRACTION_OF_LOSS = 0.5
+FRACTION_OF_LOSS = 0.1
 """Without a target loss, rates are judged by the time to this fraction of the loss at the start."""
 
 

@@ -4,6 +4,7 @@ Measures the step time of the configured task and the cost of a commit on every 
 writes them as a profile that `--hetero` injects elsewhere.
 """
 
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -38,13 +39,23 @@ SMALLEST_JITTER = 0.02
 
 @dataclass(frozen=True)
 class Measured:
-    """What one worker's steps and commits cost."""
+    """What one worker's steps and commits cost.
+
+    Its step times are told as the log-normal distribution that has their mean and the spread
+    of their logarithms. The plain median would tell wrong speeds where ranks share cores: steps
+    are then undisturbed or interrupted, and the median is either the one or the other.
+    """
 
     host: str
-    step_time_s: float  # median
-    jitter: float  # sigma of the logarithm of step times
+    step_time_s: float  # median of that distribution
+    jitter: float  # its sigma
     delay_s: float  # of a commit of one number
     bandwidth_mb_s: float  # from the time that the model takes longer; 0: it does not
+
+    @property
+    def speed(self) -> float:
+        """Steps per second."""
+        return math.exp(-(self.jitter**2) / 2) / self.step_time_s
 
 
 def measure(config: Config) -> None:
@@ -73,7 +84,7 @@ def require_new(path: Path) -> None:
 
 
 def measure_steps(ready: Prepared) -> tuple[float, float]:
-    """Collective: median seconds of this worker's steps and their jitter; zeros on rank 0."""
+    """Collective: this worker's `step_time_s` and `jitter`; without a meaning on rank 0."""
     world, batch_size = ready.world, ready.config.train.batch_size
 
     def warmed_up() -> Trainer:
@@ -84,7 +95,8 @@ def measure_steps(ready: Prepared) -> tuple[float, float]:
 
     trainer = world.agree(lambda: None if world.is_server else warmed_up())
     durations = world.agree(lambda: step_durations(trainer, batch_size) if trainer else np.ones(1))
-    return float(np.median(durations)), float(np.std(np.log(durations)))
+    jitter = float(np.std(np.log(durations)))
+    return float(np.mean(durations)) * math.exp(-(jitter**2) / 2), jitter
 
 
 def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
@@ -99,7 +111,7 @@ def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
 
 
 def measure_commits(ready: Prepared) -> tuple[float, float]:
-    """Collective: delay and bandwidth of this worker's commits, each worker alone in its turn."""
+    """Collective: this worker's `delay_s` and `bandwidth_mb_s`, each measured alone in turn."""
     world = ready.world
     array = RemoteArray(world, ready.model.num_elements, "f4")
     costs = 0.0, 0.0
@@ -183,5 +195,5 @@ def table(workers: list[Measured]) -> str:
             f"{i:>6}  {worker.host:<{width}}  {worker.step_time_s * 1e3:>7.2f}  "
             f"{worker.jitter:>6.3f}  {worker.delay_s * 1e3:>9.3f}  {bandwidth:>8}"
         )
-    h = heterogeneity(np.array([1.0 / worker.step_time_s for worker in workers]))
+    h = heterogeneity(np.array([worker.speed for worker in workers]))
     return "\n".join([*lines, f"heterogeneity H   {h:.3f}"])

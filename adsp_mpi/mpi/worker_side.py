@@ -37,7 +37,12 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     step_time_s = ready.profile.at(world.worker, 0.0).step_time_s
     trace.part.attributes(
         trace.group,
-        {"host": world.host, "clock_offset_s": clock.offset_s, "step_time_s": step_time_s},
+        {
+            "host": world.host,
+            "clock_offset_s": clock.offset_s,
+            "step_time_s": step_time_s,
+            **ready.part_attributes(),
+        },
     )
     failure: AdspError | None = None
     try:
