@@ -165,7 +165,8 @@ def profile_toml(ready: Prepared, workers: list[Measured]) -> str:
         f"# measured: {config.task.name}, batches of {config.train.batch_size}, "
         f"commits of {megabytes:.3g} MB, {library_version()}",
         *(f"# worker {i}: {worker.host}" for i, worker in enumerate(workers)),
-        "# delay and bandwidth come on top of what commits cost where the profile is injected",
+        "# step_time_s is the median of steps that vary by jitter; delay and bandwidth come on top",
+        "# of what commits cost where the profile is injected",
     ]
     for key in ("step_time_s", "delay_s", "bandwidth_mb_s"):
         values = ", ".join(f"{getattr(worker, key):.4g}" for worker in workers)
@@ -186,13 +187,13 @@ def write(path: Path, text: str) -> None:
 
 
 def table(workers: list[Measured]) -> str:
-    """The figures for people."""
+    """The figures for people; `step ms` is the mean, one over the speed."""
     width = max(len("host"), *(len(worker.host) for worker in workers))
     lines = [f"worker  {'host':<{width}}  step ms  jitter  commit ms      MB/s"]
     for i, worker in enumerate(workers):
         bandwidth = f"{worker.bandwidth_mb_s:.1f}" if worker.bandwidth_mb_s else "-"
         lines.append(
-            f"{i:>6}  {worker.host:<{width}}  {worker.step_time_s * 1e3:>7.2f}  "
+            f"{i:>6}  {worker.host:<{width}}  {1e3 / worker.speed:>7.2f}  "
             f"{worker.jitter:>6.3f}  {worker.delay_s * 1e3:>9.3f}  {bandwidth:>8}"
         )
     h = heterogeneity(np.array([worker.speed for worker in workers]))

@@ -6,7 +6,6 @@ turns of rank 0 (see `holds_lock_in_flight`). On one node nobody needs it.
 """
 
 import threading
-from types import TracebackType
 
 from mpi4py import MPI
 
@@ -35,12 +34,7 @@ class ProgressHelper:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._thread:
             self._thread.join()

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 
 from adsp_mpi.errors import EXIT_INTERRUPTED
 
@@ -19,12 +19,7 @@ class Signals:
         self._before = {number: signal.signal(number, self._receive) for number in WATCHED}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

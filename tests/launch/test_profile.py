@@ -50,8 +50,8 @@ def test_a_factor_stretches_real_steps(tmp_path: Path) -> None:
     run = train(tmp_path, "p.toml", 4, "r")
     assert "p.toml," in run.out and "injected" not in run.out
     slow, real = steps_of(tmp_path / "r")
-    assert (durations(slow) > 3.99 * slow["compute_s"]).all()
-    assert np.median(durations(slow) / slow["compute_s"]) < 6
+    factors = durations(slow) / slow["compute_s"]
+    assert np.quantile(factors, 0.1) > 3.99 and np.median(factors) < 6
     assert np.median(durations(real) / real["compute_s"]) < 1.1
 
 

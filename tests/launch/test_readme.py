@@ -8,6 +8,8 @@ import pytest
 
 from tests.launch.launcher import launch
 
+pytestmark = pytest.mark.one_mpi_is_enough
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

@@ -43,6 +43,7 @@ def test_quickstart_keeps_what_it_promises(tmp_path: Path) -> None:
     assert sum(v.numel() for v in state.values()) == 57110
 
 
+@pytest.mark.one_mpi_is_enough
 def test_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     run = launch(3, *MODULE, "--max-seconds", "5", cwd=tmp_path)
     assert run.code == 0 and "\x1b" not in run.out, run.err
@@ -50,6 +51,7 @@ def test_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+@pytest.mark.one_mpi_is_enough
 def test_blocking_commits_and_injected_link_costs(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0]\n")
     run = launch(
@@ -64,6 +66,7 @@ def test_blocking_commits_and_injected_link_costs(tmp_path: Path) -> None:
     assert (fast["blocked_s"] < 0.3).all()
 
 
+@pytest.mark.one_mpi_is_enough
 def test_commits_in_flight_do_not_stop_the_training(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0.3]\n")
     run = launch(3, *MODULE, "--hetero", "p.toml", "--max-seconds", "5", "--out", "r", cwd=tmp_path)
@@ -110,7 +113,22 @@ def fails_later():
 """
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), BAD, ids=[" ".join(b[0]) for b in BAD])
+def bad_cases() -> list:
+    """All cases for one MPI; for every MPI one of each way to fail: before, during, in a worker."""
+    every_mpi = ("--bogus", "no_data", "fails_later")
+    return [
+        pytest.param(
+            *case,
+            id=" ".join(case[0]),
+            marks=()
+            if any(word in case[0][-1] for word in every_mpi)
+            else pytest.mark.one_mpi_is_enough,
+        )
+        for case in BAD
+    ]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), bad_cases())
 def test_bad_input_is_one_line_and_everyone_leaves(
     tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
@@ -133,6 +151,7 @@ def test_one_rank_is_told_how_to_start_more(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "trace.h5").write_bytes(b"precious")
@@ -178,6 +197,7 @@ def test_doctor_finds_this_mpi_fit(tmp_path: Path) -> None:
     assert "error" not in run.out
 
 
+@pytest.mark.one_mpi_is_enough
 def test_config_prints_without_mpirun(tmp_path: Path) -> None:
     run = launch(1, *MODULE, "config", "--preset", "paper", cwd=tmp_path)
     assert run.code == 0 and 'profile = "paper"' in run.out

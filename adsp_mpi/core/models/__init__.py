@@ -1,10 +1,10 @@
 """The synchronization models by name. A new one is a file here and a line in `MODELS`."""
 
 from dataclasses import Field, fields
-from importlib import import_module
 from typing import Any
 
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.registry import load
 
 MODELS = {
     "adsp": "adsp_mpi.core.models.adsp:Adsp",
@@ -26,17 +26,7 @@ def model_class(name: str) -> type[SyncModel]:
 
     Raises ValueError when there is none.
     """
-    path = MODELS.get(name, name)
-    if ":" not in path:
-        raise ValueError(
-            f"unknown synchronization model {name!r}; there are: {', '.join(MODELS)}, "
-            "or your own as package.module:Class"
-        )
-    module, attribute = path.split(":", 1)
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"synchronization model {name!r} cannot be loaded: {error}") from error
+    found = load("synchronization model", name, MODELS, "Class")
     if not (isinstance(found, type) and issubclass(found, SyncModel)):
         raise ValueError(f"{name!r} is no subclass of adsp_mpi.core.models.base.SyncModel")
     return found

@@ -1,9 +1,9 @@
 """The built-in tasks by name. A new one is a file here and a line in `TASKS`."""
 
 import inspect
-from importlib import import_module
 from typing import Any, Callable
 
+from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.task import Task
 
@@ -20,17 +20,10 @@ TASKS = {
 
 def task_factory(name: str) -> Callable[..., Task]:
     """The factory behind a name of `TASKS` or behind `package.module:factory`."""
-    path = TASKS.get(name, name)
-    if ":" not in path:
-        raise UsageError(
-            f"unknown task {name!r}; there are: {', '.join(TASKS)}, "
-            "or your own as package.module:factory"
-        )
-    module, attribute = path.split(":", 1)
     try:
-        factory = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"task {name!r} cannot be loaded: {error}") from error
+        factory = load("task", name, TASKS, "factory")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     if not callable(factory):
         raise UsageError(f"task {name!r} is not callable")
     return factory
