@@ -5,11 +5,14 @@ and the short options. `[task]` and `[sync]` also hold the options of the task a
 synchronization model that they name.
 """
 
+import ast
 import difflib
+import inspect
 import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +186,23 @@ def _section_toml(name: str, section: Any, config: Config, comments: bool) -> st
         note = f"  # {spec.metadata['help']}" if comments else ""
         lines.append(f"{spec.name} = {_toml_value(getattr(section, spec.name))}{note}")
     options = asdict(config.sync_model) if name == "sync" else getattr(section, "options", {})
-    lines += [f"{k} = {_toml_value(v)}" for k, v in options.items()]
+    meanings = option_meanings(type(config.sync_model)) if name == "sync" and comments else {}
+    for entry, value in options.items():
+        note = f"  # {meanings[entry]}" if entry in meanings else ""
+        lines.append(f"{entry} = {_toml_value(value)}{note}")
     return "\n".join(lines) + "\n"
+
+
+def option_meanings(model: type[SyncModel]) -> dict[str, str]:
+    """The text below each field of a model's class and its bases, on one line."""
+    meanings: dict[str, str] = {}
+    for cls in reversed(model.__mro__[:-2]):
+        body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
+        for field_node, text_node in pairwise(body):
+            if isinstance(field_node, ast.AnnAssign) and isinstance(text_node, ast.Expr):
+                text = ast.literal_eval(text_node.value)
+                meanings[ast.unparse(field_node.target)] = " ".join(text.split())
+    return meanings
 
 
 def _toml_value(value: Any) -> str:

@@ -9,6 +9,8 @@ from adsp_mpi.analysis.figures import RunFigures, run_figures
 
 COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
     "model": lambda runs: runs[0].model,
+    "task": lambda runs: runs[0].task,
+    "speeds": lambda runs: runs[0].hetero,
     "runs": lambda runs: str(len(runs)),
     "time to target s": lambda runs: _spread(_times(runs), 1),
     "of it trials s": lambda runs: _spread([r.trial_s for r in runs], 1),
@@ -25,14 +27,14 @@ COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
 def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> str:
     """The comparison as a Markdown table, or every run's figures as JSON.
 
-    With several runs of a model (seeds) a cell is the median, with the range in brackets.
+    Runs that differ only in seed and folder share a line: the median, the range in brackets.
     """
     runs = [run_figures(path, target_loss) for path in paths]
     if as_json:
         return json.dumps([run.as_dict() for run in runs], indent=1)
     groups: dict[str, list[RunFigures]] = {}
     for run in runs:
-        groups.setdefault(run.model, []).append(run)
+        groups.setdefault(run.settings, []).append(run)
     ordered = sorted(groups.values(), key=lambda g: (median(_times(g)), median(r.steps for r in g)))
     rows = [[text(group) for text in COLUMNS.values()] for group in ordered]
     return markdown_table(list(COLUMNS), rows)

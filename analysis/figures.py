@@ -1,5 +1,6 @@
 """The figures of one run, computed from its trace."""
 
+import json
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ class RunFigures:
     path: str
     model: str
     task: str
+    hetero: str
+    settings: str
     seed: int
     target_loss: float
     time_to_target_s: float | None
@@ -57,6 +60,8 @@ def run_figures(path: str | Path, target_loss: float | None = None) -> RunFigure
             path=str(path),
             model=str(meta["model"]),
             task=str(meta["task"]),
+            hetero=config["hetero"]["profile"],
+            settings=json.dumps({k: v for k, v in config.items() if k != "run"}, sort_keys=True),
             seed=int(meta["seed"]),
             target_loss=target,
             time_to_target_s=_float(time_to_target(losses, target)),

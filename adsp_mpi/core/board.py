@@ -39,7 +39,7 @@ class Presence(IntEnum):
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-HEADER_FIELDS = ("version", "stage", "restores", *TARGET_FIELDS)
+HEADER_FIELDS = ("version", "stage", "restores", "exit_code", *TARGET_FIELDS)
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
 ASSIGNED_FIELDS = ("lost", "batch_size")
 ROW_FIELDS = (
@@ -125,13 +125,22 @@ class Board:
         self.header[2] = restores
 
     @property
+    def exit_code(self) -> int:
+        """What every rank exits with, told before the run is closed."""
+        return int(self.header[3])
+
+    @exit_code.setter
+    def exit_code(self, exit_code: int) -> None:
+        self.header[3] = exit_code
+
+    @property
     def targets(self) -> Targets:
-        return Targets(*map(float, self.header[3:]))
+        return Targets(*map(float, self.header[4:]))
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         """The version rises last: who sees it and reads again finds the new targets."""
-        self.header[3:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[4:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property

@@ -9,6 +9,7 @@ from adsp_mpi.core.actions import Observed, Restore, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.theory import implicit_momentum
+from adsp_mpi.errors import AdspError
 
 Command = Run | Snapshot | Restore
 
@@ -25,19 +26,29 @@ class Scheduler:
     ) -> None:
         self.observations = [first]
         self._on_tell = on_tell
+        self._name = type(model).__name__
         self._generator = model.scheduler(first, setup)
-        self.command = self._untold(next(self._generator), first)
+        self.command = self._untold(self._send(None), first)
 
     def advance(self, seen: Observed) -> Command:
         """The current command is carried out and `seen` was observed: the next one."""
         self.observations.append(seen)
-        self.command = self._untold(self._generator.send(seen), seen)
+        self.command = self._untold(self._send(seen), seen)
         return self.command
+
+    def _send(self, seen: Observed | None) -> Command | Tell:
+        try:
+            action = self._generator.send(seen)  # type: ignore[arg-type]
+        except StopIteration:
+            raise AdspError(f"{self._name}.scheduler ended; it must yield for ever") from None
+        if not isinstance(action, Run | Snapshot | Restore | Tell):
+            raise AdspError(f"{self._name}.scheduler yielded {action!r}: no scheduler action")
+        return action
 
     def _untold(self, action: Command | Tell, seen: Observed) -> Command:
         while isinstance(action, Tell):
             self._on_tell(action)
-            action = self._generator.send(seen)
+            action = self._send(seen)
         return action
 
 

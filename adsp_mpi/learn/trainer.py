@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.task import Batch, Task, data_length, gather_batch
 
@@ -61,6 +62,8 @@ class Trainer:
         loss = self._task.loss(
             self._model.module, gather_batch(self._task.train_data, indices, self._device)
         )
+        if loss.dim():
+            raise AdspError(f"the task's loss must be a scalar; it has shape {list(loss.shape)}")
         self._model.gradients.zero_()
         loss.backward()
         self._trainable.add_(self._model.gradients, alpha=-self._learning_rate.at(self.steps))
@@ -95,7 +98,7 @@ class Evaluator:
         result = {"loss": _mean((n, float(self._task.loss(module, b))) for n, b in self._train)}
         metrics = [(n, self._task.metrics(module, b)) for n, b in self._test]
         for name in metrics[0][1] if metrics else ():
-            result[f"test_{name}"] = _mean((n, values[name]) for n, values in metrics)
+            result[f"test_{name}"] = _mean((n, float(values[name])) for n, values in metrics)
         return result
 
 

@@ -29,11 +29,13 @@ class CommitPath:
         board: WorkerBoard,
         replica: Replica,
         now: Callable[[], float],
+        buffer_share: float,
     ) -> None:
         self._model = model
         self._board = board
         self._replica = replica
         self._now = now
+        self._buffer_share = buffer_share
         self._protocol: Iterator[None] | None = None
         self._landed_at_base = 0
         self.staleness = 0
@@ -76,6 +78,10 @@ class CommitPath:
         yield from _until_done(self._board.publish(self._now()))
         while self._now() < lands_from:
             yield
+        if self._replica.averages_buffers:
+            buffers = self._replica.buffers_answer
+            yield from _until_done(self._model.read(buffers, self._replica.first_buffer))
+            self._replica.average_buffers(self._buffer_share)
         yield from _until_done(self._model.add(update, self._replica.answer))
         self._model.flush()
         counted, landed_before = self._board.count("landed")

@@ -196,10 +196,10 @@ def default_folder(config: Config) -> str:
 
 def make_folder(folder: Path) -> None:
     """The run's folder, empty of other runs; UsageError where it cannot be had."""
-    if (folder / "trace.h5").exists() or (folder / "parts").exists():
+    if (folder / "trace.h5").exists() or any((folder / "parts").glob("*")):
         raise UsageError(f"{folder} holds a run already; choose another --out")
     try:
-        (folder / "parts").mkdir(parents=True)
+        (folder / "parts").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: {os.strerror(error.errno or 0)}") from error
 

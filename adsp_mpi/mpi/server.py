@@ -84,7 +84,7 @@ class Server:
         self.trial_s = 0.0
         self.metrics: dict[str, float] = {}
         self.told: dict[str, dict[str, float]] = {}
-        self.reason = ""
+        self.reason = "failed"
         self.ended_s = 0.0
         self._phase = "start"
 
@@ -104,9 +104,6 @@ class Server:
         """Steer until the run is over; raises AdspError when it has failed."""
         try:
             self.reason = self._steer()
-        except AdspError as error:
-            self.reason = str(error)
-            raise
         finally:
             self.ended_s = self._clock.now()
 
@@ -200,14 +197,11 @@ class Server:
         loss, trial = metrics["loss"], self._phase == TRIAL
         self._trace.evaluation(now, self._clock.now() - now, self.board, trial, metrics)
         self._losses.append((now, loss))
-        self.metrics = metrics
         if trial:
             return None
         if not math.isfinite(loss):
-            raise AdspError(
-                f"the global loss became {loss} after {now:.1f} s; the last good model "
-                "is kept. Try a smaller train.local_lr or sync.global_lr"
-            )
+            raise AdspError(bad_loss(loss, now, untrained=not self.evaluations))
+        self.metrics = metrics
         self._good_values.copy_(self._host_values)
         self.evaluations.append((now, loss))
         return self._stop.evaluated(loss)
@@ -238,3 +232,13 @@ class Server:
             told=self.told,
             board=self.board,
         )
+
+
+def bad_loss(loss: float, now: float, untrained: bool) -> str:
+    """What to do about a global loss that is not finite."""
+    if untrained:
+        return f"the loss of the untrained model is {loss}: check the data and the loss function"
+    return (
+        f"the global loss became {loss} after {now:.1f} s; the last good model is kept. "
+        "Try a smaller train.local_lr or sync.global_lr"
+    )

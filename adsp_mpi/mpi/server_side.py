@@ -1,14 +1,18 @@
 """Rank 0's side of a run: starts the server, ends the run in order, writes the results."""
 
+import shutil
 import sys
+import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Callable
 
 import torch
 
-from adsp_mpi.core.board import Stage
+from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.core.report import Report, make_report
-from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
@@ -19,6 +23,7 @@ from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
 from adsp_mpi.screen import Screen, make_screen, show_report
+from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
 
 
@@ -50,37 +55,50 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         screen.note(ready.headline())
         server = Server(ready, evaluator, window, board, trace, screen, signals)
         clock = align(world)
-        server.start(clock)
+        failure = not_begun = _attempt(partial(server.start, clock))
         world.wait_for_all()
         with ProgressHelper(world, board):
-            failure = _steer(server)
+            failure = failure or _attempt(server.run)
+            closing = _attempt(partial(server.close, evaluate=failure is None))
             screen.close()
-            result = _write_results(ready, server, trace)
+            if not_begun:
+                _remove_parts(ready.folder, trace)
+            else:
+                result = _write_results(ready, server, trace)
+        failure = failure or closing or _failure_of_others(board, signals, ready.folder)
+        board.exit_code = failure.exit_code if failure else EXIT_DONE
     finally:
         screen.close()
         trace.part.close()
         board.stage = Stage.CLOSED
     if failure:
         raise failure
-    if board.failures:
-        raise Elsewhere(EXIT_FAILED)
-    if signals.received or board.interrupts:
-        raise Interrupted(f"stopped by a signal; trace and model are in {ready.folder}")
     return result
 
 
-def _steer(server: Server) -> AdspError | None:
-    """Run the server until every worker has left; the error that ended the run, if one did."""
-    failure: AdspError | None = None
+def _remove_parts(folder: Path, trace: ServerTrace) -> None:
+    """Nothing was trained: leave the folder free for another try."""
+    trace.part.close()
+    shutil.rmtree(folder / schema.PARTS_NAME)
+
+
+def _attempt(action: Callable[[], None]) -> AdspError | None:
+    """Do it; an error, expected or not, ends the run in order and is raised at its end."""
     try:
-        server.run()
-    except AdspError as error:
-        failure = error
-    try:
-        server.close(evaluate=failure is None)
+        action()
     except AdspError as error:
         return error
-    return failure
+    except Exception as error:
+        return AdspError(f"rank 0: {type(error).__name__}: {error}\n{traceback.format_exc()}")
+    return None
+
+
+def _failure_of_others(board: Board, signals: Signals, folder: Path) -> AdspError | None:
+    if board.failures:
+        return Elsewhere(EXIT_FAILED)
+    if signals.received or board.interrupts:
+        return Interrupted(f"stopped by a signal; trace and model are in {folder}")
+    return None
 
 
 def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Result:

@@ -125,6 +125,12 @@ class WorkerLoop:
                 self._finish_commit()
         elif isinstance(action, Pull):
             self._pull(action.keep_local)
+        else:
+            model = type(self._sync).__name__
+            raise AdspError(
+                f"{model}.next_action returned {action!r}: it must be Step(), Commit(), Pull() "
+                "or Wait(reason)"
+            )
         self._trace.part.flush_if_due()
 
     def _step(self) -> None:
@@ -260,6 +266,7 @@ class WorkerLoop:
             self._waiting_since = (self._clock.now(), reason)
             self._pause.reset()
         self._pause()
+        self._trace.part.flush_if_due()
 
     def _end_wait(self) -> None:
         if self._waiting_since is None:

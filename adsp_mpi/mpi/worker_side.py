@@ -3,7 +3,7 @@
 import traceback
 
 from adsp_mpi.core.board import Presence, Stage
-from adsp_mpi.errors import EXIT_FAILED, EXIT_INTERRUPTED, AdspError
+from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import WorkerBoard
@@ -26,15 +26,16 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     board = WorkerBoard(world, remote)
 
     def build() -> tuple[Trainer, Replica, WorkerTrace]:
+        trainer = ready.trainer()
         trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s)
-        return ready.trainer(), Replica(ready.model), trace
+        return trainer, Replica(ready.model, config.sync_model.same_base), trace
 
     trainer, replica, trace = world.agree(build)
     clock = align(world)
-    commits = CommitPath(window, board, replica, clock.now)
+    commits = CommitPath(window, board, replica, clock.now, 1.0 / world.num_workers)
     commits.pull()
     world.wait_for_all()  # nobody commits until everyone holds the first model
-    step_time_s = ready.profile.at(world.worker, 0.0).step_time_s
+    step_time_s = ready.profile.workers[world.worker].step_time_s
     trace.part.attributes(
         trace.group,
         {
@@ -53,10 +54,8 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     _leave(world, board, trace, clock)
     if failure:
         raise failure
-    if board.board.failures:
-        raise Elsewhere(EXIT_FAILED)
-    if board.board.interrupts:
-        raise Elsewhere(EXIT_INTERRUPTED)
+    if board.board.exit_code:
+        raise Elsewhere(board.board.exit_code)
 
 
 def _count_failure(

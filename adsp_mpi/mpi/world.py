@@ -75,8 +75,9 @@ class World:
             result = prepare()
         except AdspError as error:
             failure = (error.exit_code, str(error))
-        except Exception:
-            failure = (EXIT_FAILED, f"unexpected error\n{traceback.format_exc()}")
+        except Exception as error:
+            story = traceback.format_exc()
+            failure = (EXIT_FAILED, f"{type(error).__name__}: {error}\n{story}")
         failures = self.allgather((self.host, failure))
         first = next(((r, h, f) for r, (h, f) in enumerate(failures) if f), None)
         if first is None:

@@ -31,7 +31,8 @@ class Trace:
             self._file = h5py.File(self.path, "r", locking=False)
         except OSError as error:
             missing = not self.path.exists()
-            reason = "no such file" if missing else "not an HDF5 file, or a damaged one"
+            text = str(error).splitlines()[0]
+            reason = "no such file" if missing else f"not a readable HDF5 file: {text}"
             raise AdspError(f"{self.path}: {reason}") from error
         version = self._file.attrs.get("version")
         if self._file.attrs.get("format") != schema.FORMAT:

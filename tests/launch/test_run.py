@@ -89,14 +89,55 @@ BAD = [
     (["--hetero", "missing.toml"], 2, "missing.toml: No such file"),
     (["--out", "/dev/null/x"], 2, "/dev/null/x: Not a directory"),
     (["--device", "tpu"], 2, "there are cpu, cuda"),
-    (["--set", "train.local_lr=1000"], 1, "the loss became nan"),
+    (["--set", "train.local_lr=1e30"], 1, "the loss became nan"),
     (["--task", "broken:no_data"], 1, "no_data.csv"),
     (["--task", "broken:fails_later"], 1, "ZeroDivisionError: division by zero"),
+    (["--task", "broken:nan_data"], 1, "the loss of the untrained model is nan"),
+    (["--task", "broken:vector_loss"], 1, "the task's loss must be a scalar; it has shape [32]"),
+    (["--sync", "broken:Silent"], 1, "Silent.next_action returned None: it must be Step()"),
+    (["--sync", "broken:Ends"], 1, "Ends.scheduler ended; it must yield for ever"),
 ]
 
 BROKEN_TASKS = """
+from dataclasses import dataclass
+
 import torch
+
 import adsp_mpi
+from adsp_mpi.core.actions import Step
+from adsp_mpi.core.models.base import SyncModel
+
+
+@dataclass(frozen=True)
+class Silent(SyncModel):
+    def next_action(self, now, me, board):
+        return None
+
+
+@dataclass(frozen=True)
+class Ends(SyncModel):
+    def next_action(self, now, me, board):
+        return Step()
+
+    def scheduler(self, seen, setup):
+        yield from ()
+
+
+def task(x, loss):
+    data = (x, torch.ones(len(x)))
+    return adsp_mpi.Task(lambda: torch.nn.Linear(2, 1), data, data, loss, lambda m, b: {"x": 0.0})
+
+
+def nan_data():
+    return task(torch.full((90, 2), float("nan")), lambda model, batch: model(batch[0]).mean())
+
+
+def vector_loss():
+    def loss(model, batch):
+        out = model(batch[0]).squeeze(1)
+        return out if model.training else out.mean()
+    return task(torch.ones(200, 2), loss)
+
 
 def no_data():
     return open("no_data.csv")
@@ -108,14 +149,13 @@ def fails_later():
         if model.training and len(calls) > 9:
             return 1 / 0
         return model(batch[0]).mean()
-    data = (torch.ones(90, 2), torch.ones(90))
-    return adsp_mpi.Task(lambda: torch.nn.Linear(2, 1), data, data, loss, lambda m, b: {"x": 0.0})
+    return task(torch.ones(90, 2), loss)
 """
 
 
 def bad_cases() -> list:
     """All cases for one MPI; for every MPI one of each way to fail: before, during, in a worker."""
-    every_mpi = ("--bogus", "no_data", "fails_later")
+    every_mpi = ("--bogus", "no_data", "fails_later", "nan_data")
     return [
         pytest.param(
             *case,
@@ -137,8 +177,10 @@ def test_bad_input_is_one_line_and_everyone_leaves(
     assert run.code == code, run.err
     told = [line for line in run.error_lines if line.startswith("adsp_mpi: error:")]
     assert len(told) == 1 and message in run.err, run.err
-    assert run.err.count("Traceback") == (1 if "broken" in arguments[-1] else 0), run.err
-    if "broken" not in arguments[-1]:
+    unforeseen = any(word in arguments[-1] for word in ("no_data", "fails_later"))
+    assert run.err.count("Traceback") == unforeseen, run.err
+    assert "MPI_Abort" not in run.err
+    if not unforeseen:
         assert run.error_lines == told
 
 
@@ -161,7 +203,7 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_nan_keeps_the_last_good_model_and_the_trace(tmp_path: Path) -> None:
-    run = launch(3, *MODULE, "--set", "train.local_lr=1000", "--out", "r", cwd=tmp_path)
+    run = launch(3, *MODULE, "--set", "train.local_lr=1e30", "--out", "r", cwd=tmp_path)
     assert run.code == 1
     state = torch.load(tmp_path / "r" / "model.pt", weights_only=True)
     assert all(v.isfinite().all() for v in state.values())

@@ -21,6 +21,8 @@ from adsp_mpi.mpi.world import World
 class Integers:
     """A replica whose update is one integer in every element."""
 
+    averages_buffers = False
+
     def __init__(self, elements: int, value: int) -> None:
         self.update = np.full(elements, value, np.float32)
         self.answer = np.zeros(elements, np.float32)
@@ -71,7 +73,7 @@ def main(elements: int, seconds: float) -> None:
 def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: float) -> None:
     generator = np.random.default_rng([5, world.worker])
     replica = Integers(model.num_elements, world.worker + 1)
-    commits = CommitPath(model, board, replica, now)  # type: ignore[arg-type]
+    commits = CommitPath(model, board, replica, now, 0.0)  # type: ignore[arg-type]
     end = now() + seconds
     while now() < end:
         commits.begin(1.0, delay_s=float(generator.choice([0, 0, 0.002])))

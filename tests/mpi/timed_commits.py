@@ -34,7 +34,7 @@ if __name__ == "__main__":
             world.wait_for_all()
     else:
         client = WorkerBoard(world, remote)
-        commits = CommitPath(model, client, Integers(ELEMENTS, world.rank), clock.now)  # type: ignore[arg-type]
+        commits = CommitPath(model, client, Integers(ELEMENTS, world.rank), clock.now, 0.0)  # type: ignore[arg-type]
         while clock.now() < seconds:
             begun = clock.now()
             commits.begin(1.0, 0.0)

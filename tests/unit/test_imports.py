@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 PURE = ("numpy", "scipy")
 ALLOWED = {
-    "core": ("adsp_mpi.core",),
+    "core": ("adsp_mpi.core", "adsp_mpi.errors"),
     "learn": ("adsp_mpi.core", "adsp_mpi.learn", "adsp_mpi.errors"),
     "trace": ("adsp_mpi.trace", "adsp_mpi.errors"),
 }

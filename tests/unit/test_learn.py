@@ -77,7 +77,7 @@ def test_rebasing_loses_no_local_step() -> None:
     flats = [FlatModel(nn.Linear(3, 1), CPU) for _ in range(3)]
     for flat in flats:
         flat.values.zero_()
-    replicas = [Replica(flat) for flat in flats]
+    replicas = [Replica(flat, same_base=True) for flat in flats]
     in_flight = [False] * 3
     steps = np.zeros(3)
     for _ in range(400):
@@ -108,7 +108,7 @@ def test_a_commit_by_hand() -> None:
     """Base 1, local 3, factor 1/2: update 1; learnt 10 in flight; server was at 5."""
     flat = FlatModel(nn.Linear(1, 1), CPU)
     flat.values.fill_(1.0)
-    replica = Replica(flat)
+    replica = Replica(flat, same_base=True)
     flat.values.fill_(3.0)
     assert replica.take_update(0.5).tolist() == [1.0, 1.0]
     flat.values += 10.0
@@ -116,6 +116,30 @@ def test_a_commit_by_hand() -> None:
     replica.rebase()
     assert flat.values.tolist() == [16.0, 16.0]
     assert replica.take_update(1.0).tolist() == [10.0, 10.0]
+
+
+def test_averaged_buffers_stay_between_what_the_workers_have() -> None:
+    """Stale commits in any order: a variance that every worker sees as 2 to 3 stays there."""
+    generator = np.random.default_rng(2)
+    modules = [nn.BatchNorm1d(2) for _ in range(4)]
+    flats = [FlatModel(module, CPU) for module in modules]
+    replicas = [Replica(flat, same_base=False) for flat in flats]
+    first = replicas[0].first_buffer
+    server = flats[0].values.numpy().copy()
+    server[first:] = 2.5
+    for _ in range(300):
+        i = int(generator.integers(4))
+        modules[i].running_mean.fill_(2.0 + generator.random())
+        modules[i].running_var.fill_(2.0 + generator.random())
+        own = flats[i].values[first:].clone()
+        replicas[i].take_update(0.25)
+        replicas[i].buffers_answer[:] = server[first:]
+        replicas[i].average_buffers(0.25)
+        replicas[i].answer[:] = server
+        server += replicas[i].update
+        replicas[i].rebase()
+        assert (server[first:] >= 2).all() and (server[first:] <= 3).all()
+        assert torch.equal(flats[i].values[first:], own), "a worker keeps its own buffers"
 
 
 @given(st.integers(1, 200), st.integers(1, 12), st.integers(0, 5))

@@ -98,7 +98,7 @@ def test_files_that_are_no_traces_are_refused(tmp_path: Path) -> None:
     with h5py.File(newer, "w") as file:
         file.attrs["format"], file.attrs["version"] = schema.FORMAT, 99
     for path, message in [
-        (text, "not an HDF5 file"),
+        (text, "not a readable HDF5 file"),
         (other, "not a trace of adsp_mpi"),
         (newer, "trace version 99"),
         (tmp_path / "none.h5", "no such file"),

@@ -1,5 +1,6 @@
 """The synchronization models by name. A new one is a file here and a line in `MODELS`."""
 
+import difflib
 from dataclasses import Field, fields
 from typing import Any
 
@@ -38,8 +39,11 @@ def make_model(name: str, options: dict[str, Any]) -> SyncModel:
     known = {field.name: field for field in fields(cls)}
     for key in options:
         if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            meant = f" (did you mean {close[0]}?)" if close else ""
             raise ValueError(
-                f"sync.{key} is no option of model {name!r}; it has: {', '.join(sorted(known))}"
+                f"sync.{key} is no option of model {name!r}{meant}; "
+                f"it has: {', '.join(sorted(known))}"
             )
     try:
         return cls(**{key: _typed(key, value, known[key]) for key, value in options.items()})

@@ -28,6 +28,9 @@ class SyncModel(ABC):
     sees_others: ClassVar[bool] = True
     """Whether the worker half looks at other workers' rows; if not, they are not fetched."""
 
+    same_base: ClassVar[bool] = False
+    """Whether all commits of a round are counted from the same global model."""
+
     commits_leftovers: ClassVar[bool] = True
     """Whether a worker that reached its last step commits what it has not committed yet."""
 

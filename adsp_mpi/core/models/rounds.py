@@ -18,6 +18,7 @@ class RoundModel(SyncModel):
     another. Commits count by the worker's share of the batch.
     """
 
+    same_base: ClassVar[bool] = True
     commits_leftovers: ClassVar[bool] = False
 
     blocking_commits: bool = True
