@@ -79,10 +79,11 @@ class Prepared:
         h, config = self.injected_h, self.config
         hetero = "real speeds" if config.hetero.profile == "none" else config.hetero.profile
         hetero += "" if h is None else f" (H = {h:.3f})"
+        workers = self.world.num_workers
         return (
             f"adsp_mpi: {config.sync.model} on {self.task.name or 'your task'}, "
-            f"{self.world.num_workers} workers, {self.model.num_elements:,} parameters, {hetero}, "
-            f"{library_version()}, seed {config.run.seed}"
+            f"{workers} worker{'s' * (workers > 1)}, {self.model.num_elements:,} parameters, "
+            f"{hetero}, {library_version()}, seed {config.run.seed}"
         )
 
     def attributes(self) -> dict[str, Any]:
