@@ -52,21 +52,27 @@ class Scheduler:
         return action
 
 
-def put_on_board(run: Run, board: Board, standing: bool) -> None:
-    """Show the targets and batch sizes of `run` to the workers.
+def put_on_board(run: Run, board: Board, standing: bool) -> bool:
+    """Show the targets and batch sizes of `run` to the workers; False when a part has to wait.
 
-    While they train, a new plan (local steps, batch sizes) holds from the second round after
-    the latest that anybody has committed: nobody can have begun it, so all change in the same
-    round. While they are `standing`, it holds at once.
+    A new plan (local steps, batch sizes) holds from the second round after the latest that
+    anybody has committed: nobody can have begun it, so all change in the same round. It waits
+    while somebody may still have to see the plan before it; then call again. Workers that are
+    `standing` take it up at once.
     """
     sizes = np.array(run.batch_sizes or np.zeros(board.num_workers))
     before = board.targets
-    from_round = 0.0 if standing else before.from_round
-    new_plan = run.targets.local_steps != before.local_steps or (sizes != board.batch_sizes).any()
-    if new_plan and not standing:
-        from_round = float(board.column("rounds").max()) + 2
-    board.batch_sizes[:] = sizes
-    board.targets = replace(run.targets, from_round=from_round)
+    same_plan = run.targets.local_steps == before.local_steps and (sizes == board.batch_sizes).all()
+    settled = board.minimum("rounds") > before.from_round or not before.from_round
+    if standing or same_plan or settled:
+        from_round = before.from_round if same_plan else float(board.column("rounds").max()) + 2
+        board.batch_sizes[:] = sizes
+        board.targets = replace(run.targets, from_round=0.0 if standing else from_round)
+        return True
+    plan = replace(run.targets, local_steps=before.local_steps, from_round=before.from_round)
+    if plan != before:
+        board.targets = plan
+    return False
 
 
 def momentum_of(board: Board) -> float:

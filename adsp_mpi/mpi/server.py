@@ -87,6 +87,7 @@ class Server:
         self.reason = "failed"
         self.ended_s = 0.0
         self._phase = "start"
+        self._waiting_run: Run | None = None
 
     def start(self, clock: Clock) -> None:
         """Judge the initial model and give out the first targets."""
@@ -122,6 +123,8 @@ class Server:
                 reason = self._evaluate()
             if reason:
                 return reason
+            if self._waiting_run:
+                self._put(self._waiting_run, standing=False)
             if now >= self._run_end:
                 self._next_run(self._scheduler.advance(self._observe()))
             self._trace.part.flush_if_due()
@@ -174,11 +177,17 @@ class Server:
 
     def _begin(self, run: Run, standing: bool) -> None:
         self._phase = run.phase
-        put_on_board(run, self.board, standing)
         self._begun_s = self._clock.now()
         self._run_end = self._begun_s + run.seconds
         self._first = len(self._losses) - 1
-        self._trace.targets(self._begun_s, self.board, run.phase)
+        self._put(run, standing)
+
+    def _put(self, run: Run, standing: bool) -> None:
+        """Show `run` on the board, now or, what has to wait, at a later look."""
+        version = self.board.version
+        self._waiting_run = None if put_on_board(run, self.board, standing) else run
+        if self.board.version != version:
+            self._trace.targets(self._clock.now(), self.board, run.phase)
 
     def _observe(self) -> Observed:
         return observe(self._clock.now(), tuple(self._losses[self._first :]), self.board)

@@ -30,6 +30,7 @@ def durations(steps: np.ndarray) -> np.ndarray:
     return steps["compute_s"].astype(float) + steps["sleep_s"]
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_straggler_shows_while_it_lasts(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(
         "step_time_s = [0.03, 0.03]\n"
@@ -45,6 +46,7 @@ def test_a_straggler_shows_while_it_lasts(tmp_path: Path) -> None:
     assert 2.5 < during[1] < 5
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_factor_stretches_real_steps(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text("[[change]]\nworkers = [0]\nslowdown = 4\n")
     run = train(tmp_path, "p.toml", 4, "r")
@@ -55,6 +57,7 @@ def test_a_factor_stretches_real_steps(tmp_path: Path) -> None:
     assert np.median(durations(real) / real["compute_s"]) < 1.1
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_replay_takes_the_recorded_step_times(tmp_path: Path) -> None:
     """Worker 2 is beyond the recorded ones: it repeats worker 0."""
     (tmp_path / "p.toml").write_text(
@@ -79,6 +82,7 @@ def test_a_replay_takes_the_recorded_step_times(tmp_path: Path) -> None:
         assert ratios(replayed[worker], replayed[1]) == pytest.approx(expected, rel=0.3)
 
 
+@pytest.mark.one_mpi_is_enough
 def test_only_a_trace_can_be_replayed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = np.arange(3)
@@ -116,6 +120,7 @@ def test_a_measured_profile_is_one_that_a_run_takes(tmp_path: Path) -> None:
     assert (tmp_path / "p.toml").read_text() == text
 
 
+@pytest.mark.one_mpi_is_enough
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

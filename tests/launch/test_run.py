@@ -173,7 +173,7 @@ def test_bad_input_is_one_line_and_everyone_leaves(
     tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     (tmp_path / "broken.py").write_text(BROKEN_TASKS)
-    run = launch(4, *MODULE, *arguments, cwd=tmp_path)
+    run = launch(3, *MODULE, *arguments, cwd=tmp_path)
     assert run.code == code, run.err
     told = [line for line in run.error_lines if line.startswith("adsp_mpi: error:")]
     assert len(told) == 1 and message in run.err, run.err

@@ -19,10 +19,11 @@ class Play:
         self.pulled: list[list[int]] = [[] for _ in self.me]
         self.plans: list[list[tuple[float, int]]] = [[] for _ in self.me]
         self.waits = 0
+        self.waiting_run: Run | None = None
 
     def steer(self, run: Run, standing: bool = False) -> None:
-        """What the server does with a Run."""
-        put_on_board(run, self.board, standing)
+        """What the server does with a Run: what has to wait is tried again at every act."""
+        self.waiting_run = None if put_on_board(run, self.board, standing) else run
 
     def decide(self, i: int) -> WorkerAction:
         me = self.me[i]
@@ -34,6 +35,8 @@ class Play:
     def act(self, i: int) -> None:
         """Worker i does its next action; a second passes."""
         self.now += 1.0
+        if self.waiting_run:
+            self.steer(self.waiting_run)
         me, action = self.me[i], self.decide(i)
         if isinstance(action, Step):
             me.begin_step()

@@ -104,13 +104,12 @@ def test_somebody_can_always_go_on(name: str, order: list[int]) -> None:
 def test_a_new_plan_holds_for_everyone_from_the_same_round(
     order: list[int], changes: list[tuple[int, int]]
 ) -> None:
-    """tau and batch sizes change while workers train, not more often than once in three rounds."""
+    """tau and batch sizes change while workers train, at any moment."""
     play = Play(make_model("adacomm", {}), 4)
     play.steer(Run(Targets(local_steps=1), 1.0), standing=True)
     due = sorted(changes, key=lambda change: change[1])
     for k, i in enumerate(order):
-        settled = play.board.minimum("rounds") > play.board.targets.from_round
-        if due and due[0][1] <= k and (settled or play.board.version == 1):
+        if due and due[0][1] <= k:
             tau = due.pop(0)[0]
             play.steer(Run(Targets(local_steps=tau), 1.0, batch_sizes=(tau, 8, 8, 16 - tau)))
         play.act(i)
