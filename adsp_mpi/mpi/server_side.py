@@ -56,6 +56,8 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         server = Server(ready, evaluator, window, board, trace, screen, signals)
         clock = align(world)
         failure = not_begun = _attempt(partial(server.start, clock))
+        if not_begun:
+            board.stage = Stage.STOP
         world.wait_for_all()
         with ProgressHelper(world, board):
             failure = failure or _attempt(server.run)
