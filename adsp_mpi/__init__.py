@@ -4,7 +4,7 @@
 import adsp_mpi
 
 result = adsp_mpi.train(adsp_mpi.Task(make_model, train_data, test_data),
-                        {"sync": {"check_period_s": 10.0}, "stop": {"max_seconds": 600.0}})
+                        {"sync": {"check_period_s": 1.0}, "stop": {"max_seconds": 600.0}})
 if result:  # rank 0
     print(result.report.metrics, result.trace_path)
 """

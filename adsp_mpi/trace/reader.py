@@ -83,9 +83,11 @@ class Trace:
         return self._file[path][:]
 
     def frame(self, path: str) -> "pandas.DataFrame":
-        """A table as a pandas frame, byte strings decoded."""
-        import pandas
-
+        """A table as a pandas frame, byte strings decoded; AdspError without pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise AdspError("frames need pandas: pip install pandas, or take table()") from None
         rows = self.table(path)
         frame = pandas.DataFrame({name: rows[name] for name in rows.dtype.names or ()})
         for name, values in frame.items():
