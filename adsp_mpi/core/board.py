@@ -79,7 +79,6 @@ class Board:
         counters = len(HEADER_FIELDS)
         assigned = counters + len(COUNTER_FIELDS)
         rows = assigned + num_workers * len(ASSIGNED_FIELDS)
-        self.header_slice = slice(0, counters)
         self.header = data[:counters]
         self.counters = data[counters:assigned]
         self.assigned = data[assigned:rows].reshape(num_workers, len(ASSIGNED_FIELDS))

@@ -5,6 +5,7 @@ whatever order, gets the same answer.
 """
 
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Sequence
@@ -35,12 +36,12 @@ class LinkChange(Change):
     bandwidth_mb_s: float | None = None
 
 
-class SpeedChange(Change):
+class SpeedChange(Change, ABC):
     """Multiplies step times."""
 
+    @abstractmethod
     def factor(self, worker: int, now: float, step: int) -> float:
         """The factor for a step that `worker` begins at `now` s; its first step is 0."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,9 @@ class World:
         self.worker = self.rank - 1
         self.host = socket.gethostname()
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
-        self.node_rank, self.ranks_on_node = node.rank, node.size
+        self.node_rank = node.rank
+        self.one_node = node.size == self.comm.size
         node.Free()
-        self.one_node = self.ranks_on_node == self.comm.size
 
     @property
     def is_server(self) -> bool:
