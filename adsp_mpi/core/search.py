@@ -6,7 +6,7 @@ from adsp_mpi.core.actions import Observed, SchedulerAction, Tell
 from adsp_mpi.core.reward import fit_loss_curve, reward
 
 if TYPE_CHECKING:
-    from adsp_mpi.core.models.timed import TimedCommits
+    from adsp_mpi.core.models.adsp import Adsp
 
 Found = tuple[float, int, Observed]
 
@@ -15,7 +15,7 @@ FRACTION_OF_LOSS = 0.1
 
 
 def search_commit_rate(
-    model: "TimedCommits", seen: Observed, target_loss: float
+    model: "Adsp", seen: Observed, target_loss: float
 ) -> Generator[SchedulerAction, Observed, Found]:
     """Climb from one commit per check period while the reward rises.
 

@@ -33,9 +33,7 @@ class BoardClient:
 
     def refresh_now(self) -> None:
         """Bring the whole copy up to date."""
-        if self._reading:
-            wait_for(self._reading)
-            self._reading = []
+        wait_for(self._reading)
         self._reading = self.remote.read(self._incoming)
         self._reading_end = len(self._incoming)
         wait_for(self._reading)

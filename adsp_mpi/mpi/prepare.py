@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Prepared:
         """A worker's trainer at its first step."""
         train, seed, worker = self.config.train, self.config.run.seed, self.world.worker
         generator = np.random.default_rng([seed, worker])
-        order = BatchOrder(self._part(), generator)
+        order = BatchOrder(self._part, generator)
         rate = LearningRate(train.local_lr, train.lr_decay, train.lr_decay_steps)
         return Trainer(self.task, self.model, order, rate)
 
@@ -55,11 +56,12 @@ class Prepared:
 
         "" where the data have no labels, or more of them than an attribute may hold.
         """
-        part, labels = self._part(), labels_of(self.task.train_data)
+        part, labels = self._part, labels_of(self.task.train_data)
         histogram = {} if labels is None else label_histogram(labels, part)
         told = 0 < len(histogram) <= MAX_LABELS
         return {"samples": len(part), "labels": json.dumps(histogram) if told else ""}
 
+    @cached_property
     def _part(self) -> np.ndarray:
         """The training samples of this worker."""
         data, config = self.task.train_data, self.config

@@ -28,23 +28,17 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     def build() -> tuple[Trainer, Replica, WorkerTrace]:
         trainer = ready.trainer()
         trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s)
+        step_time_s = ready.profile.workers[world.worker].step_time_s
+        facts = {"host": world.host, "step_time_s": step_time_s, **ready.part_attributes()}
+        trace.part.attributes(trace.group, facts)
         return trainer, Replica(ready.model, config.sync_model.same_base), trace
 
     trainer, replica, trace = world.agree(build)
     clock = align(world)
+    trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
     commits = CommitPath(window, board, replica, clock.now, 1.0 / world.num_workers)
     commits.pull()
     world.wait_for_all()  # nobody commits until everyone holds the first model
-    step_time_s = ready.profile.workers[world.worker].step_time_s
-    trace.part.attributes(
-        trace.group,
-        {
-            "host": world.host,
-            "clock_offset_s": clock.offset_s,
-            "step_time_s": step_time_s,
-            **ready.part_attributes(),
-        },
-    )
     failure: AdspError | None = None
     try:
         WorkerLoop(ready, trainer, commits, board, clock, trace, signals).run()

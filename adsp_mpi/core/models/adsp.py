@@ -25,6 +25,9 @@ class Adsp(TimedCommits):
     checks starts a new search at once.
     """
 
+    min_commit_interval_s: float = 0.0
+    """Floor under the commit timer; 0 means check_period_s / 6, as in the authors' program."""
+
     epoch_s: float = 1200.0
     """E, seconds between two searches for the commit rate."""
 
@@ -35,6 +38,15 @@ class Adsp(TimedCommits):
         super().__post_init__()
         self.require(self.epoch_s >= self.check_period_s, "epoch_s must be at least check_period_s")
         self.require(self.loss_jump > 0, "loss_jump must be above 0")
+
+    @property
+    def commit_interval_floor_s(self) -> float:
+        return self.min_commit_interval_s or self.check_period_s / 6
+
+    @property
+    def max_commit_rate(self) -> int:
+        """Commits per check period that the floor allows; at least 1."""
+        return max(1, int(self.check_period_s / self.commit_interval_floor_s + 1e-9))
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         while True:
@@ -58,10 +70,6 @@ class AdspFixed(TimedCommits):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(self.commit_rate >= 1, "commit_rate must be at least 1")
-
-    @property
-    def commit_interval_floor_s(self) -> float:
-        return self.min_commit_interval_s
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         target = seen.max_commits
@@ -92,17 +100,12 @@ class AdspPlus(TimedCommits):
         )
         self.require(self.trial_periods >= 1, "trial_periods must be at least 1")
 
-    @property
-    def commit_interval_floor_s(self) -> float:
-        return self.min_commit_interval_s
-
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         target = seen.max_commits
         losses: dict[int, float] = {}
         yield Snapshot()
         for rate in self.trial_rates:
             yield Restore()
-            target = max(target, seen.max_commits)
             for _ in range(self.trial_periods):
                 target += rate
                 seen = yield self.period(target, rate, TRIAL)

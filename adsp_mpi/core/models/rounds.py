@@ -25,7 +25,7 @@ class RoundModel(SyncModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(self.blocking_commits, "blocking_commits cannot be false: every round waits")
+        self.require(self.blocking_commits, "blocking_commits cannot be false: rounds would mix")
 
     def period(self, local_steps: float, phase: str = "train") -> Run:
         """One check period with this tau."""

@@ -26,7 +26,7 @@ class TimedCommits(SyncModel):
     sees_others: ClassVar[bool] = False
 
     min_commit_interval_s: float = 0.0
-    """Floor under the commit timer; 0 means check_period_s / 6, as in the authors' program."""
+    """Floor under the commit timer; 0: none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,12 +34,7 @@ class TimedCommits(SyncModel):
 
     @property
     def commit_interval_floor_s(self) -> float:
-        return self.min_commit_interval_s or self.check_period_s / 6
-
-    @property
-    def max_commit_rate(self) -> int:
-        """Commits per check period that the floor allows; at least 1."""
-        return max(1, int(self.check_period_s / self.commit_interval_floor_s + 1e-9))
+        return self.min_commit_interval_s
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         if me.in_flight or not me.steps_since_commit or me.begun >= me.targets.commit_target:

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from adsp_mpi.core.actions import Commit, Pull, Step, WorkerAction
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.models.rounds import RoundModel
 from adsp_mpi.core.worker_state import WorkerState
 
 
 @dataclass(frozen=True)
-class Wbsp(SyncModel):
+class Wbsp(RoundModel):
     """The rounds of BSP, but who would wait trains on and brings the extra steps along.
 
     After the idea of WBSP ("Weighted BSP", Parallel Computing 121, 2024): upload and download
@@ -19,13 +19,7 @@ class Wbsp(SyncModel):
     gradients is not public; here they go into the worker's next commit with weight 1.
     """
 
-    commits_leftovers: ClassVar[bool] = False
-
-    blocking_commits: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.blocking_commits, "blocking_commits cannot be false: rounds would mix")
+    same_base: ClassVar[bool] = False
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         if me.pulls < me.rounds:
