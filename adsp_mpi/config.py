@@ -65,8 +65,11 @@ class HeteroSection:
         "none", "none, ratio:H, paper, paper:H, a file FILE.toml, or a recorded run to replay"
     )
     step_time_s: float = key(
-        0.0, "seconds per step of the fastest worker; 0: measured at the start", 0
+        0.0,
+        "seconds per step of the fastest worker; 0: measured at the start, 1 when simulated",
+        0,
     )
+    delay_s: float = key(0.0, "seconds added to every commit of every worker", 0)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,14 @@ class TraceSection:
 
 
 @dataclass(frozen=True)
+class SimulateSection:
+    workers: int = key(18, "number of simulated workers", 1)
+    server_bandwidth_mb_s: float = key(
+        0.0, "MB/s that commits share fairly at the simulated server; 0: no limit", 0
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """A checked configuration; `sync_model` is the model that its `[sync]` section describes."""
 
@@ -102,6 +113,7 @@ class Config:
     stop: StopSection = StopSection()
     eval: EvalSection = EvalSection()
     trace: TraceSection = TraceSection()
+    simulate: SimulateSection = SimulateSection()
 
     @property
     def sync_model(self) -> SyncModel:

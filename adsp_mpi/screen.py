@@ -2,7 +2,8 @@
 
 import os
 import sys
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Protocol, Sequence
 
@@ -11,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
+from adsp_mpi.core.steering import Progress
 from adsp_mpi.errors import UsageError
 
 LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
@@ -26,12 +27,8 @@ class Status:
     """The run at one moment."""
 
     now: float
-    phase: str
-    metrics: dict[str, float]
-    targets: Targets
-    version: int
-    told: dict[str, dict[str, float]]
-    board: Board = field(repr=False)
+    progress: Progress
+    board: Board
 
 
 class Screen(Protocol):
@@ -77,12 +74,13 @@ class LogScreen:
         self._version = 1
 
     def update(self, status: Status) -> None:
-        if status.version == self._version:
-            return
-        self._version = status.version
         board = status.board
+        if board.version == self._version:
+            return
+        self._version = board.version
         self.note(
-            f"{status.now:8.1f} s  {describe_metrics(status.metrics)}  {describe_phase(status)}  "
+            f"{status.now:8.1f} s  {describe_metrics(status.progress.metrics)}  "
+            f"{describe_phase(status)}  "
             f"steps {board.column('steps').sum():.0f}  commits {board.column('commits').sum():.0f}"
         )
 
@@ -101,12 +99,12 @@ class LiveScreen:
         self._console = Console(force_terminal=True, width=width, height=height)
         self._live = Live(console=self._console, auto_refresh=False)
         self._live.start()
-        self._shown_s = -REFRESH_S
+        self._shown_s = 0.0
 
     def update(self, status: Status) -> None:
-        if status.now - self._shown_s < REFRESH_S:
+        if time.monotonic() - self._shown_s < REFRESH_S:
             return
-        self._shown_s = status.now
+        self._shown_s = time.monotonic()
         self._live.update(_view(status), refresh=True)
 
     def note(self, text: str) -> None:
@@ -122,13 +120,13 @@ def describe_metrics(metrics: dict[str, float]) -> str:
 
 def describe_phase(status: Status) -> str:
     """The scheduler's phase, its targets and the model's own quantities."""
-    targets = status.targets
-    words = [status.phase]
+    targets = status.board.targets
+    words = [status.progress.phase]
     if targets.commit_target:
         words.append(f"C_target {targets.commit_target:.0f} (+{targets.commit_rate:.0f} a check)")
     if targets.local_steps > 1:
         words.append(f"tau {targets.local_steps:.0f}")
-    for table, values in status.told.items():
+    for table, values in status.progress.told.items():
         shown = [f"{k} {v:.3g}" for k, v in values.items() if not k.startswith("worker_")][:2]
         if shown:
             words.append(f"{table}: {', '.join(shown)}")
@@ -160,7 +158,7 @@ def worker_table(workers: Sequence[WorkerReport]) -> Table:
 
 
 def _view(status: Status) -> Group:
-    head = f"{status.now:.1f} s  {describe_metrics(status.metrics)}"
+    head = f"{status.now:.1f} s  {describe_metrics(status.progress.metrics)}"
     table = worker_table(worker_reports(status.board))
     return Group(Text(head, style="bold"), Text(describe_phase(status)), table)
 

@@ -91,6 +91,7 @@ def _worker_seconds(trace: Trace, worker: int) -> tuple[float, float, float, flo
     steps = trace.table(f"workers/{worker}/steps")
     training = float(steps["compute_s"].sum() + steps["sleep_s"].sum())
     committing = float(trace.table(f"workers/{worker}/commits")["blocked_s"].sum())
+    committing += float(trace.table(f"workers/{worker}/pulls")["duration_s"].sum())
     waiting = float(trace.table(f"workers/{worker}/waits")["duration_s"].sum())
     return training or 1e-9, committing, waiting, len(steps) / training if training else 0.0
 

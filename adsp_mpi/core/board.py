@@ -11,6 +11,7 @@ The board does not know where its array lives: the MPI engine copies it out of a
 simulator keeps it in memory. Counts are exact up to 2**53.
 """
 
+import math
 from dataclasses import fields
 from enum import IntEnum
 
@@ -63,6 +64,12 @@ ROW_FIELDS = (
     "late_steps",
 )
 _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
+_STEPS, _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
+    _ROW[name] for name in ("steps", "loss", "compute_s", "sleep_s", "batch_size", "sample_s")
+)
+
+SMOOTHING = 0.1
+"""Weight of a new step in the recent time per sample."""
 
 
 class Board:
@@ -76,6 +83,8 @@ class Board:
             raise ValueError(f"a board of {num_workers} workers is float64[{size}]")
         self.num_workers = num_workers
         self.data = data
+        self.seen = math.nan
+        """What `minimum` answered last: what a decision was based on."""
         counters = len(HEADER_FIELDS)
         assigned = counters + len(COUNTER_FIELDS)
         rows = assigned + num_workers * len(ASSIGNED_FIELDS)
@@ -175,7 +184,8 @@ class Board:
     def minimum(self, name: str) -> float:
         """Smallest value of a column over the present workers; infinity when none is present."""
         values = self.column(name)[self.present]
-        return float(values.min()) if values.size else float("inf")
+        self.seen = float(values.min()) if values.size else math.inf
+        return self.seen
 
     def validate(self) -> None:
         """Raise ValueError where the board contradicts itself."""
@@ -193,8 +203,9 @@ class Row:
 
     __slots__ = ("values",)
 
-    def __init__(self) -> None:
-        object.__setattr__(self, "values", np.zeros(len(ROW_FIELDS)))
+    def __init__(self, values: np.ndarray | None = None) -> None:
+        values = np.zeros(len(ROW_FIELDS)) if values is None else values
+        object.__setattr__(self, "values", values)
 
     def __getattr__(self, name: str) -> float:
         try:
@@ -206,3 +217,14 @@ class Row:
         if name not in _ROW:
             raise AttributeError(name)
         self.values[_ROW[name]] = value
+
+    def stepped(self, loss: float, compute_s: float, sleep_s: float, batch_size: int) -> None:
+        """One more step, with its mini-batch's loss and the seconds computed and slept."""
+        values = self.values
+        values[_STEPS] += 1
+        values[_LOSS] = loss
+        values[_COMPUTE_S] += compute_s
+        values[_SLEEP_S] += sleep_s
+        values[_BATCH_SIZE] = batch_size
+        sample_s, recent_s = (compute_s + sleep_s) / batch_size, values[_SAMPLE_S]
+        values[_SAMPLE_S] = recent_s + (sample_s - recent_s) * (SMOOTHING if recent_s else 1.0)

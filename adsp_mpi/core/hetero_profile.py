@@ -1,6 +1,6 @@
 """Which speed, commit delay and bandwidth worker i has at time t."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Sequence
 
@@ -57,6 +57,13 @@ class Profile:
             tuple(Conditions(mean_s) for mean_s in means_s),
             changes=(Replay(range(len(durations)), factors=factors),),
         )
+
+    def with_delay(self, delay_s: float) -> "Profile":
+        """The same with `delay_s` more for every commit, except where a change sets the delay."""
+        if not delay_s:
+            return self
+        workers = tuple(replace(c, delay_s=c.delay_s + delay_s) for c in self.workers)
+        return replace(self, workers=workers)
 
     def at(self, worker: int, now: float, step: int = 0) -> Conditions:
         """The conditions of `worker` at `now` seconds since the start, in its step `step`."""

@@ -1,11 +1,12 @@
 """What a run came to: the figures of its last table, from the board and the evaluations."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.steering import Progress
 from adsp_mpi.core.stop import time_to_target, time_to_target_authors
 from adsp_mpi.core.theory import heterogeneity
 
@@ -89,24 +90,23 @@ def make_report(
     reason: str,
     seconds: float,
     board: Board,
-    evaluations: Sequence[tuple[float, float]],
-    metrics: dict[str, float],
+    progress: Progress,
     target_loss: float,
     injected_h: float | None,
-    trial_s: float = 0.0,
 ) -> Report:
-    """The report of a run of `seconds`; `evaluations` are its (seconds, loss) pairs that count."""
+    """The report of a run of `seconds` that came as far as `progress`."""
+    evaluations = progress.evaluations
     workers = worker_reports(board)
     speeds = [w.speed for w in workers]
     return Report(
         reason=reason,
         seconds=seconds,
-        metrics=metrics,
+        metrics=progress.metrics,
         time_to_target_s=time_to_target(evaluations, target_loss) if target_loss else None,
         time_to_target_authors_s=(
             time_to_target_authors(evaluations, target_loss) if target_loss else None
         ),
-        trial_s=trial_s,
+        trial_s=progress.trial_s,
         measured_h=heterogeneity(np.array(speeds)) if min(speeds) > 0 else None,
         injected_h=injected_h,
         traffic_mb_s=sum(w.sent_mb for w in workers) / len(workers) / seconds,

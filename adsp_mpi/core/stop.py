@@ -1,5 +1,6 @@
 """When a run is over, and when it reached its target."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Sequence
@@ -61,8 +62,13 @@ class StopRule:
             return f"converged: variance of the last {HELD} losses at most {self.loss_variance:g}"
         return None
 
+    @property
+    def latest_s(self) -> float:
+        """The run is over at the latest then."""
+        return self.max_seconds or math.inf
+
     def timed(self, now: float) -> str | None:
         """The reason to stop at `now` seconds since the start, or None."""
-        if self.max_seconds and now >= self.max_seconds:
+        if now >= self.latest_s:
             return f"{self.max_seconds:g} s are over"
         return None

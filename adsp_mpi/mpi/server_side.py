@@ -12,13 +12,15 @@ import torch
 
 from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.engine.prepare import injected_h
+from adsp_mpi.engine.records import ServerTrace
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper
-from adsp_mpi.mpi.server import Server, ServerTrace
+from adsp_mpi.mpi.server import Server
 from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
@@ -115,11 +117,9 @@ def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Resul
         server.reason,
         server.ended_s,
         server.board,
-        server.evaluations,
-        server.metrics,
+        server.progress,
         ready.config.stop.target_loss,
-        ready.injected_h,
-        server.trial_s,
+        injected_h(ready.profile),
     )
     if ready.config.run.screen != "quiet":
         show_report(report, {"trace": str(trace_path), "model": str(model_path)})

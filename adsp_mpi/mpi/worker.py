@@ -7,6 +7,7 @@ from pathlib import Path
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.engine.records import part_path
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import WorkerBoard
@@ -23,21 +24,19 @@ LOOK_S = 0.05
 sleeping one too: over a network every exchange costs both ends."""
 
 IN_FLIGHT_LOOK_S = 1e-3
-SMOOTHING = 0.1
 
 
 class WorkerTrace:
     """A worker's part of the trace."""
 
     def __init__(self, folder: Path, rank: int, flush_s: float) -> None:
-        self.part = PartWriter(folder / schema.PARTS_NAME / f"rank-{rank:05d}.h5", rank, flush_s)
+        self.part = PartWriter(part_path(folder, rank), rank, flush_s)
         self.group = f"workers/{rank - 1}"
-        self.steps, self.commits, self.waits = (
-            f"{self.group}/{name}" for name in ("steps", "commits", "waits")
+        self.steps, self.commits, self.pulls, self.waits = (
+            f"{self.group}/{name}" for name in schema.WORKER_TABLES
         )
-        self.part.add_table(self.steps, schema.STEPS)
-        self.part.add_table(self.commits, schema.COMMITS)
-        self.part.add_table(self.waits, schema.WAITS)
+        for name, columns in schema.WORKER_TABLES.items():
+            self.part.add_table(f"{self.group}/{name}", columns)
 
 
 class WorkerLoop:
@@ -70,9 +69,10 @@ class WorkerLoop:
         self._max_steps = ready.config.stop.max_steps or math.inf
         self._model_bytes = 4 * ready.model.num_elements
         self._pause = Backoff()
-        self._waiting_since: tuple[float, str] | None = None
+        self._waiting_since: tuple[float, str, int, float] | None = None
         self._step_due_s: float | None = None
         self._commit_steps = 0
+        self._commit_decision = (0, math.nan)
         self._commit_blocked_s = 0.0
 
     def run(self) -> None:
@@ -85,13 +85,15 @@ class WorkerLoop:
                 continue
             if self._board.stage != Stage.TRAIN:
                 break
-            action = self._sync.next_action(self._clock.now(), self.me, self._board)
+            now = self._clock.now()
+            self._board.seen = math.nan
+            action = self._sync.next_action(now, self.me, self._board)
             if isinstance(action, Step) and self.me.steps >= self._max_steps:
                 if self._sync.commits_leftovers and self.me.steps_since_commit:
                     self._finish_commit()
-                    self._begin_commit(1.0)
+                    self._begin_commit(1.0, now)
                 break
-            self._do(action)
+            self._do(action, now)
         self._finish_commit()
         self._end_wait()
 
@@ -112,19 +114,25 @@ class WorkerLoop:
             wait_for(self._client.count("interrupts")[0])
         self._poll_commit()
 
-    def _do(self, action: WorkerAction) -> None:
+    @property
+    def _decision(self) -> tuple[int, float]:
+        """What the last decision was based on, for the trace."""
+        return self.me.version, self._board.seen
+
+    def _do(self, action: WorkerAction, now: float) -> None:
+        """Carry out what was decided at `now`."""
         if isinstance(action, Wait):
             self._wait(action.reason)
             return
         self._end_wait()
         if isinstance(action, Step):
-            self._step()
+            self._step(now)
         elif isinstance(action, Commit):
-            self._begin_commit(action.weight)
+            self._begin_commit(action.weight, now)
             if self._sync.blocking_commits:
                 self._finish_commit()
         elif isinstance(action, Pull):
-            self._pull(action.keep_local)
+            self._pull(action.keep_local, now)
         else:
             model = type(self._sync).__name__
             raise AdspError(
@@ -133,9 +141,9 @@ class WorkerLoop:
             )
         self._trace.part.flush_if_due()
 
-    def _step(self) -> None:
+    def _step(self, start: float) -> None:
+        decision = self._decision
         self.me.begin_step()
-        start = self._clock.now()
         loss = self._trainer.step(self.me.batch_size)
         if not math.isfinite(loss):
             raise AdspError(
@@ -146,16 +154,10 @@ class WorkerLoop:
         self._sleep_out_step(start, computed)
         end = self._clock.now()
         self.me.stepped()
-        row = self._row
-        row.steps = self.me.steps
-        row.loss = loss
-        row.compute_s += computed - start
-        row.sleep_s += end - computed
-        row.batch_size = batch_size = self.me.batch_size
-        sample_s = (end - start) / batch_size
-        row.sample_s += (sample_s - row.sample_s) * (SMOOTHING if row.sample_s else 1.0)
+        compute_s, sleep_s, batch_size = computed - start, end - computed, self.me.batch_size
+        self._row.stepped(loss, compute_s, sleep_s, batch_size)
         self._trace.part.append(
-            self._trace.steps, start, computed - start, end - computed, loss, batch_size
+            self._trace.steps, start, compute_s, sleep_s, loss, batch_size, *decision
         )
 
     def _sleep_out_step(self, start: float, computed: float) -> None:
@@ -189,8 +191,8 @@ class WorkerLoop:
                     if self._board.stage != Stage.TRAIN:
                         return
 
-    def _begin_commit(self, weight: float) -> None:
-        now = self._clock.now()
+    def _begin_commit(self, weight: float, now: float) -> None:
+        self._commit_decision = self._decision
         self._commit_steps = self.me.steps_since_commit
         self.me.commit_begun(now)
         conditions = self._profile.at(self.me.index, now, self.me.steps)
@@ -231,15 +233,17 @@ class WorkerLoop:
             self._commits.staleness,
             self._commit_blocked_s,
             self._model_bytes,
+            *self._commit_decision,
         )
 
-    def _pull(self, keep_local: bool) -> None:
-        before = self._clock.now()
+    def _pull(self, keep_local: bool, start: float) -> None:
         self._commits.pull(keep_local)
         self._step_due_s = None
         self.me.pulled()
         self._row.pulls = self.me.pulls
-        self._row.commit_s += self._clock.now() - before
+        duration_s = self._clock.now() - start
+        self._row.commit_s += duration_s
+        self._trace.part.append(self._trace.pulls, start, duration_s, keep_local, *self._decision)
         self._client.publish(self._clock.now())
 
     def _stand_still(self) -> None:
@@ -263,7 +267,7 @@ class WorkerLoop:
 
     def _wait(self, reason: str) -> None:
         if self._waiting_since is None:
-            self._waiting_since = (self._clock.now(), reason)
+            self._waiting_since = (self._clock.now(), reason, *self._decision)
             self._pause.reset()
         self._pause()
         self._trace.part.flush_if_due()
@@ -271,9 +275,9 @@ class WorkerLoop:
     def _end_wait(self) -> None:
         if self._waiting_since is None:
             return
-        since, reason = self._waiting_since
+        since, reason, *decision = self._waiting_since
         waited = self._clock.now() - since
         self._waiting_since = None
         self._step_due_s = None
         self._row.wait_s += waited
-        self._trace.part.append(self._trace.waits, since, waited, reason)
+        self._trace.part.append(self._trace.waits, since, waited, reason, *decision)

@@ -1,32 +1,41 @@
-"""The trace schema, version 1: which tables there are and what their columns mean.
+"""The trace schema, version 2: which tables there are and what their columns mean.
 
 A trace is one HDF5 file. The root's attributes say what was run (config as TOML, seed, versions,
 hosts). Every table is a one-dimensional compound dataset; times are float64 seconds since the
 start of the run on rank 0's clock; each dataset's `columns` attribute gives the units as JSON.
 
-    /workers/N/steps, commits, waits    what worker N did; its group's attributes say where
+    /workers/N/steps, commits, pulls, waits  what worker N did; its group's attributes say where
     /ps/evals                           evaluations; columns after `landed` are the task's own
     /ps/targets                         every change of the scheduler's targets
+    /ps/observed, observed_workers      what the scheduler saw, each time it decided
     /ps/<name>                          what a synchronization model tells, e.g. /ps/search
     /events                             rare happenings of any rank, sorted by time
+
+A worker's rows end in what its decision was based on: with them and /ps/observed every decision
+of a run can be replayed.
 """
 
 import h5py
 import numpy as np
 
 FORMAT = "adsp_mpi trace"
-VERSION = 1
+VERSION = 2
 TRACE_NAME = "trace.h5"
 PARTS_NAME = "parts"
 
 Columns = tuple[tuple[str, str, str], ...]
 
+DECISION: Columns = (
+    ("version", "i4", "of the targets that the worker followed when it decided this"),
+    ("seen", "f8", "smallest count on the board that it looked at for this; NaN: at none"),
+)
 STEPS: Columns = (
     ("start_s", "f8", "s since start: the step begins"),
     ("compute_s", "f4", "s of computing"),
     ("sleep_s", "f4", "s of injected sleep after it"),
     ("loss", "f4", "loss of the mini-batch before the step"),
     ("batch_size", "i4", "samples in the mini-batch"),
+    *DECISION,
 )
 COMMITS: Columns = (
     ("begun_s", "f8", "s since start: the update is taken"),
@@ -36,12 +45,21 @@ COMMITS: Columns = (
     ("staleness", "i4", "commits of others that landed between its base and itself"),
     ("blocked_s", "f4", "s in which the worker could not train because of it"),
     ("sent_bytes", "i8", "bytes of the update"),
+    *DECISION,
+)
+PULLS: Columns = (
+    ("start_s", "f8", "s since start: the worker asks for the global model"),
+    ("duration_s", "f4", "s until it holds it"),
+    ("keep_local", "u1", "1: what was learnt since the last commit stays on top"),
+    *DECISION,
 )
 WAITS: Columns = (
     ("start_s", "f8", "s since start: the worker begins to wait"),
     ("duration_s", "f4", "s waited"),
     ("reason", "S24", "what for"),
+    *DECISION,
 )
+WORKER_TABLES = {"steps": STEPS, "commits": COMMITS, "pulls": PULLS, "waits": WAITS}
 TARGETS: Columns = (
     ("time_s", "f8", "s since start: in force from here on"),
     ("version", "i4", "counts the changes"),
@@ -59,6 +77,19 @@ EVALS: Columns = (
     ("steps", "i8", "steps of all workers"),
     ("landed", "i8", "commits of all workers in the model"),
     ("trial", "u1", "1: in a trial, does not count for the target"),
+)
+OBSERVED: Columns = (
+    ("time_s", "f8", "s since start: the scheduler decides"),
+    ("evals_from", "i4", "first row of /ps/evals that it sees"),
+    ("evals_to", "i4", "the row after the last one"),
+)
+OBSERVED_WORKERS: Columns = (
+    ("observation", "i4", "row of /ps/observed"),
+    ("worker", "i4", ""),
+    ("steps", "i8", "so far"),
+    ("commits", "i8", "so far"),
+    ("sample_s", "f8", "recent s per sample; 0: unknown yet"),
+    ("present", "u1", "1: takes part"),
 )
 EVENTS: Columns = (
     ("time_s", "f8", "s since start"),

@@ -31,16 +31,13 @@ def make_run(folder: Path, seed: int = 1, late_s: float = 0.0) -> Path:
     for worker, steps in enumerate((4, 2)):
         part = PartWriter(folder / "parts" / f"rank-{worker + 1:05d}.h5", worker + 1, 1e9)
         group = f"workers/{worker}"
-        for name, columns in (
-            ("steps", schema.STEPS),
-            ("commits", schema.COMMITS),
-            ("waits", schema.WAITS),
-        ):
+        for name, columns in schema.WORKER_TABLES.items():
             part.add_table(f"{group}/{name}", columns)
         for k in range(steps):
-            part.append(f"{group}/steps", float(k), 0.25, 4 / steps - 0.25, 1.0, 32)
-        part.append(f"{group}/commits", 4.0, 5.0, 1, steps, worker, 0.5, 2_000_000)
-        part.append(f"{group}/waits", 5.0, 0.5 * worker, "others")
+            part.append(f"{group}/steps", float(k), 0.25, 4 / steps - 0.25, 1.0, 32, 1, 0)
+        part.append(f"{group}/commits", 4.0, 5.0, 1, steps, worker, 0.25, 2_000_000, 1, 0)
+        part.append(f"{group}/pulls", 6.0, 0.25, False, 1, 0)
+        part.append(f"{group}/waits", 5.0, 0.5 * worker, "others", 1, 0)
         part.close()
     merge_parts(folder)
     return folder

@@ -14,11 +14,20 @@ ALLOWED = {
     "core": ("adsp_mpi.core", "adsp_mpi.errors"),
     "learn": ("adsp_mpi.core", "adsp_mpi.learn", "adsp_mpi.errors"),
     "trace": ("adsp_mpi.trace", "adsp_mpi.errors"),
+    "engine": (
+        "adsp_mpi.core",
+        "adsp_mpi.learn",
+        "adsp_mpi.trace",
+        "adsp_mpi.engine",
+        "adsp_mpi.config",
+        "adsp_mpi.errors",
+    ),
 }
 FORBIDDEN = {
     "core": ("mpi4py", "torch", "h5py", "time", "datetime", "random", "rich"),
     "learn": ("mpi4py", "h5py", "time", "rich"),
     "trace": ("mpi4py", "torch", "rich"),
+    "engine": ("mpi4py", "rich"),
 }
 
 

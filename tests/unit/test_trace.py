@@ -21,7 +21,7 @@ def write_part(folder: Path, rank: int, rows: int, close: bool = True) -> PartWr
         part.attributes(f"workers/{rank - 1}", {"host": "here"})
         part.add_table(path, schema.STEPS)
         for k in range(rows):
-            part.append(path, k * 0.1, 0.01, 0.02, 1.0 / (k + 1), 32)
+            part.append(path, k * 0.1, 0.01, 0.02, 1.0 / (k + 1), 32, 1, 0)
     part.event(10.0 - rank, "end", f"rank {rank} wörks")
     if close:
         part.close()
@@ -117,7 +117,7 @@ def test_a_disk_that_fails_cuts_the_trace_and_nothing_else(
 
     monkeypatch.setattr(part._file, "flush", fail)
     part.flush()
-    part.append("workers/0/steps", 1.0, 1.0, 1.0, 1.0, 32)
+    part.append("workers/0/steps", 1.0, 1.0, 1.0, 1.0, 32, 1, 0)
     part.close()
     assert "No space left" in part.cut
     assert capsys.readouterr().err.count("\n") == 1

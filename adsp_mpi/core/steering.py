@@ -1,0 +1,216 @@
+"""The server's half of a run: when to evaluate, what the scheduler is told, when it is over.
+
+Both engines drive the same `Steering`. It never reads a clock or waits by itself: `run` is a
+generator that yields `Until`s, and the engine comes back when one is over.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Callable, Generator, Protocol
+
+import numpy as np
+
+from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
+from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.scheduler import Command, Scheduler, observe, put_on_board
+from adsp_mpi.core.stop import StopRule
+from adsp_mpi.errors import AdspError
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Come back at second `moment` of the run, or as soon as `ready()` holds."""
+
+    moment: float
+    ready: Callable[[], bool]
+
+
+class ServerEngine(Protocol):
+    """What steering asks of the engine it runs on."""
+
+    board: Board
+
+    def now(self) -> float:
+        """Seconds since the run's start."""
+
+    def judge(self, trial: bool) -> dict[str, float]:
+        """Evaluate the global model and record the result; metrics with at least `loss`."""
+
+    def keep_model(self) -> None:
+        """The model judged last is good: the one to fall back on."""
+
+    def take_snapshot(self) -> None:
+        """Keep a copy of the global model."""
+
+    def put_back_snapshot(self) -> None:
+        """The global model becomes the copy."""
+
+    def targets_changed(self, phase: str) -> None:
+        """The board shows new targets: record them."""
+
+    def told(self, told: Tell) -> None:
+        """Record a model's own numbers."""
+
+    def observed(self, seen: Observed) -> None:
+        """Record what the scheduler is about to see."""
+
+    def interrupted(self) -> str | None:
+        """Why the run must end at once, or None."""
+
+
+@dataclass
+class Progress:
+    """Where the run stands, for screen and report."""
+
+    phase: str = "start"
+    metrics: dict[str, float] = field(default_factory=dict)
+    told: dict[str, dict[str, float]] = field(default_factory=dict)
+    evaluations: list[tuple[float, float]] = field(default_factory=list)  # those that count
+    trial_s: float = 0.0
+
+
+class Steering:
+    """`start` while the workers stand still, then `run` to the end."""
+
+    def __init__(
+        self,
+        engine: ServerEngine,
+        sync: SyncModel,
+        setup: Setup,
+        stop: StopRule,
+        evaluation_period_s: float,
+    ) -> None:
+        self._engine = engine
+        self._board = engine.board
+        self._sync = sync
+        self._setup = setup
+        self._stop = stop
+        self._evaluation_period_s = evaluation_period_s
+        self.progress = Progress()
+        self._losses: list[
+            tuple[float, float]
+        ] = []  # since the current Run began, and the one before
+        self._waiting_run: Run | None = None
+        self._begun_s = self._run_end_s = 0.0
+
+    def start(self) -> None:
+        """Judge the initial model and give out the first targets."""
+        self._begun_s = self._run_end_s = self._engine.now()
+        self.evaluate()
+        seen = self._observe()
+        self._scheduler = Scheduler(self._sync, self._setup, seen, self._take_told)
+        if isinstance(self._scheduler.command, Run):
+            self._begin(self._scheduler.command, standing=True)
+
+    def run(self) -> Generator[Until, None, str]:
+        """Evaluate and feed the scheduler in turn; returns why the run is over.
+
+        Raises AdspError when the global loss is not finite or the scheduler misbehaves.
+        """
+        if not isinstance(self._scheduler.command, Run):
+            yield from self._next_run(self._scheduler.command)
+        next_evaluation_s = self._engine.now() + self._evaluation_period_s
+        while True:
+            event_s = min(self._run_end_s, next_evaluation_s)
+            yield Until(min(event_s, self._stop.latest_s), self._must_look)
+            now = self._engine.now()
+            reason = self._stop.timed(now) or self._ended_by_workers()
+            if not reason and now >= event_s:
+                next_evaluation_s = now + self._evaluation_period_s
+                reason = self.evaluate()
+            if reason:
+                return reason
+            if self._waiting_run:
+                self._put(self._waiting_run, standing=False)
+            if now >= self._run_end_s:
+                yield from self._next_run(self._scheduler.advance(self._observe()))
+
+    def evaluate(self) -> str | None:
+        """Judge the global model; the reason to stop, or None."""
+        now, progress = self._engine.now(), self.progress
+        trial = progress.phase == TRIAL
+        metrics = self._engine.judge(trial)
+        loss = metrics["loss"]
+        self._losses.append((now, loss))
+        if trial:
+            return None
+        if not math.isfinite(loss):
+            raise AdspError(bad_loss(loss, now, untrained=not progress.evaluations))
+        self._engine.keep_model()
+        progress.metrics = metrics
+        progress.evaluations.append((now, loss))
+        return self._stop.evaluated(loss)
+
+    def _next_run(self, command: Command) -> Generator[Until, None, None]:
+        """Carry out commands up to the next `Run` and begin it."""
+        if self.progress.phase == TRIAL:
+            self.progress.trial_s += self._engine.now() - self._begun_s
+        paused = not isinstance(command, Run)
+        if paused:
+            self._board.stage = Stage.PAUSE
+            yield self._workers(lambda: self._board.column("presence") == Presence.PAUSED)
+        while not isinstance(command, Run):
+            if isinstance(command, Snapshot):
+                self._engine.take_snapshot()
+            else:
+                yield from self._restore()
+            command = self._scheduler.advance(self._observe())
+        self._begin(command, standing=paused)
+        if paused:
+            self._board.stage = Stage.TRAIN
+
+    def _restore(self) -> Generator[Until, None, None]:
+        """Every worker takes the snapshot; what is judged until the next `Run` does not count."""
+        self._engine.put_back_snapshot()
+        self._board.restores += 1
+        yield self._workers(lambda: self._board.column("restores") == self._board.restores)
+        self.progress.phase = TRIAL
+        self.evaluate()
+        del self._losses[:-1]
+
+    def _begin(self, run: Run, standing: bool) -> None:
+        self.progress.phase = run.phase
+        self._begun_s = self._engine.now()
+        self._run_end_s = self._begun_s + run.seconds
+        del self._losses[:-1]
+        self._put(run, standing)
+
+    def _put(self, run: Run, standing: bool) -> None:
+        """Show `run` on the board, now or, what has to wait, at a later look."""
+        version = self._board.version
+        self._waiting_run = None if put_on_board(run, self._board, standing) else run
+        if self._board.version != version:
+            self._engine.targets_changed(run.phase)
+
+    def _observe(self) -> Observed:
+        seen = observe(self._engine.now(), tuple(self._losses), self._board)
+        self._engine.observed(seen)
+        return seen
+
+    def _take_told(self, told: Tell) -> None:
+        self.progress.told[told.table] = told.values
+        self._engine.told(told)
+
+    def _must_look(self) -> bool:
+        return bool(self._waiting_run) or self._ended_by_workers() is not None
+
+    def _ended_by_workers(self) -> str | None:
+        reason = self._engine.interrupted()
+        if not reason and not self._board.present.any():
+            return "every worker took its last step"
+        return reason
+
+    def _workers(self, done: Callable[[], np.ndarray]) -> Until:
+        """Until `done`, bool[M], holds for every worker that takes part."""
+        return Until(math.inf, lambda: bool((done() | ~self._board.present).all()))
+
+
+def bad_loss(loss: float, now: float, untrained: bool) -> str:
+    """What to do about a global loss that is not finite."""
+    if untrained:
+        return f"the loss of the untrained model is {loss}: check the data and the loss function"
+    return (
+        f"the global loss became {loss} after {now:.1f} s; the last good model is kept. "
+        "Try a smaller train.local_lr or sync.global_lr"
+    )

@@ -1,0 +1,51 @@
+"""Rank 0's part of a trace, the same for both engines."""
+
+from pathlib import Path
+
+from adsp_mpi.core.actions import Observed, Tell
+from adsp_mpi.core.board import TARGET_FIELDS, Board
+from adsp_mpi.core.scheduler import momentum_of
+from adsp_mpi.trace import schema
+from adsp_mpi.trace.writer import PartWriter
+
+
+def part_path(folder: Path, rank: int) -> Path:
+    """Where `rank` writes its part of the trace of the run in `folder`."""
+    return folder / schema.PARTS_NAME / f"rank-{rank:05d}.h5"
+
+
+class ServerTrace:
+    """What the server did and saw."""
+
+    def __init__(self, folder: Path, flush_s: float) -> None:
+        self.part = PartWriter(part_path(folder, 0), 0, flush_s)
+        self.part.add_table("ps/targets", schema.TARGETS)
+        self.part.add_table("ps/observed", schema.OBSERVED)
+        self.part.add_table("ps/observed_workers", schema.OBSERVED_WORKERS)
+        self._observations = 0
+        self._evaluations = 0
+
+    def targets(self, now: float, board: Board, phase: str) -> None:
+        numbers = [getattr(board.targets, name) for name in TARGET_FIELDS]
+        self.part.append("ps/targets", now, board.version, *numbers, momentum_of(board), phase)
+
+    def evaluation(
+        self, now: float, duration_s: float, board: Board, trial: bool, metrics: dict[str, float]
+    ) -> None:
+        if not self.part.has_table("ps/evals"):
+            columns = schema.EVALS + tuple((name, "f8", "") for name in metrics)
+            self.part.add_table("ps/evals", columns)
+        steps = int(board.column("steps").sum())
+        self.part.append("ps/evals", now, duration_s, steps, board.landed, trial, *metrics.values())
+        self._evaluations += 1
+
+    def told(self, now: float, told: Tell) -> None:
+        self.part.append_named(f"ps/{told.table}", {"time_s": now, **told.values})
+
+    def observed(self, seen: Observed) -> None:
+        first = self._evaluations - len(seen.losses)
+        self.part.append("ps/observed", seen.now, first, self._evaluations)
+        columns = (seen.steps, seen.commits, seen.sample_s, seen.present)
+        for worker, numbers in enumerate(zip(*columns, strict=True)):
+            self.part.append("ps/observed_workers", self._observations, worker, *numbers)
+        self._observations += 1
