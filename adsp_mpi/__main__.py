@@ -16,6 +16,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb == "config":
         print(config.to_toml(comments=True), end="")
         return
+    if verb == "simulate":
+        from adsp_mpi.sim.launch import simulate_and_show
+
+        sys.exit(simulate_and_show(config))
     from adsp_mpi.mpi.launch import exit_on_error, run_quietly
 
     if verb == "doctor":

@@ -8,6 +8,7 @@ from adsp_mpi.errors import UsageError
 
 VERBS = {
     "run": "train; the default",
+    "simulate": "the same in virtual time: no MPI, any number of --workers",
     "config": "print the whole configuration as TOML",
     "doctor": "check this MPI and these hosts",
     "profile": "measure these machines' speeds and links, into a file for --hetero",
@@ -24,6 +25,7 @@ SHORT_OPTIONS = {
     "target-loss": ("stop", "target_loss", float),
     "max-seconds": ("stop", "max_seconds", float),
     "max-steps": ("stop", "max_steps", int),
+    "workers": ("simulate", "workers", int),
 }
 
 

@@ -4,6 +4,7 @@ The worker half returns one WorkerAction at a time. The scheduler half, a genera
 yields SchedulerActions and receives an `Observed` for each.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Generator
 
@@ -31,9 +32,10 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing until the board changes; `reason` is what the trace shows."""
+    """Do nothing until the board changes, or second `until_s`; the trace shows the `reason`."""
 
     reason: str
+    until_s: float = math.inf
 
 
 WorkerAction = Step | Commit | Pull | Wait

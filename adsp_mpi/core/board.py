@@ -218,10 +218,12 @@ class Row:
             raise AttributeError(name)
         self.values[_ROW[name]] = value
 
-    def stepped(self, loss: float, compute_s: float, sleep_s: float, batch_size: int) -> None:
-        """One more step, with its mini-batch's loss and the seconds computed and slept."""
+    def stepped(
+        self, steps: int, loss: float, compute_s: float, sleep_s: float, batch_size: int
+    ) -> None:
+        """One more step, `steps` now: its mini-batch's loss, the seconds computed and slept."""
         values = self.values
-        values[_STEPS] += 1
+        values[_STEPS] = steps
         values[_LOSS] = loss
         values[_COMPUTE_S] += compute_s
         values[_SLEEP_S] += sleep_s

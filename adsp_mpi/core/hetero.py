@@ -58,7 +58,7 @@ def geometric_speeds(num_workers: int, h: float) -> np.ndarray:
 
     float64[M]; one worker alone has H = 1, whatever is asked for.
     """
-    return _speeds_with(h, num_workers, lambda p: np.exp(p * np.arange(num_workers)))
+    return _speeds_with(h, num_workers, lambda p: np.exp(p * np.linspace(0, 1, num_workers)))
 
 
 def paper_speeds(num_workers: int, h: float) -> np.ndarray:
@@ -86,7 +86,7 @@ def _speeds_with(
     low, high = 0.0, 1.0
     while ratio(high) < h:
         high *= 2
-        if high > 64:
+        if high > 512:
             raise ValueError(f"H = {h:g} is out of reach with {num_workers} workers")
     for _ in range(200):
         middle = (low + high) / 2

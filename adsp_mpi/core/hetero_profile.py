@@ -65,6 +65,13 @@ class Profile:
         workers = tuple(replace(c, delay_s=c.delay_s + delay_s) for c in self.workers)
         return replace(self, workers=workers)
 
+    def with_step_time(self, step_time_s: float) -> "Profile":
+        """The same with a step time for the workers that have none."""
+        workers = tuple(
+            c if c.step_time_s else replace(c, step_time_s=step_time_s) for c in self.workers
+        )
+        return replace(self, workers=workers)
+
     def at(self, worker: int, now: float, step: int = 0) -> Conditions:
         """The conditions of `worker` at `now` seconds since the start, in its step `step`."""
         base = self.workers[worker]

@@ -29,7 +29,9 @@ class Until:
 class ServerEngine(Protocol):
     """What steering asks of the engine it runs on."""
 
-    board: Board
+    @property
+    def board(self) -> Board:
+        """What everyone can see."""
 
     def now(self) -> float:
         """Seconds since the run's start."""

@@ -165,10 +165,9 @@ def default_folder(config: Config) -> str:
 
 def make_folder(folder: Path) -> None:
     """The run's folder, empty of other runs; UsageError where it cannot be had."""
-    parts = folder / schema.PARTS_NAME
-    if (folder / schema.TRACE_NAME).exists() or any(parts.glob("*")):
+    if (folder / schema.TRACE_NAME).exists() or any((folder / schema.PARTS_NAME).glob("*")):
         raise UsageError(f"{folder} holds a run already; choose another --out")
     try:
-        parts.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: {os.strerror(error.errno or 0)}") from error

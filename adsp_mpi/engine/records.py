@@ -6,6 +6,7 @@ from adsp_mpi.core.actions import Observed, Tell
 from adsp_mpi.core.board import TARGET_FIELDS, Board
 from adsp_mpi.core.scheduler import momentum_of
 from adsp_mpi.trace import schema
+from adsp_mpi.trace.memory import MemoryPart
 from adsp_mpi.trace.writer import PartWriter
 
 
@@ -17,8 +18,8 @@ def part_path(folder: Path, rank: int) -> Path:
 class ServerTrace:
     """What the server did and saw."""
 
-    def __init__(self, folder: Path, flush_s: float) -> None:
-        self.part = PartWriter(part_path(folder, 0), 0, flush_s)
+    def __init__(self, part: PartWriter | MemoryPart) -> None:
+        self.part = part
         self.part.add_table("ps/targets", schema.TARGETS)
         self.part.add_table("ps/observed", schema.OBSERVED)
         self.part.add_table("ps/observed_workers", schema.OBSERVED_WORKERS)

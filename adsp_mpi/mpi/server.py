@@ -10,12 +10,12 @@ from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.engine.records import ServerTrace
+from adsp_mpi.engine.signals import Signals
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.clock import Clock, answer_round_trips
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.screen import Screen, Status
 

@@ -13,7 +13,8 @@ import torch
 from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.engine.prepare import injected_h
-from adsp_mpi.engine.records import ServerTrace
+from adsp_mpi.engine.records import ServerTrace, part_path
+from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.board_client import server_board
@@ -21,12 +22,12 @@ from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.server import Server
-from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
 from adsp_mpi.screen import Screen, make_screen, show_report
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
+from adsp_mpi.trace.writer import PartWriter
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
 
         window.memory[:] = ready.model.values.cpu().numpy()
         evaluator = Evaluator(ready.task, ready.model, config.eval.samples, config.run.seed)
-        trace = ServerTrace(ready.folder, config.trace.flush_s)
-        trace.part.attributes("/", ready.attributes())
-        return evaluator, trace, make_screen(config.run.screen)
+        part = PartWriter(part_path(ready.folder, 0), 0, config.trace.flush_s)
+        part.attributes("/", ready.attributes())
+        return evaluator, ServerTrace(part), make_screen(config.run.screen)
 
     evaluator, trace, screen = world.agree(build)
     try:

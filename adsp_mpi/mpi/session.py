@@ -4,11 +4,11 @@ from contextlib import ExitStack
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
+from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.server_side import Result, serve
-from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.mpi.window import RemoteArray, self_test
 from adsp_mpi.mpi.worker_side import work
 from adsp_mpi.mpi.world import World

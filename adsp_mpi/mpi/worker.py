@@ -8,6 +8,7 @@ from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.engine.records import part_path
+from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import WorkerBoard
@@ -15,7 +16,6 @@ from adsp_mpi.mpi.clock import Clock
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import Backoff, wait_for
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.writer import PartWriter
 
@@ -155,7 +155,7 @@ class WorkerLoop:
         end = self._clock.now()
         self.me.stepped()
         compute_s, sleep_s, batch_size = computed - start, end - computed, self.me.batch_size
-        self._row.stepped(loss, compute_s, sleep_s, batch_size)
+        self._row.stepped(self.me.steps, loss, compute_s, sleep_s, batch_size)
         self._trace.part.append(
             self._trace.steps, start, compute_s, sleep_s, loss, batch_size, *decision
         )

@@ -3,6 +3,7 @@
 import traceback
 
 from adsp_mpi.core.board import Presence, Stage
+from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
@@ -11,7 +12,6 @@ from adsp_mpi.mpi.clock import Clock, align, measure_offset
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.signals import Signals
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
 from adsp_mpi.mpi.world import Elsewhere, World

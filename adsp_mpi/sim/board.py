@@ -1,0 +1,106 @@
+"""The board in memory: it keeps the smallest counts at hand and knows who waits for which."""
+
+import numpy as np
+
+from adsp_mpi.core.actions import Targets
+from adsp_mpi.core.board import Board, Presence, Stage
+
+STAGE, PRESENCE, ANY_COUNT = "stage", "presence", "any count"
+
+
+class LiveBoard(Board):
+    """A board on which one process writes all rows through `write`.
+
+    A decision that returned Wait is to be taken again when what it looked at has changed:
+    `asked` names the column whose minimum it took, or says `ANY_COUNT`. `changed` collects what
+    changed: columns whose minimum did, `STAGE` (and targets) and `PRESENCE`, which concern
+    everybody, and `ANY_COUNT` while somebody waits for that.
+    """
+
+    def __init__(self, num_workers: int) -> None:
+        super().__init__(num_workers)
+        self.asked = ANY_COUNT
+        self.any_count_awaited = False
+        self.changed: set[str] = set()
+        self._stage = Stage.TRAIN
+        self._version = 0
+        self._columns: dict[str, np.ndarray] = {}
+        self._lowest: dict[str, tuple[float, int]] = {}  # of the present: value, how many hold it
+
+    @property
+    def stage(self) -> Stage:
+        return self._stage
+
+    @stage.setter
+    def stage(self, stage: Stage) -> None:
+        self._stage = stage
+        self.header[1] = stage
+        self.changed.add(STAGE)
+
+    @property
+    def restores(self) -> int:
+        return super().restores
+
+    @restores.setter
+    def restores(self, restores: int) -> None:
+        self.header[2] = restores
+        self.changed.add(STAGE)
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    @property
+    def targets(self) -> Targets:
+        return super().targets
+
+    @targets.setter
+    def targets(self, targets: Targets) -> None:
+        Board.targets.fset(self, targets)  # type: ignore[attr-defined]
+        self._version += 1
+        self.changed.add(STAGE)
+
+    def minimum(self, name: str) -> float:
+        """As on every board, without looking at all rows again."""
+        self.asked = name
+        lowest = self._lowest.get(name)
+        if lowest is None:
+            lowest = self._find_lowest(name)
+        self.seen = lowest[0]
+        return self.seen
+
+    def _find_lowest(self, name: str) -> tuple[float, int]:
+        self._columns[name] = self.column(name)
+        values = self._columns[name][self.present]
+        value = float(values.min()) if values.size else float("inf")
+        self._lowest[name] = value, int((values == value).sum())
+        return self._lowest[name]
+
+    def write(self, worker: int, name: str, value: float) -> None:
+        """Worker `worker` says that its count `name` is `value`."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = self.column(name)
+        before = column[worker]
+        column[worker] = value
+        if self.any_count_awaited:
+            self.changed.add(ANY_COUNT)
+        lowest = self._lowest.get(name)
+        if lowest is None:
+            return
+        low, holders = lowest
+        if value < low:
+            self._lowest[name] = value, 1
+            self.changed.add(name)
+        elif before == low and value > low:
+            if holders > 1:
+                self._lowest[name] = low, holders - 1
+            else:
+                self._find_lowest(name)
+                self.changed.add(name)
+
+    def set_presence(self, worker: int, presence: Presence) -> None:
+        """Who takes part has changed, and with it every minimum."""
+        self.column("presence")[worker] = presence
+        self._lowest.clear()
+        self.changed.add(PRESENCE)

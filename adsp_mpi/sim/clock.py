@@ -1,0 +1,32 @@
+"""Virtual time: what happens next, in an order that depends on nothing but the run itself."""
+
+from heapq import heappop, heappush
+from typing import Callable
+
+
+class VirtualClock:
+    """Actions by (time, priority, order of booking); the smallest comes first.
+
+    Of what happens at the same moment commits land first, then workers act, then the server
+    looks: it sees everything that this moment brought.
+    """
+
+    LANDING, WORKER, SERVER = range(3)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._booked = 0
+        self._heap: list[tuple[float, int, int, Callable[[], None]]] = []
+
+    def at(self, moment: float, priority: int, action: Callable[[], None]) -> None:
+        """Do `action` at second `moment`, not before now."""
+        self._booked += 1
+        heappush(self._heap, (moment, priority, self._booked, action))
+
+    def step(self) -> bool:
+        """Go to the next action and do it; False when there is none."""
+        if not self._heap:
+            return False
+        self.now, _, _, action = heappop(self._heap)
+        action()
+        return True

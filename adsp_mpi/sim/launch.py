@@ -1,0 +1,44 @@
+"""`python -m adsp_mpi simulate`: one process, no MPI; errors become one line and an exit code."""
+
+import sys
+import traceback
+from pathlib import Path
+
+from adsp_mpi.config import Config
+from adsp_mpi.engine.prepare import default_folder, make_folder
+from adsp_mpi.engine.signals import Signals
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
+from adsp_mpi.screen import make_screen, show_report
+from adsp_mpi.sim.simulate import simulate
+
+
+def simulate_and_show(config: Config) -> int:
+    """Simulate, show the run and its table; returns the exit code."""
+    try:
+        _simulate(config)
+    except AdspError as error:
+        return _tell(str(error), error.exit_code)
+    except Exception as error:
+        traceback.print_exc()
+        return _tell(f"{type(error).__name__}: {error}", EXIT_FAILED)
+    return EXIT_DONE
+
+
+def _simulate(config: Config) -> None:
+    folder = Path(config.run.out or default_folder(config))
+    make_folder(folder)
+    with Signals() as signals:
+        screen = make_screen(config.run.screen)
+        done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
+    if config.run.screen != "quiet":
+        paths = {"trace": str(done.trace_path), "model": str(done.model_path)}
+        show_report(done.report, paths)
+        rate = done.actions / done.wall_s
+        print(f"{'simulated':<18}{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s")
+    if signals.received:
+        raise Interrupted(f"stopped by a signal; trace and model are in {folder}")
+
+
+def _tell(message: str, exit_code: int) -> int:
+    print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)
+    return exit_code

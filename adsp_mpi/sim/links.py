@@ -1,0 +1,87 @@
+"""How long a commit is under way: its delay, its worker's link, and the server's shared one.
+
+The server's bandwidth is shared fairly (max-min): every commit under way gets the same rate, but
+none more than its worker's link carries; what it cannot use goes to the others.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Callable
+
+from adsp_mpi.core.hetero_profile import Conditions
+from adsp_mpi.sim.clock import VirtualClock
+
+DONE_MB = 1e-9
+
+
+@dataclass(slots=True)
+class _Transfer:
+    left_mb: float
+    limit_mb_s: float
+    landed: Callable[[], None]
+    rate_mb_s: float = 0.0
+
+
+class Links:
+    """Books the landing of commits of `megabytes` each; `server_mb_s` 0 is no limit."""
+
+    def __init__(self, clock: VirtualClock, megabytes: float, server_mb_s: float) -> None:
+        self._clock = clock
+        self._megabytes = megabytes
+        self._server_mb_s = server_mb_s
+        self._transfers: list[_Transfer] = []
+        self._updated_s = 0.0
+        self._plan = 0
+
+    def send(self, conditions: Conditions, landed: Callable[[], None]) -> None:
+        """A commit sets out now: call `landed` when all of it has arrived."""
+        clock = self._clock
+        if not self._server_mb_s:
+            arrives_s = clock.now + conditions.commit_delay_s(self._megabytes)
+            clock.at(arrives_s, clock.LANDING, landed)
+            return
+        limit = conditions.bandwidth_mb_s or math.inf
+        transfer = _Transfer(self._megabytes, limit, landed)
+        clock.at(clock.now + conditions.delay_s, clock.LANDING, lambda: self._begin(transfer))
+
+    def _begin(self, transfer: _Transfer) -> None:
+        self._move()
+        self._transfers.append(transfer)
+        self._share()
+
+    def _move(self) -> None:
+        """Carry every transfer on at its rate until now."""
+        seconds = self._clock.now - self._updated_s
+        self._updated_s = self._clock.now
+        for transfer in self._transfers:
+            transfer.left_mb -= transfer.rate_mb_s * seconds
+
+    def _share(self) -> None:
+        """Give out the rates anew and book the next arrival."""
+        fair_rates(self._transfers, self._server_mb_s)
+        self._plan += 1
+        if not self._transfers:
+            return
+        plan = self._plan
+        soonest_s = min(max(0.0, t.left_mb) / t.rate_mb_s for t in self._transfers)
+        arrival_s = self._clock.now + soonest_s
+        self._clock.at(arrival_s, self._clock.LANDING, lambda: self._arrive(plan))
+
+    def _arrive(self, plan: int) -> None:
+        if plan != self._plan:
+            return
+        self._move()
+        arrived = [t for t in self._transfers if t.left_mb <= DONE_MB * self._megabytes]
+        self._transfers = [t for t in self._transfers if t.left_mb > DONE_MB * self._megabytes]
+        self._share()
+        for transfer in arrived:
+            transfer.landed()
+
+
+def fair_rates(transfers: list[_Transfer], total_mb_s: float) -> None:
+    """Max-min fair shares of `total_mb_s`, by filling up from the smallest limit."""
+    left_mb_s = total_mb_s
+    ordered = sorted(transfers, key=lambda t: t.limit_mb_s)
+    for served, transfer in enumerate(ordered):
+        transfer.rate_mb_s = min(transfer.limit_mb_s, left_mb_s / (len(ordered) - served))
+        left_mb_s -= transfer.rate_mb_s

@@ -1,0 +1,133 @@
+"""A noisy quadratic without torch: known optimum and curvature, cheap enough for 10,000 workers.
+
+f(w) = 1/2 sum_j a_j w_j^2 with a_j spread evenly in logarithm from 1 / `condition` to 1; the
+optimum is 0. The gradient of a mini-batch of B samples is a (w - x) with x normal of deviation
+`noise` / sqrt(B), as if each sample were a quadratic around a point of its own.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adsp_mpi.config import Config
+from adsp_mpi.errors import UsageError
+
+DRAWN_STEPS = 64
+"""Steps whose noise a worker draws at once."""
+
+
+def quadratic(
+    config: Config,
+    num_workers: int,
+    dimensions: int = 16,
+    condition: float = 10.0,
+    noise: float = 1.0,
+    start: float = 1.0,
+) -> "Quadratic":
+    """The problem with these options; every coordinate starts at `start`."""
+    good = isinstance(dimensions, int) and dimensions >= 1
+    if not good or condition < 1 or noise < 0:
+        raise UsageError(
+            "task quadratic: dimensions >= 1, condition >= 1 and noise >= 0 are needed; got "
+            f"{dimensions}, {condition}, {noise}"
+        )
+    curvature = np.geomspace(1.0 / condition, 1.0, dimensions).astype(np.float32)
+    return Quadratic(config, num_workers, curvature, float(noise), float(start))
+
+
+class Quadratic:
+    """All workers' models are rows of one matrix [M, P], and so are their bases and updates."""
+
+    name = "quadratic"
+
+    def __init__(
+        self, config: Config, num_workers: int, curvature: np.ndarray, noise: float, start: float
+    ) -> None:
+        shape = (num_workers, len(curvature))
+        self.curvature = curvature
+        self.noise = noise
+        self.train = config.train
+        self.seed = config.run.seed
+        self.values = np.full(len(curvature), start, np.float32)
+        self.locals, self.bases = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.updates, self.answers = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+    def learner(self, worker: int) -> "QuadraticLearner":
+        return QuadraticLearner(self, worker)
+
+    def attributes(self, worker: int) -> dict[str, Any]:
+        return {"samples": 0, "labels": ""}
+
+    def evaluate(self) -> dict[str, float]:
+        """`loss` is f at the global model, `distance` how far it is from the optimum."""
+        values = self.values.astype(np.float64)
+        loss = 0.5 * float(self.curvature @ values**2)
+        return {"loss": loss, "distance": float(np.sqrt(values @ values))}
+
+    def save(self, values: np.ndarray, folder: Path) -> Path:
+        np.save(folder / "model.npy", values)
+        return folder / "model.npy"
+
+
+class QuadraticLearner:
+    """One row of the matrices."""
+
+    __slots__ = (
+        "_base", "_batch_size", "_curvature", "_decay", "_drawn", "_generator", "_left", "_local",
+        "_noise", "_rate", "_update", "answer",
+    )  # fmt: skip
+
+    def __init__(self, problem: Quadratic, worker: int) -> None:
+        self._local, self._base = problem.locals[worker], problem.bases[worker]
+        self._update, self.answer = problem.updates[worker], problem.answers[worker]
+        self._curvature = problem.curvature
+        self._noise = problem.noise
+        self._generator = np.random.default_rng([problem.seed, worker])
+        self._drawn = np.zeros((0, len(self._local)), np.float32)
+        self._left = 0
+        self._batch_size = 0
+        self._rate = problem.train.local_lr
+        self._decay = problem.train.lr_decay ** (1 / problem.train.lr_decay_steps)
+
+    def step(self, batch_size: int) -> float:
+        if not self._left or batch_size != self._batch_size:
+            self._draw(batch_size)
+        self._left -= 1
+        away = self._local - self._drawn[self._left]
+        gradient = self._curvature * away
+        loss = 0.5 * float(gradient @ away)
+        gradient *= self._rate
+        self._local -= gradient
+        self._rate *= self._decay
+        return loss
+
+    def _draw(self, batch_size: int) -> None:
+        shape = (DRAWN_STEPS, len(self._local))
+        self._drawn = self._generator.standard_normal(shape, np.float32)
+        self._drawn *= np.float32(self._noise / np.sqrt(batch_size))
+        self._left, self._batch_size = DRAWN_STEPS, batch_size
+
+    def take_update(self, factor: float) -> np.ndarray:
+        np.subtract(self._local, self._base, out=self._update)
+        self._update *= np.float32(factor)
+        self._base[:] = self._local
+        return self._update
+
+    def before_landing(self, values: np.ndarray) -> None:
+        pass
+
+    def rebase(self) -> None:
+        self.answer += self._update
+        self._go_on_from_answer()
+
+    def replace(self, keep_local: bool) -> None:
+        if keep_local:
+            self._go_on_from_answer()
+        else:
+            self._local[:] = self.answer
+            self._base[:] = self.answer
+
+    def _go_on_from_answer(self) -> None:
+        self._local += self.answer - self._base
+        self._base[:] = self.answer

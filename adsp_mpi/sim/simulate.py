@@ -1,0 +1,110 @@
+"""`simulate`: one run in virtual time, from a configuration to its results."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.hetero import Profile
+from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.engine.prepare import headline, injected_h, profile_of, run_attributes
+from adsp_mpi.engine.records import ServerTrace
+from adsp_mpi.screen import QuietScreen, Screen
+from adsp_mpi.sim.engine import Engine
+from adsp_mpi.sim.problem import Problem, make_problem
+from adsp_mpi.trace.memory import MemoryPart, WorkerRows, write_trace
+
+STEP_TIME_S = 1.0
+"""A step of the fastest worker, where the configuration says nothing."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulated run came to. `wall_s` are real seconds, all others virtual ones."""
+
+    report: Report
+    evaluations: list[tuple[float, float]]
+    targets: list[dict[str, Any]]
+    told: list[tuple[str, dict[str, float]]]
+    actions: int
+    wall_s: float
+    trace_path: Path | None
+    model_path: Path | None
+
+
+def simulate(
+    config: Config,
+    folder: Path | None = None,
+    screen: Screen | None = None,
+    profile: Profile | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Simulated:
+    """Run `config` in virtual time; with a `folder` the trace and the model are written there.
+
+    Deterministic: the same configuration gives the same rows, bit for bit. `profile` takes the
+    place of the one that the configuration names; the run ends early when `stopped()`. Raises
+    AdspError when the run fails; what was recorded until then is written.
+    """
+    began = time.perf_counter()
+    screen = screen or QuietScreen()
+    profile = profile or simulated_profile(config)
+    workers = len(profile.workers)
+    problem = make_problem(config, workers)
+    part, rows = MemoryPart(), WorkerRows()
+    part.attributes("/", run_attributes(config, workers, problem.name, len(problem.values), {}))
+    for i, conditions in enumerate(profile.workers):
+        facts = {"host": "simulated", "step_time_s": conditions.step_time_s}
+        part.attributes(f"workers/{i}", {**facts, **problem.attributes(i)})
+    screen.note(headline(config, profile, problem.name, len(problem.values), "virtual time"))
+    engine = Engine(config, problem, profile, ServerTrace(part), rows, screen, stopped)
+    try:
+        engine.run()
+        engine.close()
+    finally:
+        screen.close()
+        paths = _write(folder, engine, problem, part, rows) if folder else (None, None)
+    return Simulated(
+        make_report(
+            engine.reason,
+            engine.ended_s,
+            engine.board,
+            engine.progress,
+            config.stop.target_loss,
+            injected_h(profile),
+        ),
+        engine.progress.evaluations,
+        rows_as_dicts(part.table("ps/targets")),
+        part.told,
+        engine.actions,
+        time.perf_counter() - began,
+        *paths,
+    )
+
+
+def simulated_profile(config: Config) -> Profile:
+    """The profile of the configured number of workers; every worker has a step time."""
+    step_time_s = config.hetero.step_time_s or STEP_TIME_S
+    profile = profile_of(config, config.simulate.workers, step_time_s)
+    return profile.with_step_time(step_time_s)
+
+
+def _write(
+    folder: Path, engine: Engine, problem: Problem, part: MemoryPart, rows: WorkerRows
+) -> tuple[Path, Path]:
+    """Trace and model."""
+    part.event(engine.ended_s, "end", engine.reason)
+    part.attributes("/", {"end_s": engine.ended_s, "reason": engine.reason})
+    trace_path = write_trace(folder, part, rows, engine.board.num_workers)
+    return trace_path, problem.save(engine.good_values, folder)
+
+
+def rows_as_dicts(rows: np.ndarray) -> list[dict[str, Any]]:
+    """A structured array's rows by column name, as Python values."""
+    names = rows.dtype.names or ()
+    return [
+        {n: v.decode() if isinstance(v, bytes) else v for n, v in zip(names, row, strict=True)}
+        for row in rows.tolist()
+    ]

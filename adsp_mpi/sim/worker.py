@@ -1,0 +1,243 @@
+"""A simulated worker: asks the synchronization model what comes next and books when it is over."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adsp_mpi.core.actions import Commit, Pull, Step, Wait
+from adsp_mpi.core.board import Presence, Row, Stage
+from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.errors import AdspError
+from adsp_mpi.sim.board import ANY_COUNT, STAGE
+from adsp_mpi.sim.problem import Learner
+
+if TYPE_CHECKING:
+    from adsp_mpi.sim.engine import Engine
+
+MOST_AT_ONCE = 1000
+"""Actions that take no time, in a row; a model that asks for more would never end."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Since when and what for a worker waits, and which name on the board it asked for."""
+
+    since_s: float
+    reason: str
+    asked: str
+    version: int
+    seen: float
+
+
+class SimWorker:
+    """One worker. A step's gradient is computed as it begins; time passes afterwards.
+
+    A commit that lands meanwhile adds to the local model as it would have a moment earlier or
+    later: rebasing and steps are sums.
+    """
+
+    def __init__(self, engine: "Engine", index: int, learner: Learner) -> None:
+        self.index = index
+        self.me = WorkerState(index, engine.batch_size)
+        self.waiting: Waiting | None = None
+        self.row = Row(engine.board.rows[index])
+        self._engine = engine
+        self._board = engine.board
+        self._clock = engine.clock
+        self._sync = engine.sync
+        self._learner = learner
+        self._standing_since: float | None = None  # until its commit in flight has landed
+        self._landed_at_base = 0
+        self._loss = 0.0
+        self._step_begun: tuple[float, float, int, float] = (0.0, 0.0, 0, 0.0)
+        self._commit_begun: tuple[int, int, float] = (0, 0, 0.0)
+        self.take_model()
+
+    def take_model(self, keep_local: bool = False) -> None:
+        """The local model becomes the global one."""
+        self._landed_at_base = self._board.landed
+        self._learner.answer[:] = self._engine.values
+        self._learner.replace(keep_local)
+
+    def go_on(self) -> None:
+        """Decide, and again after everything that takes no time."""
+        board, me, clock = self._board, self.me, self._clock
+        for _ in range(MOST_AT_ONCE):
+            if board.stage is not Stage.TRAIN:
+                self._stop_training()
+                return
+            if board.version != me.version:
+                assigned = int(board.batch_sizes[self.index])
+                me.follow(board.version, board.targets, assigned)
+            board.seen, board.asked = math.nan, ANY_COUNT
+            action = self._sync.next_action(clock.now, me, board)
+            if type(action) is Wait:
+                self._wait(action)
+                return
+            self._end_wait()
+            if type(action) is Step:
+                self._begin_step()
+                return
+            if type(action) is Commit:
+                self._begin_commit(action.weight)
+                if self._sync.blocking_commits:
+                    self._standing_since = clock.now
+                    return
+            elif type(action) is Pull:
+                self._pull(action.keep_local)
+            else:
+                raise AdspError(
+                    f"{type(self._sync).__name__}.next_action returned {action!r}: it must be "
+                    "Step(), Commit(), Pull() or Wait(reason)"
+                )
+        raise AdspError(
+            f"{type(self._sync).__name__}.next_action asked {MOST_AT_ONCE} times in a row for what "
+            f"takes no time, last {action!r} of worker {self.index}"
+        )
+
+    def _begin_step(self) -> None:
+        engine, me = self._engine, self.me
+        if me.steps >= engine.max_steps:
+            self._take_leave()
+            return
+        start_s = self._clock.now
+        me.begin_step()
+        loss = self._learner.step(me.batch_size)
+        if not math.isfinite(loss):
+            raise AdspError(
+                f"worker {self.index}: the loss became {loss} at its step {me.steps + 1}; "
+                "try a smaller train.local_lr or sync.global_lr"
+            )
+        conditions = engine.profile.at(self.index, start_s, me.steps)
+        seconds = conditions.step_time_s * me.batch_share
+        self._loss = loss
+        self._step_begun = (start_s, seconds, me.version, self._board.seen)
+        self._clock.at(start_s + seconds, self._clock.WORKER, self._end_step)
+
+    def _end_step(self) -> None:
+        me, engine = self.me, self._engine
+        start_s, seconds, version, seen = self._step_begun
+        me.stepped()
+        self._board.write(self.index, "steps", me.steps)
+        self.row.stepped(me.steps, self._loss, seconds, 0.0, me.batch_size)
+        engine.rows.steps.append(
+            self.index, start_s, seconds, 0.0, self._loss, me.batch_size, version, seen
+        )
+        engine.actions += 1
+        self.go_on()
+
+    def _begin_commit(self, weight: float) -> None:
+        me, engine = self.me, self._engine
+        now = self._clock.now
+        self._commit_begun = (me.steps_since_commit, me.version, self._board.seen)
+        me.commit_begun(now)
+        self.row.begun = me.begun
+        self._update = self._learner.take_update(weight * engine.global_lr)
+        conditions = engine.profile.at(self.index, now, me.steps)
+        engine.links.send(conditions, self._land)
+        engine.actions += 1
+
+    def _land(self) -> None:
+        """The commit in flight arrives as a whole."""
+        me, engine, board, now = self.me, self._engine, self._board, self._clock.now
+        learner, values = self._learner, engine.values
+        learner.before_landing(values)
+        learner.answer[:] = values
+        values += self._update
+        landed_before = board.landed
+        board.counters[0] += 1
+        me.commit_done()
+        staleness = landed_before - self._landed_at_base
+        self._landed_at_base = landed_before + 1
+        learner.rebase()
+        since_s = self._standing_since
+        self._book_commit(0.0 if since_s is None else now - since_s, staleness)
+        board.write(self.index, "commits", me.commits)
+        board.write(self.index, "rounds", me.rounds)
+        if since_s is not None:
+            self._standing_since = None
+            self.go_on()
+
+    def _book_commit(self, blocked_s: float, staleness: int) -> None:
+        me, row, engine = self.me, self.row, self._engine
+        row.commit_s += blocked_s
+        row.sent_mb += engine.model_bytes / 1e6
+        row.staleness += staleness
+        steps, version, seen = self._commit_begun
+        engine.rows.commits.append(
+            self.index, me.last_commit_begun_s, self._clock.now, me.commits, steps, staleness,
+            blocked_s, engine.model_bytes, version, seen,
+        )  # fmt: skip
+
+    def _pull(self, keep_local: bool) -> None:
+        now, me, board = self._clock.now, self.me, self._board
+        self.take_model(keep_local)
+        me.pulled()
+        board.write(self.index, "pulls", me.pulls)
+        self._engine.rows.pulls.append(self.index, now, 0.0, keep_local, me.version, board.seen)
+        self._engine.actions += 1
+
+    def _stop_training(self) -> None:
+        """Not before the commit in flight has landed: stand still for a snapshot, or leave."""
+        self._end_wait()
+        if self.me.in_flight:
+            self._standing_since = self._clock.now
+        elif self._board.stage is Stage.PAUSE:
+            self._await_snapshot()
+            self._board.set_presence(self.index, Presence.PAUSED)
+        else:
+            self._board.set_presence(self.index, Presence.LEFT)
+
+    def _take_leave(self) -> None:
+        """All its steps are taken: commit what is left and leave."""
+        if self._sync.commits_leftovers and self.me.steps_since_commit and not self.me.in_flight:
+            self._begin_commit(1.0)
+        if self.me.in_flight:
+            self._standing_since = self._clock.now
+        else:
+            self._board.set_presence(self.index, Presence.LEFT)
+
+    def wake(self) -> None:
+        """What it waited for may have come."""
+        if self.waiting and self.waiting.asked == STAGE:
+            self._look_during_pause()
+        else:
+            self.go_on()
+
+    def _await_snapshot(self) -> None:
+        self._board.asked = STAGE
+        self._wait(Wait("a snapshot"))
+
+    def _look_during_pause(self) -> None:
+        """Standing still: take the snapshot when told to, train on when the pause is over."""
+        board = self._board
+        if board.restores > self.row.restores:
+            self.take_model()
+            self.me.restored(self._clock.now)
+            board.write(self.index, "rounds", 0)
+            board.write(self.index, "pulls", 0)
+            self.row.restores = board.restores
+        if board.stage is Stage.PAUSE:
+            self._await_snapshot()
+        else:
+            board.set_presence(self.index, Presence.TRAINING)
+            self._end_wait()
+            self.go_on()
+
+    def _wait(self, wait: Wait) -> None:
+        if self.waiting is None:
+            board, now = self._board, self._clock.now
+            self.waiting = Waiting(now, wait.reason, board.asked, self.me.version, board.seen)
+        self.waiting.asked = self._board.asked
+        self._engine.wait(self, wait.until_s)
+
+    def _end_wait(self) -> None:
+        waiting = self.waiting
+        if waiting is None:
+            return
+        self.waiting = None
+        seconds = self._clock.now - waiting.since_s
+        self.row.wait_s += seconds
+        self._engine.rows.waits.append(
+            self.index, waiting.since_s, seconds, waiting.reason, waiting.version, waiting.seen
+        )
