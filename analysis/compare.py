@@ -8,19 +8,20 @@ from typing import Callable, Sequence
 from adsp_mpi.analysis.figures import RunFigures, run_figures
 
 COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
+    "engine": lambda runs: runs[0].engine,
     "model": lambda runs: runs[0].model,
     "task": lambda runs: runs[0].task,
     "speeds": lambda runs: runs[0].hetero,
     "runs": lambda runs: str(len(runs)),
-    "time to target s": lambda runs: _spread(_times(runs), 1),
-    "of it trials s": lambda runs: _spread([r.trial_s for r in runs], 1),
-    "last loss": lambda runs: _spread([r.last_loss for r in runs], 3),
-    "steps": lambda runs: _spread([r.steps for r in runs], 0),
-    "commits": lambda runs: _spread([r.commits for r in runs], 0),
-    "MB sent": lambda runs: _spread([r.sent_mb for r in runs], 0),
-    "staleness": lambda runs: _spread([r.staleness for r in runs], 1),
-    "waiting %": lambda runs: _spread([100 * r.waiting_share for r in runs], 1),
-    "H": lambda runs: _spread([r.measured_h or math.nan for r in runs], 2),
+    "time to target s": lambda runs: spread(times(runs), 1),
+    "of it trials s": lambda runs: spread([r.trial_s for r in runs], 1),
+    "last loss": lambda runs: spread([r.last_loss for r in runs], 3),
+    "steps": lambda runs: spread([r.steps for r in runs], 0),
+    "commits": lambda runs: spread([r.commits for r in runs], 0),
+    "MB sent": lambda runs: spread([r.sent_mb for r in runs], 0),
+    "staleness": lambda runs: spread([r.staleness for r in runs], 1),
+    "waiting %": lambda runs: spread([100 * r.waiting_share for r in runs], 1),
+    "H": lambda runs: spread([r.measured_h or math.nan for r in runs], 2),
 }
 
 
@@ -34,8 +35,8 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
         return json.dumps([run.as_dict() for run in runs], indent=1)
     groups: dict[str, list[RunFigures]] = {}
     for run in runs:
-        groups.setdefault(run.settings, []).append(run)
-    ordered = sorted(groups.values(), key=lambda g: (median(_times(g)), median(r.steps for r in g)))
+        groups.setdefault(f"{run.engine} {run.settings}", []).append(run)
+    ordered = sorted(groups.values(), key=lambda g: (median(times(g)), median(r.steps for r in g)))
     rows = [[text(group) for text in COLUMNS.values()] for group in ordered]
     return markdown_table(list(COLUMNS), rows)
 
@@ -51,12 +52,12 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _times(runs: Sequence[RunFigures]) -> list[float]:
+def times(runs: Sequence[RunFigures]) -> list[float]:
     """Times to target; infinity where it was not reached."""
     return [math.inf if r.time_to_target_s is None else r.time_to_target_s for r in runs]
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
+def spread(values: Sequence[float], digits: int) -> str:
     middle, low, high = (_number(v, digits) for v in (median(values), min(values), max(values)))
     return middle if low == high else f"{middle} ({low} to {high})"
 

@@ -18,6 +18,7 @@ class RunFigures:
     """What a run came to. Shares are of the workers' time, means over the workers."""
 
     path: str
+    engine: str
     model: str
     task: str
     hetero: str
@@ -58,6 +59,7 @@ def run_figures(path: str | Path, target_loss: float | None = None) -> RunFigure
         staleness = np.concatenate([c["staleness"] for c in commits])
         return RunFigures(
             path=str(path),
+            engine=str(meta["engine"]),
             model=str(meta["model"]),
             task=str(meta["task"]),
             hetero=config["hetero"]["profile"],

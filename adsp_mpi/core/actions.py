@@ -47,7 +47,7 @@ class Targets:
 
     `local_steps` and the batch sizes are a worker's plan: it takes up a new one when it begins
     to count steps for its next commit, and not before it has done `from_round` rounds. The
-    engine sets `from_round` so that all workers change in the same round.
+    engine sets `from_round` so that all workers change in the same round, and `since_s`.
     """
 
     commit_target: float = 0.0  # C_target: commits each worker shall have made at the next check
@@ -55,6 +55,7 @@ class Targets:
     check_period_s: float = 0.0  # Gamma
     local_steps: float = 1.0  # tau
     from_round: float = 0.0
+    since_s: float = 0.0  # when the check period began
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class Observed:
 
     `losses` are (seconds since the start of the run, global loss) pairs seen during it, its
     first and last moment included. The arrays are [M]: counts so far, the recent time per
-    sample of each worker (0: unknown yet), and who takes part.
+    sample of each worker (0: unknown yet), the seconds it trained and those in which it could
+    not because of commits, and who takes part.
     """
 
     now: float
@@ -112,6 +114,8 @@ class Observed:
     steps: np.ndarray
     commits: np.ndarray
     sample_s: np.ndarray
+    training_s: np.ndarray
+    commit_s: np.ndarray
     present: np.ndarray
 
     @property

@@ -17,6 +17,7 @@ class Conditions:
     slowdown: float = 1.0  # where no step time is given, a step takes so many times its own
     delay_s: float = 0.0  # of every commit
     bandwidth_mb_s: float = 0.0  # of the worker's link; 0: no limit
+    busy_s: float = 0.0  # a commit or pull occupies the worker, also if not blocking; simulated
 
     def commit_delay_s(self, megabytes: float) -> float:
         """Seconds that a commit of this size is held back."""
@@ -88,7 +89,8 @@ class Profile:
                     delay_s = link.delay_s
                 if link.bandwidth_mb_s is not None:
                     bandwidth_mb_s = link.bandwidth_mb_s
-        return Conditions(base.step_time_s * slowdown, slowdown, delay_s, bandwidth_mb_s)
+        step_time_s = base.step_time_s * slowdown
+        return Conditions(step_time_s, slowdown, delay_s, bandwidth_mb_s, base.busy_s)
 
     @cached_property
     def _changes_of(self) -> list[tuple[list[SpeedChange], list[LinkChange]]]:

@@ -98,5 +98,7 @@ def observe(now: float, losses: tuple[tuple[float, float], ...], board: Board) -
         steps=board.column("steps").copy(),
         commits=board.column("commits").copy(),
         sample_s=board.column("sample_s").copy(),
+        training_s=board.column("compute_s") + board.column("sleep_s"),
+        commit_s=board.column("commit_s").copy(),
         present=board.present,
     )

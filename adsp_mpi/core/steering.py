@@ -5,7 +5,7 @@ generator that yields `Until`s, and the engine comes back when one is over.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable, Generator, Protocol
 
 import numpy as np
@@ -36,8 +36,8 @@ class ServerEngine(Protocol):
     def now(self) -> float:
         """Seconds since the run's start."""
 
-    def judge(self, trial: bool) -> dict[str, float]:
-        """Evaluate the global model and record the result; metrics with at least `loss`."""
+    def judge(self, now: float, trial: bool) -> dict[str, float]:
+        """Evaluate the global model as of `now` and record it; metrics with at least `loss`."""
 
     def keep_model(self) -> None:
         """The model judged last is good: the one to fall back on."""
@@ -132,7 +132,7 @@ class Steering:
         """Judge the global model; the reason to stop, or None."""
         now, progress = self._engine.now(), self.progress
         trial = progress.phase == TRIAL
-        metrics = self._engine.judge(trial)
+        metrics = self._engine.judge(now, trial)
         loss = metrics["loss"]
         self._losses.append((now, loss))
         if trial:
@@ -174,6 +174,7 @@ class Steering:
     def _begin(self, run: Run, standing: bool) -> None:
         self.progress.phase = run.phase
         self._begun_s = self._engine.now()
+        run = replace(run, targets=replace(run.targets, since_s=self._begun_s))
         self._run_end_s = self._begun_s + run.seconds
         del self._losses[:-1]
         self._put(run, standing)

@@ -18,6 +18,8 @@ class WorkerState:
     pulls: int = 0  # pulls since the start or the last restore
     steps_since_commit: int = 0
     last_commit_begun_s: float = 0.0
+    step_s: float = 0.0  # what the last step took
+    commit_s: float = 0.0  # O_i: from the begin of the last commit until it was done
     version: int = 0  # of the targets it follows
     targets: Targets = field(default_factory=Targets)
     assigned_batch_size: int = 0
@@ -44,7 +46,8 @@ class WorkerState:
             self.local_steps = self.targets.local_steps
             self.batch_size = self.assigned_batch_size or self.configured_batch_size
 
-    def stepped(self) -> None:
+    def stepped(self, seconds: float) -> None:
+        self.step_s = seconds
         self.steps += 1
         self.steps_since_commit += 1
 
@@ -55,9 +58,10 @@ class WorkerState:
         self.steps_since_commit = 0
         self.last_commit_begun_s = now
 
-    def commit_done(self) -> None:
+    def commit_done(self, now: float) -> None:
         if not self.in_flight:
             raise RuntimeError(f"worker {self.index}: a commit done that was not begun")
+        self.commit_s = now - self.last_commit_begun_s
         self.commits += 1
         self.rounds += 1
 

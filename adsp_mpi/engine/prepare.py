@@ -140,12 +140,18 @@ def headline(
 
 
 def run_attributes(
-    config: Config, num_workers: int, task_name: str, num_elements: int, versions: dict[str, str]
+    config: Config,
+    engine: str,
+    num_workers: int,
+    task_name: str,
+    num_elements: int,
+    versions: dict[str, str],
 ) -> dict[str, Any]:
-    """The trace's attributes that say what was run; `versions` are those of the engine."""
+    """The trace's attributes that say what was run; `engine` on, with what `versions`."""
     versions = {name: version(name) for name in PACKAGES} | versions
     versions["python"] = platform.python_version()
     return {
+        "engine": engine,
         "config": config.to_toml(),
         "seed": config.run.seed,
         "model": config.sync.model,

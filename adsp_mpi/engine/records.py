@@ -46,7 +46,8 @@ class ServerTrace:
     def observed(self, seen: Observed) -> None:
         first = self._evaluations - len(seen.losses)
         self.part.append("ps/observed", seen.now, first, self._evaluations)
-        columns = (seen.steps, seen.commits, seen.sample_s, seen.present)
+        names = (name for name, _, _ in schema.OBSERVED_WORKERS[2:])
+        columns = [getattr(seen, name) for name in names]
         for worker, numbers in enumerate(zip(*columns, strict=True)):
             self.part.append("ps/observed_workers", self._observations, worker, *numbers)
         self._observations += 1

@@ -65,7 +65,7 @@ class Prepared:
         """The trace's attributes that say what was run."""
         versions = {"mpi4py": version("mpi4py"), "mpi": library_version()}
         workers, elements = self.world.num_workers, self.model.num_elements
-        return run_attributes(self.config, workers, self.task.name, elements, versions)
+        return run_attributes(self.config, "mpi", workers, self.task.name, elements, versions)
 
 
 def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:

@@ -111,8 +111,7 @@ class Server:
     def now(self) -> float:
         return self._clock.now()
 
-    def judge(self, trial: bool) -> dict[str, float]:
-        now = self.now()
+    def judge(self, now: float, trial: bool) -> dict[str, float]:
         self._host_values.numpy()[:] = self._window.memory
         self._model.values.copy_(self._host_values)
         metrics = self._evaluator.evaluate()

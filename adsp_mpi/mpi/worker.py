@@ -91,7 +91,7 @@ class WorkerLoop:
             if isinstance(action, Step) and self.me.steps >= self._max_steps:
                 if self._sync.commits_leftovers and self.me.steps_since_commit:
                     self._finish_commit()
-                    self._begin_commit(1.0, now)
+                    self._begin_commit(1.0, self._clock.now())
                 break
             self._do(action, now)
         self._finish_commit()
@@ -152,9 +152,9 @@ class WorkerLoop:
             )
         computed = self._clock.now()
         self._sleep_out_step(start, computed)
-        end = self._clock.now()
-        self.me.stepped()
-        compute_s, sleep_s, batch_size = computed - start, end - computed, self.me.batch_size
+        compute_s, sleep_s = computed - start, self._clock.now() - computed
+        self.me.stepped(compute_s + sleep_s)
+        batch_size = self.me.batch_size
         self._row.stepped(self.me.steps, loss, compute_s, sleep_s, batch_size)
         self._trace.part.append(
             self._trace.steps, start, compute_s, sleep_s, loss, batch_size, *decision
@@ -222,12 +222,13 @@ class WorkerLoop:
         self._commit_is_done()
 
     def _commit_is_done(self) -> None:
-        self.me.commit_done()
+        now = self._clock.now()
+        self.me.commit_done(now)
         self._row.commit_s += self._commit_blocked_s
         self._trace.part.append(
             self._trace.commits,
             self.me.last_commit_begun_s,
-            self._clock.now(),
+            now,
             self.me.commits,
             self._commit_steps,
             self._commits.staleness,

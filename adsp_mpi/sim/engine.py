@@ -161,9 +161,9 @@ class Engine:
     def now(self) -> float:
         return self.clock.now
 
-    def judge(self, trial: bool) -> dict[str, float]:
+    def judge(self, now: float, trial: bool) -> dict[str, float]:
         metrics = self._problem.evaluate()
-        self._trace.evaluation(self.clock.now, 0.0, self.board, trial, metrics)
+        self._trace.evaluation(now, 0.0, self.board, trial, metrics)
         return metrics
 
     def keep_model(self) -> None:

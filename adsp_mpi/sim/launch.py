@@ -3,19 +3,32 @@
 import sys
 import traceback
 from pathlib import Path
+from typing import Callable
+
+from rich.console import Console
 
 from adsp_mpi.config import Config
 from adsp_mpi.engine.prepare import default_folder, make_folder
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.screen import make_screen, show_report
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.recorded import Recorded
 
 
 def simulate_and_show(config: Config) -> int:
     """Simulate, show the run and its table; returns the exit code."""
+    return exit_code_of(lambda: _simulate(config))
+
+
+def predict_and_show(config: Config, recorded: Recorded, one_model: bool) -> int:
+    """Predict what other models would make of a recorded run's machines; the same."""
+    return exit_code_of(lambda: _predict(config, recorded, one_model))
+
+
+def exit_code_of(action: Callable[[], None]) -> int:
+    """Do `action`; an error is told."""
     try:
-        _simulate(config)
+        action()
     except AdspError as error:
         return _tell(str(error), error.exit_code)
     except Exception as error:
@@ -25,6 +38,8 @@ def simulate_and_show(config: Config) -> int:
 
 
 def _simulate(config: Config) -> None:
+    from adsp_mpi.sim.simulate import simulate
+
     folder = Path(config.run.out or default_folder(config))
     make_folder(folder)
     with Signals() as signals:
@@ -37,6 +52,19 @@ def _simulate(config: Config) -> None:
         print(f"{'simulated':<18}{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s")
     if signals.received:
         raise Interrupted(f"stopped by a signal; trace and model are in {folder}")
+
+
+def _predict(config: Config, recorded: Recorded, one_model: bool) -> None:
+    from adsp_mpi.sim.like import predict_all, prediction_table
+
+    mode = config.run.screen
+    screen = make_screen("log" if mode in ("auto", "live") else mode)
+    with Signals() as signals:
+        found = predict_all(
+            config, recorded, one_model, screen.note, stopped=lambda: bool(signals.received)
+        )
+    table = prediction_table(found, recorded, config.stop.target_loss)
+    Console(width=110, highlight=False, force_terminal=False).print(table)
 
 
 def _tell(message: str, exit_code: int) -> int:

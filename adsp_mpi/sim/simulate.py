@@ -54,10 +54,11 @@ def simulate(
     workers = len(profile.workers)
     problem = make_problem(config, workers)
     part, rows = MemoryPart(), WorkerRows()
-    part.attributes("/", run_attributes(config, workers, problem.name, len(problem.values), {}))
+    facts = run_attributes(config, "sim", workers, problem.name, len(problem.values), {})
+    part.attributes("/", facts)
     for i, conditions in enumerate(profile.workers):
-        facts = {"host": "simulated", "step_time_s": conditions.step_time_s}
-        part.attributes(f"workers/{i}", {**facts, **problem.attributes(i)})
+        own = {"host": "simulated", "step_time_s": conditions.step_time_s}
+        part.attributes(f"workers/{i}", {**own, **problem.attributes(i)})
     screen.note(headline(config, profile, problem.name, len(problem.values), "virtual time"))
     engine = Engine(config, problem, profile, ServerTrace(part), rows, screen, stopped)
     try:

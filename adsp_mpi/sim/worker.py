@@ -46,11 +46,14 @@ class SimWorker:
         self._clock = engine.clock
         self._sync = engine.sync
         self._learner = learner
+        self._pull_busy_s = engine.profile.workers[index].busy_s
+        self._commit_busy_s = 0.0 if self._sync.blocking_commits else self._pull_busy_s
         self._standing_since: float | None = None  # until its commit in flight has landed
         self._landed_at_base = 0
         self._loss = 0.0
         self._step_begun: tuple[float, float, int, float] = (0.0, 0.0, 0, 0.0)
         self._commit_begun: tuple[int, int, float] = (0, 0, 0.0)
+        self._pull_begun: tuple[float, bool, int, float] = (0.0, False, 0, 0.0)
         self.take_model()
 
     def take_model(self, keep_local: bool = False) -> None:
@@ -79,17 +82,16 @@ class SimWorker:
                 self._begin_step()
                 return
             if type(action) is Commit:
-                self._begin_commit(action.weight)
-                if self._sync.blocking_commits:
-                    self._standing_since = clock.now
-                    return
+                occupied = self._commit(action.weight)
             elif type(action) is Pull:
-                self._pull(action.keep_local)
+                occupied = self._pull(action.keep_local)
             else:
                 raise AdspError(
                     f"{type(self._sync).__name__}.next_action returned {action!r}: it must be "
                     "Step(), Commit(), Pull() or Wait(reason)"
                 )
+            if occupied:
+                return
         raise AdspError(
             f"{type(self._sync).__name__}.next_action asked {MOST_AT_ONCE} times in a row for what "
             f"takes no time, last {action!r} of worker {self.index}"
@@ -117,7 +119,7 @@ class SimWorker:
     def _end_step(self) -> None:
         me, engine = self.me, self._engine
         start_s, seconds, version, seen = self._step_begun
-        me.stepped()
+        me.stepped(seconds)
         self._board.write(self.index, "steps", me.steps)
         self.row.stepped(me.steps, self._loss, seconds, 0.0, me.batch_size)
         engine.rows.steps.append(
@@ -125,6 +127,17 @@ class SimWorker:
         )
         engine.actions += 1
         self.go_on()
+
+    def _commit(self, weight: float) -> bool:
+        """Begin a commit; whether the worker goes on only later."""
+        self._begin_commit(weight)
+        if self._sync.blocking_commits:
+            self._standing_since = self._clock.now
+        elif self._commit_busy_s:
+            self._clock.at(self._clock.now + self._commit_busy_s, self._clock.WORKER, self.go_on)
+        else:
+            return False
+        return True
 
     def _begin_commit(self, weight: float) -> None:
         me, engine = self.me, self._engine
@@ -134,8 +147,16 @@ class SimWorker:
         self.row.begun = me.begun
         self._update = self._learner.take_update(weight * engine.global_lr)
         conditions = engine.profile.at(self.index, now, me.steps)
-        engine.links.send(conditions, self._land)
+        engine.links.send(conditions, self._arrive if self._commit_busy_s else self._land)
         engine.actions += 1
+
+    def _arrive(self) -> None:
+        """The commit in flight lands, no sooner than its worker is done with sending it."""
+        sent_s = self.me.last_commit_begun_s + self._commit_busy_s
+        if self._clock.now < sent_s:
+            self._clock.at(sent_s, self._clock.LANDING, self._land)
+        else:
+            self._land()
 
     def _land(self) -> None:
         """The commit in flight arrives as a whole."""
@@ -146,12 +167,13 @@ class SimWorker:
         values += self._update
         landed_before = board.landed
         board.counters[0] += 1
-        me.commit_done()
+        me.commit_done(now)
         staleness = landed_before - self._landed_at_base
         self._landed_at_base = landed_before + 1
         learner.rebase()
         since_s = self._standing_since
-        self._book_commit(0.0 if since_s is None else now - since_s, staleness)
+        stood_s = 0.0 if since_s is None else now - since_s
+        self._book_commit(self._commit_busy_s + stood_s, staleness)
         board.write(self.index, "commits", me.commits)
         board.write(self.index, "rounds", me.rounds)
         if since_s is not None:
@@ -169,13 +191,31 @@ class SimWorker:
             blocked_s, engine.model_bytes, version, seen,
         )  # fmt: skip
 
-    def _pull(self, keep_local: bool) -> None:
-        now, me, board = self._clock.now, self.me, self._board
+    def _pull(self, keep_local: bool) -> bool:
+        """Begin a pull; whether the worker goes on only later."""
+        clock = self._clock
+        self._pull_begun = (clock.now, keep_local, self.me.version, self._board.seen)
+        if not self._pull_busy_s:
+            self._end_pull()
+            return False
+        clock.at(clock.now + self._pull_busy_s, clock.WORKER, self._end_busy_pull)
+        return True
+
+    def _end_busy_pull(self) -> None:
+        self.row.commit_s += self._pull_busy_s
+        self._end_pull()
+        self.go_on()
+
+    def _end_pull(self) -> None:
+        """Take the global model as it is now."""
+        start_s, keep_local, version, seen = self._pull_begun
+        me, engine = self.me, self._engine
         self.take_model(keep_local)
         me.pulled()
-        board.write(self.index, "pulls", me.pulls)
-        self._engine.rows.pulls.append(self.index, now, 0.0, keep_local, me.version, board.seen)
-        self._engine.actions += 1
+        self._board.write(self.index, "pulls", me.pulls)
+        seconds = self._clock.now - start_s
+        engine.rows.pulls.append(self.index, start_s, seconds, keep_local, version, seen)
+        engine.actions += 1
 
     def _stop_training(self) -> None:
         """Not before the commit in flight has landed: stand still for a snapshot, or leave."""
@@ -190,8 +230,9 @@ class SimWorker:
 
     def _take_leave(self) -> None:
         """All its steps are taken: commit what is left and leave."""
-        if self._sync.commits_leftovers and self.me.steps_since_commit and not self.me.in_flight:
-            self._begin_commit(1.0)
+        leftovers = self.me.steps_since_commit and not self.me.in_flight
+        if self._sync.commits_leftovers and leftovers and self._commit(1.0):
+            return
         if self.me.in_flight:
             self._standing_since = self._clock.now
         else:

@@ -31,8 +31,8 @@ DECISION: Columns = (
 )
 STEPS: Columns = (
     ("start_s", "f8", "s since start: the step begins"),
-    ("compute_s", "f4", "s of computing"),
-    ("sleep_s", "f4", "s of injected sleep after it"),
+    ("compute_s", "f8", "s of computing"),
+    ("sleep_s", "f8", "s of injected sleep after it"),
     ("loss", "f4", "loss of the mini-batch before the step"),
     ("batch_size", "i4", "samples in the mini-batch"),
     *DECISION,
@@ -68,6 +68,7 @@ TARGETS: Columns = (
     ("check_period_s", "f8", "Gamma, s"),
     ("local_steps", "f8", "tau, steps"),
     ("from_round", "f8", "local_steps and batch sizes hold from this round on"),
+    ("since_s", "f8", "s since start: the check period began"),
     ("implicit_momentum", "f8", "mu of the commits due, AAAI 2020, Theorem 1; NaN without such"),
     ("phase", "S16", "what the scheduler is doing"),
 )
@@ -89,6 +90,8 @@ OBSERVED_WORKERS: Columns = (
     ("steps", "i8", "so far"),
     ("commits", "i8", "so far"),
     ("sample_s", "f8", "recent s per sample; 0: unknown yet"),
+    ("training_s", "f8", "s of computing and injected sleep so far"),
+    ("commit_s", "f8", "s so far in which it could not train because of commits"),
     ("present", "u1", "1: takes part"),
 )
 EVENTS: Columns = (

@@ -40,12 +40,12 @@ class Play:
         me, action = self.me[i], self.decide(i)
         if isinstance(action, Step):
             me.begin_step()
-            me.stepped()
+            me.stepped(1.0)
             self.board.column("steps")[i] = me.steps
         elif isinstance(action, Commit):
             self.plans[i].append((me.local_steps, me.batch_size))
             me.commit_begun(self.now)
-            me.commit_done()
+            me.commit_done(self.now)
             self.model.append((i, me.rounds))
             self.board.column("commits")[i] = me.commits
             self.board.column("rounds")[i] = me.rounds

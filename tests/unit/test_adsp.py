@@ -14,24 +14,41 @@ BOARD = Board(1)
 
 def seen_at(now: float, losses=(), commits: float = 0.0) -> Observed:
     """An observation of two workers."""
-    return Observed(
-        now, tuple(losses), np.zeros(2), np.full(2, commits), np.zeros(2), np.full(2, True)
-    )
+    zeros, present = np.zeros(2), np.full(2, True)
+    return Observed(now, tuple(losses), zeros, np.full(2, commits), zeros, zeros, zeros, present)
 
 
-def following(target: float, begun: int = 0, last_commit_begun_s: float = 0.0) -> WorkerState:
-    me = WorkerState(0, begun=begun, commits=begun, last_commit_begun_s=last_commit_begun_s)
-    me.follow(1, Targets(target, 1, 60.0))
-    me.stepped()
+def following(target: float, begun: int = 0, since_s: float = 0.0, step_s: float = 0.0):
+    """A worker that took a step and now follows targets given at `since_s`."""
+    me = WorkerState(0, begun=begun, commits=begun)
+    me.follow(1, Targets(target, 1, 60.0, since_s=since_s))
+    me.stepped(step_s)
     return me
 
 
-def test_timer_is_check_period_over_commits_due_since_the_last_commit_began() -> None:
+def test_the_commits_due_are_spread_over_the_check_period() -> None:
     model = Adsp(check_period_s=60)
-    me = following(target=4, begun=1, last_commit_begun_s=100.0)
+    me = following(target=4, begun=1, since_s=100.0)
     assert me.commits_due == 3
-    assert model.next_action(119.9, me, BOARD) == Step()
-    assert model.next_action(120.0, me, BOARD) == Commit()
+    for due_s in (120.0, 140.0, 160.0):
+        assert model.next_action(due_s - 0.1, me, BOARD) == Step()
+        assert model.next_action(due_s, me, BOARD) == Commit()
+        me.commit_begun(due_s)
+        me.commit_done(due_s)
+        me.stepped(0.0)
+    assert model.next_action(1e6, me, BOARD) == Step()
+
+
+def test_a_commit_is_done_by_its_time_though_it_and_a_step_take_long() -> None:
+    """O = 5 s and steps of 2 s: the last moment to begin is 60 - 5 - 2."""
+    model = Adsp(check_period_s=60)
+    me = following(target=2, step_s=2.0)
+    me.commit_begun(10.0)
+    me.commit_done(15.0)
+    me.follow(2, Targets(2, 1, 60.0))
+    me.stepped(2.0)
+    assert model.next_action(52.9, me, BOARD) == Step()
+    assert model.next_action(53.0, me, BOARD) == Commit()
 
 
 def test_timer_has_a_floor() -> None:
@@ -45,13 +62,13 @@ def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_
     model = Adsp(check_period_s=60)
     me = following(target=2)
     me.commit_begun(0.0)
-    me.stepped()
+    me.stepped(1.0)
     assert model.next_action(1e6, me, BOARD) == Step()
-    me.commit_done()
+    me.commit_done(1.0)
     assert model.next_action(1e6, me, BOARD) == Commit()
     me.commit_begun(0.0)
-    me.commit_done()
-    me.stepped()
+    me.commit_done(1.0)
+    me.stepped(1.0)
     assert model.next_action(1e6, me, BOARD) == Step(), "the target is reached"
     me.follow(2, Targets(5, 1, 60.0))
     me.steps_since_commit = 0
@@ -62,22 +79,22 @@ def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_
     speeds=st.lists(st.floats(0.5, 20), min_size=2, max_size=6),
     rate=st.integers(1, 5),
 )
-def test_commit_counts_stay_within_one_periods_commits(speeds: list[float], rate: int) -> None:
+def test_every_worker_reaches_the_target_by_each_check(speeds: list[float], rate: int) -> None:
     """Workers of any speed that can commit at the rate, over 30 check periods."""
     model = Adsp(check_period_s=60)
     states = [WorkerState(i) for i in range(len(speeds))]
-    target = 0.0
-    for period in range(30):
-        target += rate
-        for me, speed in zip(states, speeds, strict=True):
-            me.follow(period, Targets(target, rate, 60.0))
-            for k in range(int(60 * speed)):
-                now = 60 * period + k / speed
-                me.stepped()
+    for me, speed in zip(states, speeds, strict=True):
+        now, target = 0.0, 0.0
+        for period in range(30):
+            target += rate
+            me.follow(period, Targets(target, rate, 60.0, since_s=60.0 * period))
+            while now < 60.0 * (period + 1):
                 if model.next_action(now, me, BOARD) == Commit():
                     me.commit_begun(now)
-                    me.commit_done()
-            assert target - rate <= me.commits <= target
+                    me.commit_done(now)
+                me.stepped(1 / speed)
+                now += 1 / speed
+            assert me.commits == target
 
 
 class Plant:
@@ -103,7 +120,7 @@ class Plant:
 
 @pytest.mark.parametrize("peak", [1, 2, 3, 5])
 def test_search_climbs_to_the_peak_and_holds_it_for_the_epoch(peak: int) -> None:
-    model = Adsp(check_period_s=60, epoch_s=1200)
+    model = Adsp(check_period_s=60, epoch_s=1200, search="paper")
     plant = Plant(model, lambda rate: 0.01 / (1 + (rate - peak) ** 2))
     runs = [plant.answer() for _ in range(20)]
     searched = [r.targets.commit_rate for r in runs if r.phase == "search"]
@@ -118,13 +135,13 @@ def test_search_climbs_to_the_peak_and_holds_it_for_the_epoch(peak: int) -> None
 
 
 def test_search_stops_at_the_rate_that_the_floor_allows() -> None:
-    plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 * rate)
+    plant = Plant(Adsp(check_period_s=60, epoch_s=1200, search="paper"), lambda rate: 0.01 * rate)
     runs = [plant.answer() for _ in range(8)]
     assert [r.targets.commit_rate for r in runs] == [1, 2, 3, 4, 5, 6, 6, 6]
 
 
 def test_a_jump_of_the_loss_starts_a_new_search() -> None:
-    plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 / rate)
+    plant = Plant(Adsp(check_period_s=60, epoch_s=1200, search="paper"), lambda rate: 0.01 / rate)
     assert [plant.answer().phase for _ in range(4)] == ["search", "search", "train", "train"]
     plant.speed_of_rate = lambda rate: -0.3 / (60 * plant.loss)
     plant.answer()
@@ -132,12 +149,18 @@ def test_a_jump_of_the_loss_starts_a_new_search() -> None:
 
 
 def test_a_scheduler_fed_the_same_observations_stands_in_the_same_place() -> None:
-    plant = Plant(Adsp(check_period_s=60, epoch_s=1200), lambda rate: 0.01 / (1 + (rate - 2) ** 2))
+    plant = Plant(
+        Adsp(check_period_s=60, epoch_s=1200, search="paper"),
+        lambda rate: 0.01 / (1 + (rate - 2) ** 2),
+    )
     for _ in range(11):
         plant.answer()
     first, *rest = plant.scheduler.observations
     again = Scheduler(
-        Adsp(check_period_s=60, epoch_s=1200), Setup(2, 32, 0.05), first, lambda told: None
+        Adsp(check_period_s=60, epoch_s=1200, search="paper"),
+        Setup(2, 32, 0.05),
+        first,
+        lambda told: None,
     )
     for seen in rest:
         again.advance(seen)
@@ -146,7 +169,7 @@ def test_a_scheduler_fed_the_same_observations_stands_in_the_same_place() -> Non
 
 @pytest.mark.parametrize("losses", [(), ((0.0, float("nan")),), ((0.0, 1.0), (1.0, 1.0))])
 def test_search_ends_on_losses_that_say_nothing(losses) -> None:
-    model = Adsp(check_period_s=60, epoch_s=600)
+    model = Adsp(check_period_s=60, epoch_s=600, search="paper")
     first = seen_at(0.0, losses)
     scheduler = Scheduler(model, Setup(2, 32), first, lambda told: None)
     phases = []

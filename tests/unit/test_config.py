@@ -55,23 +55,23 @@ def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:
 
 
 def test_quickstart_only_where_nothing_else_is_chosen(tmp_path: Path) -> None:
-    assert parse([])[1].hetero.profile == "ratio:2.0"
-    assert parse(["--sync", "bsp"])[1].hetero.profile == "ratio:2.0"
-    assert parse(["--task", "digits-cnn"])[1].hetero.profile == "none"
+    assert parse([]).config.hetero.profile == "ratio:2.0"
+    assert parse(["--sync", "bsp"]).config.hetero.profile == "ratio:2.0"
+    assert parse(["--task", "digits-cnn"]).config.hetero.profile == "none"
     path = tmp_path / "c.toml"
     path.write_text("[train]\nbatch_size = 7\n")
-    config = parse(["--config", str(path), "--seed", "5"])[1]
+    config = parse(["--config", str(path), "--seed", "5"]).config
     assert (config.train.batch_size, config.run.seed, config.hetero.profile) == (7, 5, "none")
 
 
 def test_another_model_keeps_the_options_that_both_have() -> None:
-    config = parse(["--sync", "bsp"])[1]
+    config = parse(["--sync", "bsp"]).config
     assert config.sync_model.check_period_s == 2.0
     assert not hasattr(config.sync_model, "epoch_s")
 
 
 def test_settings_come_after_short_options() -> None:
-    assert parse(["--set", "run.seed=9", "--seed", "5"])[1].run.seed == 9
+    assert parse(["--set", "run.seed=9", "--seed", "5"]).config.run.seed == 9
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def steer_first(play: Play) -> Scheduler:
 
 def observed(now: float, loss: float, play: Play | None = None) -> Observed:
     commits = play.board.column("commits").copy() if play else np.zeros(4)
-    return Observed(
-        now, ((now, loss),), np.zeros(4), commits, np.array([0.1, 0.1, 0.2, 0.4]), np.full(4, True)
-    )
+    sample_s, zeros = np.array([0.1, 0.1, 0.2, 0.4]), np.zeros(4)
+    present = np.full(4, True)
+    return Observed(now, ((now, loss),), zeros, commits, sample_s, zeros, zeros, present)
 
 
 @pytest.mark.parametrize("name", ["adsp", "adsp-fixed", "adsp-plus", "asp", "wbsp"])

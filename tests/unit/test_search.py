@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from adsp_mpi.core.actions import Observed, Run
 from adsp_mpi.core.models.adsp import Adsp
 from adsp_mpi.core.reward import LossCurve
-from adsp_mpi.core.search import search_commit_rate
+from adsp_mpi.core.search import climb_by_one
 
 MAX_RATE = 10
 STEP = 1.3
@@ -22,7 +22,7 @@ def evaluate(now: float, speed: float) -> Observed:
     curve = LossCurve(speed, 0.5, 0.0)
     losses = tuple((now + t, float(curve.loss_at(t))) for t in np.linspace(0.0, 60.0, 9))
     zeros = np.zeros(2)
-    return Observed(now + 60.0, losses, zeros, zeros, zeros, np.full(2, True))
+    return Observed(now + 60.0, losses, zeros, zeros, zeros, zeros, zeros, np.full(2, True))
 
 
 @given(
@@ -39,7 +39,7 @@ def test_finds_the_peak_of_a_noisy_unimodal_curve_in_one_evaluation_more_than_th
     speed = {rate: 0.2 / float(np.prod(ratios[:d])) for rate, d in distance.items()}
     model = Adsp(check_period_s=60.0, min_commit_interval_s=60.0 / MAX_RATE)
     first = evaluate(-60.0, 0.0)
-    search = search_commit_rate(model, first, target_loss=0.1)
+    search = climb_by_one(model, first, target_loss=0.1, last_rate=0)
     evaluations, now, action = 0, 0.0, next(search)
     while True:
         seen = first

@@ -13,7 +13,7 @@ from adsp_mpi.core.actions import (
     Tell,
 )
 from adsp_mpi.core.models.timed import TimedCommits
-from adsp_mpi.core.search import search_commit_rate
+from adsp_mpi.core.search import SEARCHES
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Adsp(TimedCommits):
     """Adaptive synchronous parallel training with the online search for the commit rate.
 
     Source: AAAI 2020 (arXiv 1911.06949), Algorithm 1: a search at the start of every epoch; its
-    rate holds until the epoch ends. After the authors' program, a loss that jumps between two
-    checks starts a new search at once.
+    rate holds until the epoch ends. `search = "paper"` is the paper's own climb. After the
+    authors' program, a loss that jumps between two checks starts a new search at once.
     """
 
     min_commit_interval_s: float = 0.0
@@ -34,10 +34,18 @@ class Adsp(TimedCommits):
     loss_jump: float = 0.3
     """Relative rise of the loss between two checks that starts a new search at once."""
 
+    search: str = "interleaved"
+    """How the commit rate is searched for: "paper", the climb by one of Algorithm 1, or
+    "interleaved", trials of the doubled and the halved rate between two periods at the present
+    one, from a first rate that commits can afford."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(self.epoch_s >= self.check_period_s, "epoch_s must be at least check_period_s")
         self.require(self.loss_jump > 0, "loss_jump must be above 0")
+        self.require(
+            self.search in SEARCHES, f"search = {self.search!r}: there are {', '.join(SEARCHES)}"
+        )
 
     @property
     def commit_interval_floor_s(self) -> float:
@@ -49,9 +57,11 @@ class Adsp(TimedCommits):
         return max(1, int(self.check_period_s / self.commit_interval_floor_s + 1e-9))
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
+        rate = 0
         while True:
             epoch_end = seen.now + self.epoch_s
-            target, rate, seen = yield from search_commit_rate(self, seen, setup.target_loss)
+            found = SEARCHES[self.search](self, seen, setup.target_loss, rate)
+            target, rate, seen = yield from found
             while seen.now + self.check_period_s <= epoch_end:
                 target += rate
                 before = seen

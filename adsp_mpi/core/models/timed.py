@@ -16,11 +16,14 @@ class TimedCommits(SyncModel):
     Source: Hu, Wang, Wu, "Distributed Machine Learning through Heterogeneous Edge Systems",
     AAAI 2020 (arXiv 1911.06949), section 3 and Algorithm 2.
 
-    Worker i commits every Gamma / dC_i seconds, counted from the moment its last commit began:
-    where commits block, that is the paper's timer of Gamma / dC_i - O_i from the end of the
-    last one. The timer is looked at after each step, a step is never cut, and no second commit
-    begins while one is in flight. A worker that has reached C_target commits no more in that
-    check period, so the commit counts of all stay within one period's commits.
+    The j-th of the dC_i commits that worker i owes in a check period shall be done j Gamma / dC_i
+    after the period began: it begins O_i, the time that the last one took, before that. One
+    after the other that is the paper's timer of Gamma / dC_i - O_i from the end of the last
+    commit, but held to the period, so that C_target is reached by the check it is meant for. The
+    timer is looked at between steps and a step is never cut: a commit that the next step would
+    make late begins before it. No second commit begins while one is in flight. A worker that has
+    reached C_target commits no more in that check period, so the commit counts of all stay
+    within one period's commits.
     """
 
     sees_others: ClassVar[bool] = False
@@ -37,10 +40,14 @@ class TimedCommits(SyncModel):
         return self.min_commit_interval_s
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
-        if me.in_flight or not me.steps_since_commit or me.begun >= me.targets.commit_target:
+        targets = me.targets
+        if me.in_flight or not me.steps_since_commit or me.begun >= targets.commit_target:
             return Step()
-        interval_s = max(me.targets.check_period_s / me.commits_due, self.commit_interval_floor_s)
-        return Commit() if now - me.last_commit_begun_s >= interval_s else Step()
+        if now - me.last_commit_begun_s < self.commit_interval_floor_s:
+            return Step()
+        number = me.commits_due - (targets.commit_target - me.begun) + 1
+        done_by_s = targets.since_s + number * targets.check_period_s / me.commits_due
+        return Commit() if now + me.step_s + me.commit_s >= done_by_s else Step()
 
     def period(self, target: float, rate: float, phase: str = "train") -> Run:
         """One check period in which the commit target is `target`, `rate` above the last one."""

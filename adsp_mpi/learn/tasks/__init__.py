@@ -9,6 +9,7 @@ from adsp_mpi.learn.task import Task
 
 TASKS = {
     "digits-cnn": "adsp_mpi.learn.tasks.digits:digits_cnn",
+    "digits-mlp": "adsp_mpi.learn.tasks.digits:digits_mlp",
     "digits-lstm": "adsp_mpi.learn.tasks.digits:digits_lstm",
     "cancer-svm": "adsp_mpi.learn.tasks.svm:cancer_svm",
     "cifar10": "adsp_mpi.learn.tasks.cifar10:cifar10",

@@ -18,6 +18,11 @@ def digits_cnn() -> Task:
     return _digits(_small_cnn, (1, 8, 8))
 
 
+def digits_mlp() -> Task:
+    """One hidden layer of 100 units (7,510 parameters) on the digits; held out as above."""
+    return _digits(_small_mlp, (64,))
+
+
 def digits_lstm() -> Task:
     """An LSTM of 64 units (19,594 parameters) that reads a digit row by row; held out as above."""
     return _digits(lambda: SequenceClassifier(features=8, units=64, classes=10), (8, 8))
@@ -34,6 +39,10 @@ def _digits(make_model: Callable[[], nn.Module], shape: tuple[int, ...]) -> Task
         train_data=(x[~held_out], y[~held_out]),
         test_data=(x[held_out], y[held_out]),
     )
+
+
+def _small_mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 10))
 
 
 def _small_cnn() -> nn.Module:

@@ -1,0 +1,190 @@
+"""`simulate --like RUN`: what if the recorded machines had run another model, or other settings?"""
+
+import os
+import signal
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing import active_children, get_context
+from typing import Callable, Iterator, Sequence
+
+from rich.table import Table
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.hetero_profile import Profile
+from adsp_mpi.core.models import MODELS
+from adsp_mpi.core.report import Report
+from adsp_mpi.errors import AdspError, Interrupted, UsageError
+from adsp_mpi.sim.recorded import Recorded
+
+LENGTHS = 10.0
+"""A run without a limit of its own is followed for so many times the recorded one's length."""
+
+LOOK_S = 0.1
+"""How often signals are looked for while the runs go on."""
+
+COLUMNS = ("model", "predicted s", "measured s", "steps", "commits", "MB/s a worker", "waiting")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model would come to; without a report, why there is none, in a word and in full."""
+
+    label: str
+    report: Report | None = None
+    failure: str = ""
+    reason: str = ""
+
+    @property
+    def order(self) -> tuple[int, float, int, str]:
+        """Soonest at the target first, of these fewest steps, then by the loss, failures last."""
+        if self.report is None:
+            return 2, 0.0, 0, self.label
+        reached_s, steps = self.report.time_to_target_s, _total(self.report, "steps")
+        if reached_s is None:
+            return 1, self.report.metrics["loss"], steps, self.label
+        return 0, reached_s, steps, self.label
+
+    @property
+    def outcome(self) -> str:
+        """The time to the target in seconds, or what came instead."""
+        if self.report is None:
+            return self.failure
+        reached_s = self.report.time_to_target_s
+        return f"not in {self.report.seconds:.0f}" if reached_s is None else f"{reached_s:.1f}"
+
+
+def predict_all(
+    config: Config,
+    recorded: Recorded,
+    one_model: bool,
+    note: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> list[Prediction]:
+    """Predictions for every model, best first; with `one_model` for that of `config` and the
+    recorded one. `note` is told of each as it is there; Interrupted soon after `stopped()`.
+    """
+    limit_s = config.stop.max_seconds or LENGTHS * recorded.length_s
+    config = config.with_values({"stop": {"max_seconds": limit_s}}, "--like")
+    note(describe(config, recorded))
+    runs, refused = every_model(config)
+    if one_model:
+        runs, refused = one_and_recorded(config, recorded), []
+    found = []
+    for prediction in chain(refused, run_all(runs, recorded.profile(config), stopped)):
+        found.append(prediction)
+        note(f"{prediction.label}: {prediction.outcome} {prediction.reason or 's'}")
+    return sorted(found, key=lambda prediction: prediction.order)
+
+
+def one_and_recorded(config: Config, recorded: Recorded) -> dict[str, Config]:
+    """The configuration, and the same with the model as it was recorded, where that is another."""
+    name, own = config.sync.model, recorded.config.sync
+    if config.sync_model == recorded.config.sync_model:
+        return {name: config}
+    label = f"{name}, changed" if name == own.model else name
+    return {label: config, own.model: replace(config, sync=own)}
+
+
+def every_model(config: Config) -> tuple[dict[str, Config], list[Prediction]]:
+    """The configuration with each model, and what is to say of those that it does not suit."""
+    runs, refused = {}, []
+    for name in dict.fromkeys([*MODELS, config.sync.model]):
+        try:
+            runs[name] = config.with_values({"sync": {"model": name}}, name)
+        except UsageError as error:
+            refused.append(Prediction(name, failure="impossible", reason=f"({error})"))
+    return runs, refused
+
+
+def predict(label: str, config: Config, profile: Profile) -> Prediction:
+    """Simulate one run. Only the processes that do so load torch."""
+    from adsp_mpi.sim.simulate import simulate
+
+    try:
+        return Prediction(label, simulate(config, profile=profile).report)
+    except UsageError:
+        raise
+    except AdspError as error:
+        return Prediction(label, failure="diverged", reason=f"({error})")
+
+
+def run_all(
+    runs: dict[str, Config], profile: Profile, stopped: Callable[[], bool]
+) -> Iterator[Prediction]:
+    """Each prediction as it is there, from a process per core; Interrupted when `stopped()`."""
+    processes = min(len(runs), os.cpu_count() or 1)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        try:
+            with _interrupts_held_back():
+                left = {pool.submit(predict, *run, profile) for run in runs.items()}
+            while left:
+                done, left = wait(left, LOOK_S, FIRST_COMPLETED)
+                if stopped():
+                    raise Interrupted("stopped by a signal")
+                yield from (future.result() for future in done)
+        except BrokenProcessPool as error:
+            raise AdspError(
+                "a simulating process was killed, perhaps for lack of memory"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started meanwhile never see a Ctrl-C: they are ended by this one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def describe(config: Config, recorded: Recorded) -> str:
+    """What is asked, and the machines as they were fitted, on two lines."""
+    machines, stop = recorded.machines, config.stop
+    return (
+        f"adsp_mpi: {config.task.name} on the {len(machines)} machines of {recorded.path}, target "
+        f"loss {stop.target_loss:g} within {stop.max_seconds:.0f} s, seed {config.run.seed}\n"
+        f"fitted: a step {_range([m.step_time_s for m in machines])} s, "
+        f"jitter {_range(recorded.sigmas)}, a commit {_range([m.delay_s for m in machines])} s, "
+        f"of which busy {_range([m.busy_s for m in machines])} s"
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def prediction_table(predictions: Sequence[Prediction], recorded: Recorded, target: float) -> Table:
+    """A line per prediction, the measured time to the target beside the recorded model's own."""
+    measured_s = recorded.time_to_target_s(target)
+    measured = "not reached" if measured_s is None else f"{measured_s:.1f}"
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    for prediction in predictions:
+        own = prediction.label == recorded.config.sync.model
+        cells = _report_cells(prediction.report) if prediction.report else []
+        table.add_row(prediction.label, prediction.outcome, measured if own else "", *cells)
+    return table
+
+
+def _report_cells(report: Report) -> list[str]:
+    waiting = sum(worker.waiting_share for worker in report.workers) / len(report.workers)
+    return [
+        str(_total(report, "steps")),
+        str(_total(report, "commits")),
+        f"{report.traffic_mb_s:.3f}",
+        f"{waiting:.1%}",
+    ]
+
+
+def _total(report: Report, column: str) -> int:
+    return sum(getattr(worker, column) for worker in report.workers)

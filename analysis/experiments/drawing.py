@@ -1,0 +1,241 @@
+"""Figures for print: one look for every model, vector and pixel files of the same data."""
+
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+import matplotlib
+from adsp_mpi.analysis.experiments.result import (
+    OWN_BEST,
+    PAPERS_VALUES,
+    At,
+    Result,
+    Spread,
+    columns_of,
+    find,
+    labels_of,
+    places_of,
+)
+from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED
+from adsp_mpi.analysis.experiments.tables import place_text
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+NARROW_INCHES, WIDE_INCHES, HEIGHT_INCHES = 3.5, 7.0, 2.6
+PIXELS_PER_INCH = 200
+
+ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+"""Okabe and Ito's colours, which colour-blind readers can tell apart."""
+GREY = "#777777"
+
+
+@dataclass(frozen=True)
+class Look:
+    colour: str
+    marker: str
+    line: str = "-"
+    hatch: str = ""
+
+
+LOOKS = {
+    ADSP: Look(BLUE, "o"),
+    PUBLISHED: Look(SKY, "s", "--", "////"),
+    "adsp-fixed": Look(BLUE, "o"),
+    "adsp-plus": Look(PURPLE, "P", ":", "++"),
+    "adacomm": Look(ORANGE, "v", "-.", "...."),
+    "fixed-adacomm": Look(VERMILLION, "^", "-", "\\\\\\\\"),
+    "ssp": Look(GREEN, "D", "--", "xxxx"),
+    "bsp": Look(GREY, "X", ":", "----"),
+    "asp": Look(PURPLE, "P", "-.", "++++"),
+    "batchtune-bsp": Look(PURPLE, "P", "-.", "++++"),
+    "batchtune-fixed-adacomm": Look(YELLOW, "*", "--", "oo"),
+}
+COLUMN_LOOKS = {PAPERS_VALUES: Look(BLUE, "o"), OWN_BEST: Look(ORANGE, "s", "--", "////")}
+
+STYLE: Any = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4,
+    "errorbar.capsize": 2,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,
+}
+
+PDF_METADATA = ("Creator", "Producer", "CreationDate")
+"""What is left out: it would differ from one call, or one version, to the next."""
+
+
+def look_of(label: str) -> Look:
+    return LOOKS.get(label) or COLUMN_LOOKS.get(label) or Look(PURPLE, "P", "-.", "++++")
+
+
+def panels(
+    number: int = 1, share_x: bool = False, share_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure of paper size; more than one panel stand side by side."""
+    size = (WIDE_INCHES if number > 1 else NARROW_INCHES, HEIGHT_INCHES)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, number, sharex=share_x, sharey=share_y, squeeze=False)[0]
+    return figure, list(axes)
+
+
+def save(draw: Callable[[], Figure], folder: Path, name: str) -> None:
+    """Draw in this module's style NAME.pdf and NAME.png; the same data make the same bytes."""
+    with matplotlib.rc_context(STYLE):
+        figure = draw()
+        figure.savefig(folder / f"{name}.pdf", metadata=dict.fromkeys(PDF_METADATA))
+        figure.savefig(folder / f"{name}.png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
+
+
+def bars(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[Spread]]) -> None:
+    """Horizontal bars, the first group on top; in each group one bar of each series."""
+    height = 0.8 / len(series)
+    for number, (label, spreads) in enumerate(series.items()):
+        look = look_of(label)
+        for group, spread in enumerate(spreads):
+            y = group - 0.4 + (number + 0.5) * height
+            bar(axes, y, 0.9 * height, spread, look)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+
+
+def bar(axes: Axes, y: float, height: float, spread: Spread, look: Look) -> None:
+    """The median as a bar with the range as its error bar; words where it was not reached."""
+    if not spread.reached:
+        axes.text(
+            0.01, y, " not reached", va="center", size=6, transform=axes.get_yaxis_transform()
+        )
+        return
+    high = spread.high if spread.high < inf else spread.middle
+    axes.barh(
+        y,
+        spread.middle,
+        height,
+        color=look.colour,
+        hatch=look.hatch,
+        edgecolor="white" if look.hatch else look.colour,
+        linewidth=0,
+        xerr=[[spread.middle - spread.low], [high - spread.middle]],
+        error_kw={"linewidth": 0.8, "ecolor": "#222222"},
+    )
+    if spread.high == inf:
+        axes.text(high, y, "  one or more not reached", va="center", size=6)
+
+
+def line(axes: Axes, points: Sequence[tuple[float, Spread]], label: str) -> None:
+    """Medians with their ranges; open markers at the top edge where a seed did not reach it."""
+    look = look_of(label)
+    reached = [(x, spread) for x, spread in points if spread.reached]
+    middles = [spread.middle for _, spread in reached]
+    highs = [s.high if s.high < inf else s.middle for _, s in reached]
+    axes.errorbar(
+        [x for x, _ in reached],
+        middles,
+        yerr=[
+            [spread.middle - spread.low for _, spread in reached],
+            [high - middle for high, middle in zip(highs, middles, strict=True)],
+        ],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.line,
+        elinewidth=0.8,
+        label=label,
+    )
+    unreached = [x for x, spread in points if spread.high == inf]
+    if not unreached:
+        return
+    axes.plot(
+        unreached,
+        [1.0] * len(unreached),
+        color=look.colour,
+        marker=look.marker,
+        linestyle="",
+        fillstyle="none",
+        label=f"{label}: not reached",
+        clip_on=False,
+        transform=axes.get_xaxis_transform(),
+    )
+
+
+def from_zero(axes: Axes) -> None:
+    """A vertical axis that begins at 0, with some room at the top."""
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+
+
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    """A legend under the panels, so that it hides no data."""
+    number = len(handles)
+    columns = number if number <= 4 else 3 if number <= 6 else 4
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6)
+
+
+def line_handles(axes: Sequence[Axes]) -> list[Any]:
+    """The legend's entries for what was drawn in these panels, each label once."""
+    drawn: dict[str, Any] = {}
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        drawn = dict(zip(labels, handles, strict=True)) | drawn
+    return list(drawn.values())
+
+
+def patches(labels: Sequence[str]) -> list[Patch]:
+    """The legend's entries for bars."""
+    return [
+        Patch(
+            facecolor=look_of(label).colour,
+            hatch=look_of(label).hatch,
+            edgecolor="white",
+            linewidth=0,
+            label=label,
+        )
+        for label in labels
+    ]
+
+
+def compared_bars(results: Sequence[Result], axis: str) -> Figure:
+    """A panel a column: groups are the places, bars the models."""
+    columns, labels, places = columns_of(results), labels_of(results), places_of(results)
+    figure, axes = panels(len(columns), share_x=True, share_y=True)
+    for panel, column in zip(axes, columns, strict=True):
+        series = {label: [_time(results, label, at, column) for at in places] for label in labels}
+        bars(panel, [place_text(at) for at in places], series)
+        panel.set_title(column)
+        panel.set_xlabel("time to target (s)")
+    axes[0].set_ylabel(axis)
+    legend_below(figure, patches(labels))
+    return figure
+
+
+def compared_lines(results: Sequence[Result], axis: str) -> Figure:
+    """A panel a column: the time to target of the models over the axis."""
+    columns, labels, places = columns_of(results), labels_of(results), places_of(results)
+    figure, axes = panels(len(columns), share_y=True)
+    for panel, column in zip(axes, columns, strict=True):
+        for label in labels:
+            points = [(float(at), _time(results, label, at, column)) for at in places]
+            line(panel, points, label)
+        panel.set_title(column)
+        panel.set_xlabel(axis)
+        panel.set_xticks([float(at) for at in places])
+    from_zero(axes[0])
+    axes[0].set_ylabel("time to target (s)")
+    legend_below(figure, line_handles(axes))
+    return figure
+
+
+def _time(results: Sequence[Result], label: str, at: At, column: str) -> Spread:
+    result = find(results, label, at)
+    return result.time_s(column) if result else Spread.of([])

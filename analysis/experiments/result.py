@@ -1,0 +1,87 @@
+"""Cases of an experiment and what they came to."""
+
+from dataclasses import dataclass
+from math import inf
+from statistics import median
+from typing import Callable, Iterable, Sequence
+
+from adsp_mpi.analysis.experiments.outcome import Outcome
+
+from adsp_mpi.config import Config
+
+PAPERS_VALUES = "paper's values"
+OWN_BEST = "own best"
+"""The two columns of every comparison: the paper's hyper-parameters, and each model tuned."""
+
+At = float | str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, named as in `setting.SYNC`, at a place of the experiment's axis."""
+
+    label: str
+    config: Config
+    at: At = ""
+    tuned: bool = True
+    held: tuple[str, ...] = ()
+    """Parameters that the grid leaves alone."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The middle and the range of a number over the seeds; infinity stands for not reached."""
+
+    middle: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread":
+        known = [inf if value is None else value for value in values] or [inf]
+        return cls(median(known), min(known), max(known))
+
+    @property
+    def reached(self) -> bool:
+        return self.middle < inf
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case with one outcome a seed in each of its columns.
+
+    `choice` is what its own best is; empty where nothing on the grid reached the target, and
+    then that column has no outcomes.
+    """
+
+    case: Case
+    columns: dict[str, list[Outcome]]
+    choice: str = ""
+
+    def spread(self, column: str, number: Callable[[Outcome], float | None]) -> Spread:
+        """A number of the runs of a column; a run that failed has none."""
+        outcomes = self.columns.get(column, [])
+        return Spread.of(None if run.failed else number(run) for run in outcomes)
+
+    def time_s(self, column: str) -> Spread:
+        return self.spread(column, lambda outcome: outcome.time_to_target_s)
+
+
+def columns_of(results: Sequence[Result]) -> list[str]:
+    """The columns that any of them has."""
+    return [c for c in (PAPERS_VALUES, OWN_BEST) if any(c in r.columns for r in results)]
+
+
+def places_of(results: Sequence[Result]) -> list[At]:
+    """The places of the axis, in the order of the cases."""
+    return list(dict.fromkeys(result.case.at for result in results))
+
+
+def labels_of(results: Sequence[Result]) -> list[str]:
+    """The models, in the order of the cases."""
+    return list(dict.fromkeys(result.case.label for result in results))
+
+
+def find(results: Sequence[Result], label: str, at: At) -> Result | None:
+    """The result of a model at a place."""
+    return next((r for r in results if (r.case.label, r.case.at) == (label, at)), None)

@@ -1,0 +1,145 @@
+"""Runs many configurations, several at a time, and keeps what each came to."""
+
+import hashlib
+import json
+import sys
+from contextlib import closing
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Generator, Iterable, Sequence, TypeVar
+
+from adsp_mpi.analysis.experiments.outcome import Outcome, Run, run_config
+from adsp_mpi.analysis.experiments.pool import HerePlace, Places, ProcessPlaces
+
+from adsp_mpi.config import Config
+from adsp_mpi.errors import AdspError
+
+T = TypeVar("T")
+
+Plan = Generator[Sequence[Config], list[Outcome], T]
+"""Yields configurations that may run side by side, receives their outcomes, returns a result."""
+
+Keyed = list[tuple[str, Config]]
+
+
+def all_of(configs: Sequence[Config]) -> Plan[list[Outcome]]:
+    """The plan that runs them all."""
+    return (yield configs)
+
+
+class Runner:
+    """Keeps outcomes in `folder`/runs.jsonl; what is there is not run again.
+
+    `jobs` 0 runs in this process. Only this process writes; whoever interrupts it loses the
+    runs in progress, and no finished one.
+    """
+
+    def __init__(self, folder: Path, jobs: int, run: Run = run_config) -> None:
+        self._jobs, self._run = jobs, run
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "runs.jsonl"
+        self._known = _read(self._path)
+
+    @property
+    def simulating_s(self) -> float:
+        """Real seconds that all kept runs took, one after the other."""
+        return sum(outcome.wall_s for outcome in self._known.values())
+
+    def play(self, plans: Sequence[Plan[T]], one_run_each: bool = False) -> list[T]:
+        """Take all plans to their ends, side by side; what each returned.
+
+        With `one_run_each` no two runs share a process.
+        """
+        results: dict[int, T] = {}
+        wanted: dict[int, Keyed] = {}
+
+        def advance(number: int, outcomes: list[Outcome] | None) -> None:
+            try:
+                configs = plans[number].send(outcomes)  # type: ignore[arg-type]
+                wanted[number] = [(key_of(config), config) for config in configs]
+            except StopIteration as end:
+                results[number] = end.value
+                wanted.pop(number, None)
+
+        for number in range(len(plans)):
+            advance(number, None)
+        with closing(self._places(one_run_each)) as places:
+            running: dict[str, Config] = {}
+            while wanted:
+                ready = [n for n, runs in wanted.items() if all(k in self._known for k, _ in runs)]
+                for number in ready:
+                    advance(number, [self._known[key] for key, _ in wanted[number]])
+                if not ready:
+                    self._start(wanted.values(), running, places)
+                    for key, outcome in places.finished():
+                        self._keep(key, running.pop(key), outcome)
+        return [results[number] for number in range(len(plans))]
+
+    def _places(self, one_run_each: bool) -> Places:
+        if not self._jobs:
+            return HerePlace(self._run)
+        return ProcessPlaces(self._jobs, self._run, one_run_each)
+
+    def _start(self, wanted: Iterable[Keyed], running: dict[str, Config], places: Places) -> None:
+        """Start of the `wanted` runs, first things first, as many as there is room for."""
+        for key, config in chain.from_iterable(wanted):
+            if not places.free:
+                return
+            if key not in self._known and key not in running:
+                places.start(key, config)
+                running[key] = config
+
+    def _keep(self, key: str, config: Config, outcome: Outcome) -> None:
+        outcome = replace(outcome, config=kept_toml(config))
+        with self._path.open("a") as file:
+            file.write(json.dumps({"key": key, **outcome.as_dict()}, allow_nan=False) + "\n")
+        self._known[key] = outcome
+        print(_line(config, outcome), file=sys.stderr, flush=True)
+
+
+def key_of(config: Config) -> str:
+    """What a run depends on: its configuration, its profile file's content, this package."""
+    profile = Path(config.hetero.profile)
+    content = profile.read_bytes() if profile.suffix == ".toml" else b""
+    parts = (kept_toml(config).encode(), content, version("adsp-mpi").encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def kept_toml(config: Config) -> str:
+    """The configuration without what says where on this machine something lies."""
+    profile = Path(config.hetero.profile)
+    name = profile.name if profile.suffix == ".toml" else config.hetero.profile
+    values = {"run": {"out": ""}, "hetero": {"profile": name}}
+    return config.with_values(values, "experiment").to_toml()
+
+
+def _read(path: Path) -> dict[str, Outcome]:
+    """The outcomes of an earlier call; a last line that was cut is taken off the file."""
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        path.write_bytes(whole)
+    known = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            row = json.loads(line)
+            key = row.pop("key")
+            known[key] = Outcome(**row)
+        except (ValueError, KeyError, TypeError) as error:
+            raise AdspError(f"{path}: line {number} is no run ({error}); remove it") from error
+    return known
+
+
+def _line(config: Config, outcome: Outcome) -> str:
+    """A finished run, for whoever watches."""
+    time_s = outcome.time_to_target_s
+    came_to = f"target at {time_s:.0f} s" if time_s is not None else f"{outcome.seconds:.0f} s"
+    return (
+        f"{config.sync.model}, {config.simulate.workers} workers, "
+        f"{Path(config.hetero.profile).name}, seed {outcome.seed}: "
+        f"{outcome.failed or came_to} ({outcome.wall_s:.1f} s)"
+    )

@@ -1,0 +1,180 @@
+"""Tables in Markdown and CSV."""
+
+import csv
+import io
+import math
+from dataclasses import dataclass, fields
+from typing import Callable, Mapping, Sequence
+
+from adsp_mpi.analysis.compare import markdown_table
+from adsp_mpi.analysis.experiments.outcome import Outcome
+from adsp_mpi.analysis.experiments.result import (
+    OWN_BEST,
+    At,
+    Result,
+    Spread,
+    columns_of,
+    find,
+    labels_of,
+)
+from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED
+
+LONG = ("config", "evaluations", "targets", "searches")
+"""What is kept of a run and is no number."""
+
+Reductions = Mapping[tuple[str, At], float]
+"""By how many percent ADSP's time is below that of (rival, place)."""
+
+Numbers = Mapping[str, tuple[Callable[[Outcome], float | None], int]]
+"""The header of each column, what it shows of a run, and its digits."""
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        return f"## {self.title}\n\n{markdown_table(self.header, self.rows)}"
+
+
+def comparison(results: Sequence[Result], axis: str, paper: Reductions) -> list[Table]:
+    """The times to target, and what ADSP saves."""
+    return [times_table(results, axis), reductions_table(results, axis, paper)]
+
+
+def times_table(results: Sequence[Result], axis: str) -> Table:
+    columns = columns_of(results)
+    chosen = any(result.choice for result in results)
+    header = ["model", *(f"{column}: s" for column in columns), *(["chosen"] if chosen else [])]
+    rows = [
+        [
+            result.case.label,
+            *(time_cell(result, column) for column in columns),
+            *([result.choice] if chosen else []),
+        ]
+        for result in results
+    ]
+    return with_axis(Table("Seconds to the target loss", header, rows), results, axis)
+
+
+def reductions_table(results: Sequence[Result], axis: str, paper: Reductions) -> Table:
+    """For each rival and place, by how much ADSP's median time is below the rival's."""
+    heroes = [label for label in (ADSP, PUBLISHED) if label in labels_of(results)]
+    columns = columns_of(results)
+    rivals = [result for result in results if result.case.label not in heroes[:1]]
+    header = ["than", *(f"{hero}, {column}" for hero in heroes for column in columns)]
+    rows = []
+    for rival in rivals:
+        label, at = rival.case.label, rival.case.at
+        own = [find(results, hero, at) for hero in heroes]
+        cells = [less_cell(hero, rival, column) for hero in own for column in columns]
+        told = [f"{paper[label, at]:g}" if (label, at) in paper else ""] if paper else []
+        rows.append([label, *cells, *told])
+    header += ["adsp in the paper"] if paper else []
+    return with_axis(Table("Percent less time that ADSP needs", header, rows), rivals, axis)
+
+
+def number_table(
+    title: str,
+    results: Sequence[Result],
+    axis: str,
+    numbers: Numbers,
+) -> Table:
+    """One line per case and column; medians with ranges."""
+    lines = [(result, column) for result in results for column in result.columns]
+    several = len(columns_of(results)) > 1
+    rows = [
+        [
+            result.case.label,
+            *([column] if several else []),
+            *(
+                spread_text(result.spread(column, number), digits, "-")
+                for number, digits in numbers.values()
+            ),
+        ]
+        for result, column in lines
+    ]
+    header = ["model", *(["with"] if several else []), *numbers]
+    return with_axis(Table(title, header, rows), [result for result, _ in lines], axis)
+
+
+def with_axis(table: Table, results: Sequence[Result], axis: str) -> Table:
+    """The table with a first column for the place on the axis, where there is an axis."""
+    if not axis:
+        return table
+    rows = [
+        [place_text(result.case.at), *row] for result, row in zip(results, table.rows, strict=True)
+    ]
+    return Table(table.title, [axis, *table.header], rows)
+
+
+def time_cell(result: Result, column: str) -> str:
+    outcomes = result.columns.get(column)
+    if outcomes is None:
+        return ""
+    if outcomes and all(outcome.failed for outcome in outcomes):
+        return "failed"
+    return spread_text(result.time_s(column), 0)
+
+
+def less_cell(own: Result | None, rival: Result, column: str) -> str:
+    """By how many percent the median time of `own` is below that of `rival`."""
+    if own is None or own is rival or not (column in own.columns and column in rival.columns):
+        return ""
+    if not own.time_s(column).reached:
+        return "not reached"
+    if not rival.time_s(column).reached:
+        return f"{rival.case.label} did not reach it"
+    return f"{100 * (1 - own.time_s(column).middle / rival.time_s(column).middle):.0f}"
+
+
+def spread_text(spread: Spread, digits: int, missing: str = "not reached") -> str:
+    """The median, and in brackets the range where there is one; `missing` stands for infinity."""
+    middle, low, high = (
+        missing if math.isinf(value) else f"{value:.{digits}f}"
+        for value in (spread.middle, spread.low, spread.high)
+    )
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def place_text(at: At) -> str:
+    return at if isinstance(at, str) else f"{at:g}"
+
+
+def notes(results: Sequence[Result]) -> list[str]:
+    """What the tables only hint at: runs that failed, races that nobody won."""
+    lines = []
+    for result in results:
+        who = f"{result.case.label} {place_text(result.case.at)}".strip()
+        for column, outcomes in result.columns.items():
+            lines += [
+                f"{who}, {column}, seed {outcome.seed}: {outcome.failed}."
+                for outcome in outcomes
+                if outcome.failed
+            ]
+            if not outcomes:
+                lines.append(f"{who}: nothing on the grid reached the target.")
+    return lines
+
+
+def csv_text(results: Sequence[Result]) -> str:
+    """One line per run, with every number that is kept of it."""
+    numbers = [f.name for f in fields(Outcome) if f.name not in LONG]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "at", "column", "chosen", *numbers])
+    for result in results:
+        for column, outcomes in result.columns.items():
+            for outcome in outcomes:
+                writer.writerow(
+                    [
+                        result.case.label,
+                        place_text(result.case.at),
+                        column,
+                        result.choice if column == OWN_BEST else "",
+                        *(getattr(outcome, name) for name in numbers),
+                    ]
+                )
+    return text.getvalue()

@@ -1,0 +1,96 @@
+"""Every model at its own best on one stated grid, found by a race."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Sequence
+
+from adsp_mpi.analysis.experiments.outcome import Outcome
+from adsp_mpi.analysis.experiments.runner import Plan
+from adsp_mpi.analysis.experiments.setting import Values
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.stop import HELD
+
+LEARNING_RATES = (
+    (0.4, 1), (0.4, 2), (0.4, 4), (0.8, 1), (0.8, 2), (0.8, 4), (0.2, 4), (0.2, 2), (0.2, 1),
+    (0.1, 4), (0.1, 2), (0.1, 1),
+)  # fmt: skip
+"""(eta', eta M) in the order of the race: large rates that are stable for most come first, so
+that they cut the others short."""
+
+THIRD = {
+    "adsp-fixed": ("commit_rate", (1, 2, 4)),
+    "fixed-adacomm": ("local_steps", (20, 40, 10)),
+    "batchtune-fixed-adacomm": ("local_steps", (20, 40, 10)),
+    "ssp": ("staleness", (40, 10)),
+    "asp": ("local_steps", (8, 1)),
+}
+"""The third parameter of the models that have one, in the order of the race."""
+
+SYMBOLS = {"commit_rate": "dC", "local_steps": "tau", "staleness": "s"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A point of the grid."""
+
+    local_lr: float
+    global_factor: int  # eta M
+    third: tuple[str, int] | None = None
+
+    def apply(self, config: Config, seed: int, max_seconds: float) -> Config:
+        factor, workers = self.global_factor, config.simulate.workers
+        sync: dict[str, Any] = {"global_lr": factor / workers if factor != 1 else 0.0}
+        if self.third:
+            sync[self.third[0]] = self.third[1]
+        values: Values = {
+            "run": {"seed": seed},
+            "train": {"local_lr": self.local_lr},
+            "sync": sync,
+            "stop": {"max_seconds": max_seconds},
+        }
+        return config.with_values(values, "race")
+
+    def __str__(self) -> str:
+        third = f", {SYMBOLS[self.third[0]]} {self.third[1]}" if self.third else ""
+        return f"eta' {self.local_lr:g}, eta {self.global_factor}/M{third}"
+
+
+@dataclass(frozen=True)
+class Race:
+    """What a race found; without a choice, nothing on the grid reached the target."""
+
+    choice: Choice | None
+    outcomes: list[Outcome]  # of the choice, one a seed
+
+
+def choices(config: Config, held: Sequence[str] = ()) -> list[Choice]:
+    """The grid of the model of `config` in the order of the race; `held` stays as it is.
+
+    The configuration's own values come first: they are run anyway, and known to be stable.
+    """
+    name, values = THIRD.get(config.sync.model, ("", ()))
+    thirds = [(name, value) for value in values] if name and name not in held else [None]
+    grid = [Choice(*rates, third) for rates in LEARNING_RATES for third in thirds]
+    seed, limit_s, own = config.run.seed, config.stop.max_seconds, config.to_toml()
+    return sorted(grid, key=lambda choice: choice.apply(config, seed, limit_s).to_toml() != own)
+
+
+def race(config: Config, seeds: Sequence[int], held: Sequence[str] = ()) -> Plan[Race]:
+    """Run the grid with the first seed, then the soonest choice with all.
+
+    A run ends ten evaluations after the best time so far: one that has not reached the target
+    by then cannot win.
+    """
+    best, best_s, winner = None, inf, None
+    limit_s = config.stop.max_seconds
+    for choice in choices(config, held):
+        [outcome] = yield [choice.apply(config, seeds[0], limit_s)]
+        if outcome.time_to_target_s is not None and outcome.time_to_target_s < best_s:
+            best, best_s, winner = choice, outcome.time_to_target_s, outcome
+            limit_s = best_s + HELD * config.eval.period_s
+    if best is None or winner is None:
+        return Race(None, [])
+    full_s = config.stop.max_seconds
+    others = yield [best.apply(config, seed, full_s) for seed in seeds[1:]]
+    return Race(best, [winner, *others])
