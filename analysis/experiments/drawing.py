@@ -22,6 +22,7 @@ from adsp_mpi.analysis.experiments.tables import place_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 NARROW_INCHES, WIDE_INCHES, HEIGHT_INCHES = 3.5, 7.0, 2.6
 PIXELS_PER_INCH = 200
@@ -110,6 +111,7 @@ def bars(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[Spread
     axes.set_yticks(range(len(groups)), groups)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def bar(axes: Axes, y: float, height: float, spread: Spread, look: Look) -> None:

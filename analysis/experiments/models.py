@@ -54,6 +54,7 @@ def _losses(axes: Axes, results: Sequence[Result]) -> None:
     axes.axhline(target_loss, color="black", linewidth=0.6)
     at_the_left = axes.get_yaxis_transform()
     axes.text(0.01, target_loss, "target", va="top", size=6, transform=at_the_left)
+    axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("time (s)")
     axes.set_ylabel("training loss")

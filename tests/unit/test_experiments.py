@@ -203,13 +203,27 @@ def test_a_race_picks_the_soonest_and_cuts_the_others(tmp_path: Path) -> None:
     assert str(found.choice) == "eta' 0.4, eta 2/M, tau 10"
     assert [outcome.seed for outcome in found.outcomes] == [1, 2, 3]
 
-    in_race = calls[:-2]
+    in_race = calls[:-6]
     assert len(in_race) == 36
     assert key_of(in_race[0]) == key_of(config)
     limits = [c.stop.max_seconds for c in in_race]
     assert limits == sorted(limits, reverse=True)
-    assert limits[-1] == found.outcomes[0].time_to_target_s + 10 * config.eval.period_s
-    assert all(c.stop.max_seconds == config.stop.max_seconds for c in calls[-2:])
+    assert limits[-1] < limits[0] == config.stop.max_seconds
+    assert all(c.stop.max_seconds == config.stop.max_seconds for c in calls[-6:])
+    assert [c.run.seed for c in calls[-6:]] == [2, 3] * 3
+
+
+def test_the_median_of_the_finalists_decides_not_the_luck_of_one_seed(tmp_path: Path) -> None:
+    def simulate(config: Config) -> Any:
+        done = fake_simulate(config)
+        lucky = config.run.seed == 1 and config.train.local_lr == 0.1
+        if lucky and done.report.time_to_target_s:
+            done.report = replace(done.report, time_to_target_s=1.0)
+        return done
+
+    config = paper_setting(tmp_path).config("bsp")
+    [found] = Runner(tmp_path, 0, counted([], simulate)).play([race(config, (1, 2, 3))])
+    assert found.choice and found.choice.local_lr > 0.1
 
 
 def test_a_held_parameter_is_not_raced() -> None:
