@@ -18,7 +18,7 @@ for mpi in "${mpis[@]}"; do
       mypy
       python -m pytest "$@"
     else
-      python -m pytest tests/launch tests/cluster -m "not one_mpi_is_enough" "$@"
+      python -m pytest tests/contract tests/launch tests/cluster -m "not one_mpi_is_enough" "$@"
     fi
   )
   first=no

@@ -32,10 +32,17 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing until the board changes, or second `until_s`; the trace shows the `reason`."""
+    """Do nothing until the board changes, or second `until_s`; the trace shows the `reason`.
+
+    ValueError for a reason that is not ASCII.
+    """
 
     reason: str
     until_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.reason.isascii():
+            raise ValueError(f"Wait: the reason {self.reason!r} must be ASCII text")
 
 
 WorkerAction = Step | Commit | Pull | Wait

@@ -24,3 +24,17 @@ def implicit_momentum(commits_due: np.ndarray, steps_per_period: np.ndarray) -> 
     if not due.size or due.shape != speed.shape or not ((due > 0) & (speed > 0)).all():
         raise ValueError(f"commits due and speeds must all be above 0: {due}, {speed}")
     return float(1 - 1 / (1 + (1 - 1 / due.size) * (1 / (due * speed)).sum()))
+
+
+def momentum_of_staleness(mean_staleness: float) -> float:
+    """mu = 1 - 1 / (1 + E[staleness]): the momentum of commits that are stale by so much.
+
+    Staleness counts the others' commits between a commit's base and itself. Where it is
+    geometric, P(l) = (1 - mu) mu^l, the expected update has momentum mu, and its mean is
+    mu / (1 - mu). M workers that commit equally often see M - 1, hence mu = 1 - 1/M. Source:
+    Mitliagkas et al., "Asynchrony begets Momentum", 2016, arXiv 1605.09774. Commits by the clock
+    are less spread than geometric ones: for them it is an estimate.
+    """
+    if not mean_staleness >= 0:
+        raise ValueError(f"mean staleness must be at least 0: {mean_staleness}")
+    return 1 - 1 / (1 + mean_staleness)

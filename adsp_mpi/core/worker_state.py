@@ -66,6 +66,8 @@ class WorkerState:
         self.rounds += 1
 
     def pulled(self) -> None:
+        if self.in_flight:
+            raise RuntimeError(f"worker {self.index}: a pull while a commit is in flight")
         self.pulls += 1
 
     def restored(self, now: float) -> None:

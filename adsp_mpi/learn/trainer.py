@@ -57,7 +57,8 @@ class Trainer:
 
     def step(self, batch_size: int) -> float:
         """One mini-batch: w <- w - eta' g. Returns the loss before the step."""
-        self._model.module.train()
+        if not self._model.module.training:
+            self._model.module.train()
         indices = torch.from_numpy(self._order.next_indices(batch_size))
         loss = self._task.loss(
             self._model.module, gather_batch(self._task.train_data, indices, self._device)

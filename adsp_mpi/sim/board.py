@@ -1,18 +1,22 @@
 """The board in memory: it keeps the smallest counts at hand and knows who waits for which."""
 
+import math
+
 import numpy as np
 
 from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.board import Board, Presence, Stage
 
 STAGE, PRESENCE, ANY_COUNT = "stage", "presence", "any count"
+COUNTS = ("steps", "commits", "rounds", "pulls")
+"""What workers change through `write` alone."""
 
 
 class LiveBoard(Board):
     """A board on which one process writes all rows through `write`.
 
     A decision that returned Wait is to be taken again when what it looked at has changed:
-    `asked` names the column whose minimum it took, or says `ANY_COUNT`. `changed` collects what
+    `asked` names the count whose minimum it took, or says `ANY_COUNT`. `changed` collects what
     changed: columns whose minimum did, `STAGE` (and targets) and `PRESENCE`, which concern
     everybody, and `ANY_COUNT` while somebody waits for that.
     """
@@ -24,6 +28,7 @@ class LiveBoard(Board):
         self.changed: set[str] = set()
         self._stage = Stage.TRAIN
         self._version = 0
+        self._absent: set[int] = set()
         self._columns: dict[str, np.ndarray] = {}
         self._lowest: dict[str, tuple[float, int]] = {}  # of the present: value, how many hold it
 
@@ -61,11 +66,14 @@ class LiveBoard(Board):
         self.changed.add(STAGE)
 
     def minimum(self, name: str) -> float:
-        """As on every board, without looking at all rows again."""
-        self.asked = name
+        """As on every board, for counts without looking at all rows again."""
         lowest = self._lowest.get(name)
         if lowest is None:
+            if name not in COUNTS:
+                self.asked = ANY_COUNT
+                return super().minimum(name)
             lowest = self._find_lowest(name)
+        self.asked = name if math.isnan(self.seen) or self.asked == name else ANY_COUNT
         self.seen = lowest[0]
         return self.seen
 
@@ -89,6 +97,8 @@ class LiveBoard(Board):
         if lowest is None:
             return
         low, holders = lowest
+        if worker in self._absent:
+            return
         if value < low:
             self._lowest[name] = value, 1
             self.changed.add(name)
@@ -102,5 +112,6 @@ class LiveBoard(Board):
     def set_presence(self, worker: int, presence: Presence) -> None:
         """Who takes part has changed, and with it every minimum."""
         self.column("presence")[worker] = presence
+        (self._absent.add if presence > Presence.PAUSED else self._absent.discard)(worker)
         self._lowest.clear()
         self.changed.add(PRESENCE)

@@ -19,11 +19,18 @@ from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Problem
-from adsp_mpi.sim.worker import SimWorker, Waiting
+from adsp_mpi.sim.worker import MOST_AT_ONCE, SimWorker, Waiting
 from adsp_mpi.trace.memory import WorkerRows
 
 MOST_IDLE_LOOKS = 1000
 """Looks of the server in a row between which no worker did anything: nobody ever will again."""
+
+MOST_OVERDUE = 10
+"""Times that a worker may ask in a row to be woken at a second that is over."""
+
+
+class _RunIsOver(Exception):
+    """Steering has come to its end; the argument is why."""
 
 
 class Engine:
@@ -76,6 +83,9 @@ class Engine:
         self._idle_looks = 0
         self._actions_seen = -1
         self._waiting: dict[int, SimWorker] = {}
+        self._until_s = [math.inf] * workers  # when each one that waits is to be woken
+        self._most_at_once = MOST_AT_ONCE * workers
+        self._overdue: dict[int, tuple[Waiting | None, int]] = {}
         self._workers = [SimWorker(self, i, problem.learner(i)) for i in range(workers)]
 
     def run(self) -> None:
@@ -87,11 +97,10 @@ class Engine:
             for worker in self._workers:
                 worker.go_on()
             while True:
-                if self.board.changed:
-                    self._tell_of_changes()
-                self.clock.step()
-        except StopIteration as end:
-            self.reason = end.value
+                self._tell_of_changes()
+                self._go_on()
+        except _RunIsOver as end:
+            self.reason = end.args[0]
         finally:
             self.ended_s = self.clock.now
 
@@ -101,44 +110,86 @@ class Engine:
         self._until = Until(math.inf, lambda: False)
         self.board.stage = Stage.STOP
         while True:
-            if self.board.changed:
-                self._tell_of_changes()
+            self._tell_of_changes()
             if (self.board.column("presence") == Presence.LEFT).all():
                 break
-            self.clock.step()
+            self._go_on()
         self._steering.evaluate()
+
+    def _go_on(self) -> None:
+        """Do what comes next; AdspError where nothing does, or no time passes any more."""
+        if not self.clock.step():
+            raise AdspError(
+                f"nothing will ever happen again; who waits, waits for: {self._reasons()}"
+            )
+        if self.clock.at_once > self._most_at_once:
+            self._require_time_to_pass()
+
+    def _require_time_to_pass(self) -> None:
+        if self.clock.at_once > self._most_at_once:
+            raise AdspError(
+                f"time stands still at {self.clock.now:g} s: workers go on and on with what takes "
+                f"no time; who waits, waits for: {self._reasons() or 'nothing'}"
+            )
 
     def wait(self, worker: SimWorker, until_s: float) -> None:
         """Wake `worker` when what it waits for has changed, at `until_s` at the latest."""
         self._waiting[worker.index] = worker
         if worker.waiting and worker.waiting.asked == ANY_COUNT:
             self.board.any_count_awaited = True
+        self._until_s[worker.index] = until_s
         if until_s < math.inf:
             timer = partial(self._time_is_up, worker, worker.waiting)
-            self.clock.at(max(until_s, self.clock.now), self.clock.WORKER, timer)
+            wake_s = until_s if until_s > self.clock.now else self._at_the_next_moment(worker)
+            self.clock.at(wake_s, self.clock.WORKER, timer)
+
+    def _at_the_next_moment(self, worker: SimWorker) -> float:
+        """When to wake who asked for a second that is over, as rounding may have it."""
+        waiting, times = self._overdue.get(worker.index, (None, 0))
+        times = times + 1 if waiting is worker.waiting else 1
+        self._overdue[worker.index] = worker.waiting, times
+        if times > MOST_OVERDUE:
+            reason = worker.waiting.reason if worker.waiting else ""
+            raise AdspError(
+                f"worker {worker.index} waits again and again until a second that is over: {reason}"
+            )
+        return math.nextafter(self.clock.now, math.inf)
+
+    def wake(self, worker: SimWorker) -> None:
+        """Let a worker that waits decide again."""
+        del self._waiting[worker.index]
+        worker.wake()
 
     def _time_is_up(self, worker: SimWorker, waiting: Waiting | None) -> None:
         if worker.waiting is waiting:
-            del self._waiting[worker.index]
-            worker.wake()
+            self.wake(worker)
 
     def _tell_of_changes(self) -> None:
-        """Wake the workers whom a change concerns, and those whom their actions concern, ..."""
+        """Until nothing changes: wake the workers whom it concerns, let the server look."""
+        while self.board.changed:
+            self._wake_concerned()
+            if self._until.ready():
+                self._look()
+
+    def _wake_concerned(self) -> None:
+        """Workers whom a change concerns, and those whom their actions concern, and so on."""
         board = self.board
         while board.changed:
             changed, board.changed = board.changed, set()
             for worker in [w for w in self._waiting.values() if _concerns(w, changed)]:
-                del self._waiting[worker.index]
-                worker.wake()
+                self.wake(worker)
+                self.clock.at_once += 1
+            self._require_time_to_pass()
         board.any_count_awaited = any(
             w.waiting is not None and w.waiting.asked == ANY_COUNT for w in self._waiting.values()
         )
-        if self._until.ready():
-            self._look()
 
     def _meet_again(self) -> None:
-        """Let steering go on and book its next appointment; StopIteration ends the run."""
-        self._until = next(self._steps)
+        """Let steering go on and book its next appointment."""
+        try:
+            self._until = next(self._steps)
+        except StopIteration as end:
+            raise _RunIsOver(end.value) from None
         self._appointments += 1
         if self._until.moment < math.inf:
             appointment = partial(self._keep_appointment, self._appointments)
@@ -149,10 +200,19 @@ class Engine:
             return
         self._idle_looks = 0 if self.actions != self._actions_seen else self._idle_looks + 1
         self._actions_seen = self.actions
-        if self._idle_looks > MOST_IDLE_LOOKS and len(self._waiting) == len(self._workers):
-            reasons = sorted({w.waiting.reason for w in self._waiting.values() if w.waiting})
-            raise AdspError(f"every worker waits and nothing will change: {', '.join(reasons)}")
+        if self._idle_looks > MOST_IDLE_LOOKS and self._all_wait_for_ever():
+            raise AdspError(f"every worker waits and nothing will change: {self._reasons()}")
         self._look()
+
+    def _all_wait_for_ever(self) -> bool:
+        """No one who takes part has a step or a commit under way, or a second to be woken at."""
+        waiting = self._waiting.values()
+        return len(waiting) == int(self.board.present.sum()) and not any(
+            w.me.in_flight or self._until_s[w.index] < math.inf for w in waiting
+        )
+
+    def _reasons(self) -> str:
+        return ", ".join(sorted({w.waiting.reason for w in self._waiting.values() if w.waiting}))
 
     def _look(self) -> None:
         self._meet_again()

@@ -11,7 +11,8 @@ from typing import Callable
 from adsp_mpi.core.hetero_profile import Conditions
 from adsp_mpi.sim.clock import VirtualClock
 
-DONE_MB = 1e-9
+DONE = 1e-9
+"""A commit of which no larger share is left has arrived."""
 
 
 @dataclass(slots=True)
@@ -71,11 +72,16 @@ class Links:
         if plan != self._plan:
             return
         self._move()
-        arrived = [t for t in self._transfers if t.left_mb <= DONE_MB * self._megabytes]
-        self._transfers = [t for t in self._transfers if t.left_mb > DONE_MB * self._megabytes]
+        arrived = [t for t in self._transfers if self._is_there(t)]
+        self._transfers = [t for t in self._transfers if not self._is_there(t)]
         self._share()
         for transfer in arrived:
             transfer.landed()
+
+    def _is_there(self, transfer: _Transfer) -> bool:
+        """What is left is nothing, or takes less time than the clock can show."""
+        now, left_mb = self._clock.now, transfer.left_mb
+        return left_mb <= DONE * self._megabytes or now + left_mb / transfer.rate_mb_s <= now
 
 
 def fair_rates(transfers: list[_Transfer], total_mb_s: float) -> None:

@@ -144,7 +144,7 @@ class SimWorker:
         now = self._clock.now
         self._commit_begun = (me.steps_since_commit, me.version, self._board.seen)
         me.commit_begun(now)
-        self.row.begun = me.begun
+        self._board.write(self.index, "begun", me.begun)
         self._update = self._learner.take_update(weight * engine.global_lr)
         conditions = engine.profile.at(self.index, now, me.steps)
         engine.links.send(conditions, self._arrive if self._commit_busy_s else self._land)
@@ -179,6 +179,8 @@ class SimWorker:
         if since_s is not None:
             self._standing_since = None
             self.go_on()
+        elif self.waiting:
+            engine.wake(self)
 
     def _book_commit(self, blocked_s: float, staleness: int) -> None:
         me, row, engine = self.me, self.row, self._engine
@@ -246,7 +248,7 @@ class SimWorker:
             self.go_on()
 
     def _await_snapshot(self) -> None:
-        self._board.asked = STAGE
+        self._board.asked, self._board.seen = STAGE, math.nan
         self._wait(Wait("a snapshot"))
 
     def _look_during_pause(self) -> None:

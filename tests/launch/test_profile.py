@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import adsp_mpi.trace
+from adsp_mpi.trace import schema
 from tests.launch.launcher import Finished, launch
 
 MODULE = ("-m", "adsp_mpi")
@@ -87,7 +88,7 @@ def test_only_a_trace_can_be_replayed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = np.arange(3)
     with h5py.File(tmp_path / "empty.h5", "w") as file:
-        file.attrs.update({"format": "adsp_mpi trace", "version": 1})
+        file.attrs.update({"format": "adsp_mpi trace", "version": schema.VERSION})
     for name, message in [
         ("foreign.h5", "foreign.h5: an HDF5 file, but not a trace of adsp_mpi"),
         ("empty.h5", "empty.h5: no worker recorded its steps there"),

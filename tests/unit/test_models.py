@@ -231,3 +231,8 @@ def test_single_tau_needs_no_trial() -> None:
     commands, told = run_scheduler("adacomm", {"trial_local_steps": [16]}, [0.25])
     assert [c.targets.local_steps for c in commands] == [16, 8] and len(told) == 1
     assert issubclass(Adacomm, RoundModel)
+
+
+def test_a_reason_that_no_trace_could_hold_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="ASCII"):
+        Wait("für immer")

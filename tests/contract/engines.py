@@ -1,0 +1,75 @@
+"""The same runs on both engines, in wall time under MPI and in virtual time."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Iterable
+
+import numpy as np
+import pytest
+
+from adsp_mpi.config import Config
+from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.trace import Trace
+from tests.contract.cases import PROFILE, WORKERS, Case, config_of
+from tests.contract.recording import Recording
+from tests.launch.launcher import PROGRAMS, launch
+
+ENGINES = ("mpi", pytest.param("sim", marks=pytest.mark.one_mpi_is_enough))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the model `name` that is over."""
+
+    engine: str
+    name: str
+    folder: Path
+
+    @property
+    def clock_s(self) -> float:
+        """How far the clocks of its workers may be apart."""
+        return 5e-4 if self.engine == "mpi" else 0.0
+
+    @cached_property
+    def recording(self) -> Recording:
+        with Trace(self.folder) as trace:
+            return Recording.of(trace)
+
+    def table(self, path: str) -> np.ndarray:
+        return self.recording.tables[path]
+
+    def tables(self, name: str) -> list[np.ndarray]:
+        """This table of every worker."""
+        return [self.table(f"workers/{w}/{name}") for w in range(self.recording.num_workers)]
+
+
+def run_on(engine: str, folder: Path, cases: Iterable[Case]) -> dict[str, Run]:
+    """Run all cases, each into its own folder; the runs by the cases' names."""
+    profile = folder / "p.toml"
+    profile.write_text(PROFILE)
+    configs = [config_of(case, profile, folder / case.name) for case in cases]
+    if engine == "mpi":
+        _train(folder, configs)
+    else:
+        _simulate(configs)
+    return {c.sync.model: Run(engine, c.sync.model, Path(c.run.out)) for c in configs}
+
+
+def _train(folder: Path, configs: list[Config]) -> None:
+    """Under one mpirun."""
+    files = [folder / f"{config.sync.model}.toml" for config in configs]
+    for file, config in zip(files, configs, strict=True):
+        file.write_text(config.to_toml())
+    done = launch(
+        WORKERS + 1, "-m", "tests.mpi.many_runs", *map(str, files),
+        cwd=PROGRAMS.parents[1], limit_s=60 + 15 * len(files),
+    )  # fmt: skip
+    assert done.code == 0 and done.error_lines == [], done.err
+
+
+def _simulate(configs: list[Config]) -> None:
+    for config in configs:
+        folder = Path(config.run.out)
+        folder.mkdir()
+        simulate(config, folder)

@@ -1,0 +1,53 @@
+"""Small runs in virtual time, as the tests of the simulator want them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.sim.simulate import Simulated, simulate
+from adsp_mpi.trace import Trace
+
+QUIET = {"task": {"name": "quadratic"}, "run": {"screen": "quiet"}}
+
+
+@dataclass(frozen=True)
+class Played:
+    """A simulated run and what it recorded."""
+
+    result: Simulated
+    folder: Path
+
+    def table(self, path: str) -> np.ndarray:
+        with Trace(self.folder) as trace:
+            return trace.table(path)
+
+    def tables(self, name: str) -> list[np.ndarray]:
+        """This table of every worker."""
+        with Trace(self.folder) as trace:
+            return [trace.table(f"workers/{w}/{name}") for w in trace.workers]
+
+
+def config_of(model: str, **sections: dict[str, Any]) -> Config:
+    """The quadratic with `model`; `sections` are settings, those of [sync] too."""
+    values: dict[str, dict[str, Any]] = {k: dict(v) for k, v in QUIET.items()}
+    values["sync"] = {"model": model}
+    for name, settings in sections.items():
+        values[name] = values.get(name, {}) | settings
+    return Config().with_values(values, "test")
+
+
+def profile_of(step_times_s: list[float], delays_s: list[float] | float = 0.0) -> Profile:
+    """Workers with these constant step times and commit delays."""
+    delays = delays_s if isinstance(delays_s, list) else [delays_s] * len(step_times_s)
+    pairs = zip(step_times_s, delays, strict=True)
+    return Profile(tuple(Conditions(step_s, delay_s=delay_s) for step_s, delay_s in pairs))
+
+
+def play(folder: Path, model: str, profile: Profile, **sections: dict[str, Any]) -> Played:
+    """Simulate into `folder`; without a limit of its own the run ends after 100 s."""
+    sections.setdefault("stop", {"max_seconds": 100.0})
+    return Played(simulate(config_of(model, **sections), folder, profile=profile), folder)
