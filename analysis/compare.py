@@ -1,11 +1,24 @@
 """`compare RUN...`: one line per synchronization model, soonest at the target first."""
 
-import json
+import argparse
 import math
 from statistics import median
 from typing import Callable, Sequence
 
-from adsp_mpi.analysis.figures import RunFigures, run_figures
+from adsp_mpi.analysis.figures import RunFigures, json_text, run_figures
+
+HELP = "one line per synchronization model, soonest first"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder or its trace.h5")
+    parser.add_argument("--target-loss", type=float, help="default: each run's own")
+    parser.add_argument("--json", action="store_true", help="every run's figures as JSON")
+
+
+def run(options: argparse.Namespace) -> None:
+    print(compare(options.runs, options.target_loss, options.json))
+
 
 COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
     "engine": lambda runs: runs[0].engine,
@@ -32,7 +45,7 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
     """
     runs = [run_figures(path, target_loss) for path in paths]
     if as_json:
-        return json.dumps([run.as_dict() for run in runs], indent=1)
+        return json_text([run.as_dict() for run in runs])
     groups: dict[str, list[RunFigures]] = {}
     for run in runs:
         groups.setdefault(f"{run.engine} {run.settings}", []).append(run)

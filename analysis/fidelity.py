@@ -1,5 +1,6 @@
 """`fidelity RUN...`: real runs beside simulated ones of the same settings."""
 
+import argparse
 import json
 import math
 from statistics import median
@@ -10,7 +11,16 @@ from adsp_mpi.analysis.figures import RunFigures, run_figures
 
 from adsp_mpi.errors import AdspError
 
+HELP = "real runs beside simulated ones of the same settings"
 HEADER = ("model", "speeds", "seeds", "MPI: s to target", "simulated: s to target", "off by %")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder or its trace.h5")
+
+
+def run(options: argparse.Namespace) -> None:
+    print(fidelity(options.runs))
 
 
 def fidelity(paths: Sequence[str]) -> str:

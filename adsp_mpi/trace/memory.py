@@ -1,6 +1,5 @@
 """A whole trace in memory, for an engine that lives in one process; written at the end."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -115,7 +114,7 @@ def write_table(file: h5py.File, path: str, columns: schema.Columns, rows: np.nd
     squeeze = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
     options: dict[str, Any] = squeeze if len(rows) > 64 else {}
     dataset = file.create_dataset(path, data=packed, track_times=False, **options)
-    dataset.attrs["columns"] = json.dumps({name: text for name, _, text in columns})
+    dataset.attrs["columns"] = schema.columns_text(columns)
 
 
 def write_trace(folder: Path, server: MemoryPart, workers: WorkerRows, num_workers: int) -> Path:

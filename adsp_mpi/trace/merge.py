@@ -57,4 +57,5 @@ def _write_events(merged: h5py.File, events: list[np.ndarray]) -> None:
     dtype = schema.numpy_dtype(schema.EVENTS)
     rows = np.concatenate([np.zeros(0, dtype), *events]).astype(dtype)
     rows = rows[np.argsort(rows["time_s"], kind="stable")]
-    merged.create_dataset("events", data=rows, dtype=dtype)
+    dataset = merged.create_dataset("events", data=rows, dtype=dtype)
+    dataset.attrs["columns"] = schema.columns_text(schema.EVENTS)

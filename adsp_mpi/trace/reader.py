@@ -1,5 +1,6 @@
 """Reads a trace: tables as numpy structured arrays or pandas frames."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,9 @@ class Trace:
         try:
             self._file = h5py.File(self.path, "r", locking=False)
         except OSError as error:
-            missing = not self.path.exists()
-            text = str(error).splitlines()[0]
-            reason = "no such file" if missing else f"not a readable HDF5 file: {text}"
+            reason = f"not a readable HDF5 file: {_first_line(error)}"
+            if not self.path.exists():
+                reason = "no such file"
             raise AdspError(f"{self.path}: {reason}") from error
         version = self._file.attrs.get("version")
         if self._file.attrs.get("format") != schema.FORMAT:
@@ -76,11 +77,26 @@ class Trace:
         )
         return found
 
-    def table(self, path: str) -> np.ndarray:
-        """A table as a structured array [rows]; AdspError when there is none of that name."""
-        if path not in self._file:
-            raise AdspError(f"{self.path}: no table {path}; there are: {', '.join(self.tables)}")
-        return self._file[path][:]
+    def table(self, path: str, first: int | None = None, end: int | None = None) -> np.ndarray:
+        """A table, or its rows `first` to before `end`, as a structured array [rows].
+
+        Raises AdspError when there is none of that name, or it cannot be read.
+        """
+        dataset = self._dataset(path)
+        try:
+            return dataset[first:end]
+        except (OSError, RuntimeError) as error:
+            raise AdspError(f"{self.path}: {path} is damaged: {_first_line(error)}") from error
+
+    def length(self, path: str) -> int:
+        """Rows of a table; AdspError when there is none of that name."""
+        return self._dataset(path).shape[0]
+
+    def units(self, path: str) -> dict[str, str]:
+        """What each column of a table is, with its unit; AdspError when there is no such table."""
+        dataset = self._dataset(path)
+        told = json.loads(dataset.attrs.get("columns", "{}"))
+        return {name: told.get(name, "") for name in dataset.dtype.names or ()}
 
     def frame(self, path: str) -> "pandas.DataFrame":
         """A table as a pandas frame, byte strings decoded; AdspError without pandas."""
@@ -94,3 +110,13 @@ class Trace:
             if rows.dtype[str(name)].kind in "SO":
                 frame[name] = [v.decode() for v in values]
         return frame
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        node = self._file.get(path)
+        if not isinstance(node, h5py.Dataset):
+            raise AdspError(f"{self.path}: no table {path}; there are: {', '.join(self.tables)}")
+        return node
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

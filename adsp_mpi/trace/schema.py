@@ -15,6 +15,8 @@ A worker's rows end in what its decision was based on: with them and /ps/observe
 of a run can be replayed.
 """
 
+import json
+
 import h5py
 import numpy as np
 
@@ -105,6 +107,11 @@ EVENTS: Columns = (
 def numpy_dtype(columns: Columns) -> np.dtype:
     """The compound dtype of a table; `str` columns are variable-length UTF-8."""
     return np.dtype([(n, h5py.string_dtype() if t == "str" else t) for n, t, _ in columns])
+
+
+def columns_text(columns: Columns) -> str:
+    """What a table's `columns` attribute holds: the units, as JSON."""
+    return json.dumps({name: text for name, _, text in columns})
 
 
 def float_columns(names: list[str]) -> Columns:

@@ -1,6 +1,5 @@
 """Writes one rank's part of a trace: rows go into memory buffers and to disk by time."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -32,7 +31,7 @@ class Table:
             compression_opts=1,
             shuffle=True,
         )
-        self._dataset.attrs["columns"] = json.dumps({n: text for n, _, text in columns})
+        self._dataset.attrs["columns"] = schema.columns_text(columns)
 
     def append(self, *values: Any) -> bool:
         """Add a row; True when the buffer is full and must be written."""

@@ -7,7 +7,8 @@ the paper.
 
 from typing import Callable, Sequence
 
-from adsp_mpi.analysis.experiments.drawing import bars, legend_below, panels, patches
+from adsp_mpi.analysis.drawing import legend_below, panels
+from adsp_mpi.analysis.experiments.drawing import bars, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Case, Result, Spread, columns_of

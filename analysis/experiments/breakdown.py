@@ -6,15 +6,8 @@ slowness that is injected counts as computing.
 
 from typing import Sequence
 
+from adsp_mpi.analysis.drawing import GREEN, ORANGE, SKY, Look, legend_below, panels
 from adsp_mpi.analysis.experiments import models
-from adsp_mpi.analysis.experiments.drawing import (
-    GREEN,
-    ORANGE,
-    SKY,
-    Look,
-    legend_below,
-    panels,
-)
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Result, columns_of
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table

@@ -4,7 +4,7 @@
 better one; commits block as in the paper, or do not. By Theorem 1 of AAAI 2020 rare
 commits act like momentum: the implicit momentum is the theorem's, mean over the check periods.
 A rate is kept only as far as a commit takes less than its share of the check period, see the
-commits done. The own best has a pair of learning rates of its own for each rate and search.
+commits done. The own best are the learning rates that win the race of ADSP with its search.
 """
 
 from dataclasses import replace
@@ -13,18 +13,12 @@ from math import inf
 from statistics import mean
 from typing import Sequence
 
-from adsp_mpi.analysis.experiments.drawing import (
-    from_zero,
-    legend_below,
-    line,
-    line_handles,
-    look_of,
-    panels,
-)
+from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, panels
+from adsp_mpi.analysis.experiments.drawing import line, look_of
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Case, Result, columns_of
-from adsp_mpi.analysis.experiments.setting import BETTER_SEARCH, PUBLISHED, SYNC, Setting
+from adsp_mpi.analysis.experiments.setting import ADSP, BETTER_SEARCH, PUBLISHED, SYNC, Setting
 from adsp_mpi.analysis.experiments.tables import Table, number_table, spread_text, times_table
 from matplotlib.figure import Figure
 
@@ -40,10 +34,12 @@ def cases(setting: Setting, blocking: bool = True) -> list[Case]:
     def config(label: str, name: str, value: int | str) -> Config:
         return setting.config(label, {"sync": {name: value, "blocking_commits": blocking}})
 
-    held = ("commit_rate",)
-    fixed = [Case(FIXED, config(FIXED, "commit_rate", rate), at=rate, held=held) for rate in RATES]
+    raced = setting.config(PUBLISHED if blocking else ADSP)
+    fixed = [
+        Case(FIXED, config(FIXED, "commit_rate", rate), at=rate, raced=raced) for rate in RATES
+    ]
     searched = [
-        Case(label, config(PUBLISHED, "search", name), at="searched")
+        Case(label, config(PUBLISHED, "search", name), at="searched", raced=raced)
         for label, name in SEARCHES.items()
     ]
     return fixed + searched

@@ -1,11 +1,22 @@
-"""Figures for print: one look for every model, vector and pixel files of the same data."""
+"""Figures of the experiments: bars and lines with the range over the seeds."""
 
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
-import matplotlib
+from adsp_mpi.analysis.drawing import (
+    BLUE,
+    LOOKS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    Look,
+    from_zero,
+    legend_below,
+    line_handles,
+    panels,
+    write,
+)
 from adsp_mpi.analysis.experiments.result import (
     OWN_BEST,
     PAPERS_VALUES,
@@ -17,87 +28,27 @@ from adsp_mpi.analysis.experiments.result import (
     labels_of,
     places_of,
 )
-from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED
+from adsp_mpi.analysis.experiments.setting import PUBLISHED
 from adsp_mpi.analysis.experiments.tables import place_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-NARROW_INCHES, WIDE_INCHES, HEIGHT_INCHES = 3.5, 7.0, 2.6
-PIXELS_PER_INCH = 200
-
-ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-"""Okabe and Ito's colours, which colour-blind readers can tell apart."""
-GREY = "#777777"
-
-
-@dataclass(frozen=True)
-class Look:
-    colour: str
-    marker: str
-    line: str = "-"
-    hatch: str = ""
-
-
-LOOKS = {
-    ADSP: Look(BLUE, "o"),
+OWN_LOOKS = {
     PUBLISHED: Look(SKY, "s", "--", "////"),
-    "adsp-fixed": Look(BLUE, "o"),
-    "adsp-plus": Look(PURPLE, "P", ":", "++"),
-    "adacomm": Look(ORANGE, "v", "-.", "...."),
-    "fixed-adacomm": Look(VERMILLION, "^", "-", "\\\\\\\\"),
-    "ssp": Look(GREEN, "D", "--", "xxxx"),
-    "bsp": Look(GREY, "X", ":", "----"),
-    "asp": Look(PURPLE, "P", "-.", "++++"),
-    "batchtune-bsp": Look(PURPLE, "P", "-.", "++++"),
-    "batchtune-fixed-adacomm": Look(YELLOW, "*", "--", "oo"),
+    PAPERS_VALUES: Look(BLUE, "o"),
+    OWN_BEST: Look(ORANGE, "s", "--", "////"),
 }
-COLUMN_LOOKS = {PAPERS_VALUES: Look(BLUE, "o"), OWN_BEST: Look(ORANGE, "s", "--", "////")}
-
-STYLE: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "lines.linewidth": 1.1,
-    "lines.markersize": 4,
-    "errorbar.capsize": 2,
-    "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,
-}
-
-PDF_METADATA = ("Creator", "Producer", "CreationDate")
-"""What is left out: it would differ from one call, or one version, to the next."""
 
 
 def look_of(label: str) -> Look:
-    return LOOKS.get(label) or COLUMN_LOOKS.get(label) or Look(PURPLE, "P", "-.", "++++")
-
-
-def panels(
-    number: int = 1, share_x: bool = False, share_y: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """A figure of paper size; more than one panel stand side by side."""
-    size = (WIDE_INCHES if number > 1 else NARROW_INCHES, HEIGHT_INCHES)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(1, number, sharex=share_x, sharey=share_y, squeeze=False)[0]
-    return figure, list(axes)
+    return LOOKS.get(label) or OWN_LOOKS.get(label) or Look(PURPLE, "P", "-.", "++++")
 
 
 def save(draw: Callable[[], Figure], folder: Path, name: str) -> None:
-    """Draw in this module's style NAME.pdf and NAME.png; the same data make the same bytes."""
-    with matplotlib.rc_context(STYLE):
-        figure = draw()
-        figure.savefig(folder / f"{name}.pdf", metadata=dict.fromkeys(PDF_METADATA))
-        figure.savefig(folder / f"{name}.png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
+    """Draw NAME.pdf and NAME.png."""
+    write(draw, [folder / f"{name}.pdf", folder / f"{name}.png"])
 
 
 def bars(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[Spread]]) -> None:
@@ -170,27 +121,6 @@ def line(axes: Axes, points: Sequence[tuple[float, Spread]], label: str) -> None
         clip_on=False,
         transform=axes.get_xaxis_transform(),
     )
-
-
-def from_zero(axes: Axes) -> None:
-    """A vertical axis that begins at 0, with some room at the top."""
-    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
-
-
-def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend under the panels, so that it hides no data."""
-    number = len(handles)
-    columns = number if number <= 4 else 3 if number <= 6 else 4
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6)
-
-
-def line_handles(axes: Sequence[Axes]) -> list[Any]:
-    """The legend's entries for what was drawn in these panels, each label once."""
-    drawn: dict[str, Any] = {}
-    for panel in axes:
-        handles, labels = panel.get_legend_handles_labels()
-        drawn = dict(zip(labels, handles, strict=True)) | drawn
-    return list(drawn.values())
 
 
 def patches(labels: Sequence[str]) -> list[Patch]:

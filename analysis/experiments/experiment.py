@@ -73,6 +73,11 @@ def _plan(case: Case, seeds: Sequence[int]) -> Plan[Result]:
     columns = {PAPERS_VALUES: outcomes}
     if not case.tuned:
         return Result(case, columns)
-    best = yield from race(configs[0], seeds, case.held)
-    columns[OWN_BEST] = best.outcomes
+    best = yield from race(case.raced or configs[0], seeds)
+    if case.raced and best.choice:
+        full_s = case.config.stop.max_seconds
+        outcomes = yield [best.choice.apply(case.config, seed, full_s) for seed in seeds]
+    else:
+        outcomes = best.outcomes
+    columns[OWN_BEST] = outcomes
     return Result(case, columns, str(best.choice or ""))

@@ -7,13 +7,8 @@ with the `--jobs` of the day; the paper has no such comparison.
 
 from typing import Callable, Sequence
 
-from adsp_mpi.analysis.experiments.drawing import (
-    from_zero,
-    legend_below,
-    line,
-    line_handles,
-    panels,
-)
+from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, panels
+from adsp_mpi.analysis.experiments.drawing import line
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import (

@@ -1,5 +1,6 @@
 """`paper NAME...`: runs experiments and leaves their tables and figures in a folder."""
 
+import argparse
 import platform
 import sys
 import time
@@ -15,11 +16,25 @@ from adsp_mpi.analysis.experiments.setting import Setting, paper_setting
 
 from adsp_mpi.errors import AdspError, Interrupted, UsageError
 
+HELP = "repeat the paper's comparisons in virtual time"
 PACKAGES = ("adsp-mpi", "matplotlib", "numpy", "torch")
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(EXPERIMENTS)}; or all"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tables and figures")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time; 0: in this process")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each case")
+
+
+def run(options: argparse.Namespace) -> None:
+    paper(options.names, options.out, options.jobs, options.seeds)
+
+
 def paper(
-    names: Sequence[str], folder: Path, jobs: int, num_seeds: int, run: Run = run_config
+    names: Sequence[str], folder: Path, jobs: int, num_seeds: int, simulate: Run = run_config
 ) -> None:
     """Run the experiments of these names, or all; print each one's page when it is done."""
     if find_spec("matplotlib") is None:
@@ -28,7 +43,7 @@ def paper(
         raise UsageError("--jobs must be at least 0 and --seeds at least 1")
     chosen = [load_experiment(name) for name in names or EXPERIMENTS]
     started_s = time.monotonic()
-    runner, setting = Runner(folder, jobs, run), paper_setting(folder)
+    runner, setting = Runner(folder, jobs, simulate), paper_setting(folder)
     try:
         for one in chosen:
             print(f"{one.name}: {one.title}", file=sys.stderr, flush=True)

@@ -24,8 +24,8 @@ class Case:
     config: Config
     at: At = ""
     tuned: bool = True
-    held: tuple[str, ...] = ()
-    """Parameters that the grid leaves alone."""
+    raced: Config | None = None
+    """Where its own best is looked for; None: in its own setting."""
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,9 @@ the size of the model.
 from math import ceil, floor, log10
 from typing import Sequence
 
+from adsp_mpi.analysis.drawing import legend_below, panels
 from adsp_mpi.analysis.experiments import models
-from adsp_mpi.analysis.experiments.drawing import (
-    bars,
-    legend_below,
-    panels,
-    patches,
-)
+from adsp_mpi.analysis.experiments.drawing import bars, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Result, columns_of

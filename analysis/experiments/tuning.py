@@ -68,19 +68,19 @@ class Race:
     outcomes: list[Outcome]  # of the choice, one a seed
 
 
-def choices(config: Config, held: Sequence[str] = ()) -> list[Choice]:
-    """The grid of the model of `config` in the order of the race; `held` stays as it is.
+def choices(config: Config) -> list[Choice]:
+    """The grid of the model of `config` in the order of the race.
 
     The configuration's own values come first: they are run anyway, and known to be stable.
     """
     name, values = THIRD.get(config.sync.model, ("", ()))
-    thirds = [(name, value) for value in values] if name and name not in held else [None]
+    thirds = [(name, value) for value in values] or [None]
     grid = [Choice(*rates, third) for rates in LEARNING_RATES for third in thirds]
     seed, limit_s, own = config.run.seed, config.stop.max_seconds, config.to_toml()
     return sorted(grid, key=lambda choice: choice.apply(config, seed, limit_s).to_toml() != own)
 
 
-def race(config: Config, seeds: Sequence[int], held: Sequence[str] = ()) -> Plan[Race]:
+def race(config: Config, seeds: Sequence[int]) -> Plan[Race]:
     """Run the grid with the first seed, then the finalists with all; the best median wins.
 
     A run ends ten evaluations after the `FINALISTS`-best time so far: one that has not reached
@@ -88,7 +88,7 @@ def race(config: Config, seeds: Sequence[int], held: Sequence[str] = ()) -> Plan
     """
     full_s = limit_s = config.stop.max_seconds
     best: list[tuple[float, Choice, Outcome]] = []
-    for choice in choices(config, held):
+    for choice in choices(config):
         [outcome] = yield [choice.apply(config, seeds[0], limit_s)]
         if outcome.time_to_target_s is None:
             continue

@@ -8,47 +8,8 @@ from adsp_mpi.analysis.compare import compare, markdown_table
 from adsp_mpi.analysis.fidelity import fidelity
 from adsp_mpi.analysis.figures import run_figures
 
-from adsp_mpi.config import Config
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import schema
-from adsp_mpi.trace.merge import merge_parts
-from adsp_mpi.trace.writer import PartWriter
-
-
-def make_run(folder: Path, seed: int = 1, late_s: float = 0.0, engine: str = "mpi") -> Path:
-    """Two workers, 4 and 2 steps of 1 s; a trial of 5 s; at the target from second 20 on."""
-    server = PartWriter(folder / "parts" / "rank-00000.h5", 0, 1e9)
-    config = Config().with_values({"stop": {"target_loss": 0.5}, "run": {"seed": seed}}, "test")
-    meta = {
-        "engine": engine,
-        "config": config.to_toml(),
-        "seed": seed,
-        "model": "adsp",
-        "task": "t",
-        "end_s": 40.0,
-    }
-    server.attributes("/", meta)
-    server.add_table("ps/targets", schema.TARGETS)
-    for time_s, phase in ((0.0, "trial"), (5.0, "train")):
-        server.append("ps/targets", time_s, 1, 1, 1, 10, 1, 0, time_s, 0.1, phase)
-    server.add_table("ps/evals", (*schema.EVALS, ("loss", "f8", "")))
-    for k in range(15):
-        trial, loss = k == 1, 0.1 if k == 1 or k >= 4 else 1.0
-        server.append("ps/evals", 5.0 * k + late_s, 0.1, k, k, trial, loss)
-    server.close()
-    for worker, steps in enumerate((4, 2)):
-        part = PartWriter(folder / "parts" / f"rank-{worker + 1:05d}.h5", worker + 1, 1e9)
-        group = f"workers/{worker}"
-        for name, columns in schema.WORKER_TABLES.items():
-            part.add_table(f"{group}/{name}", columns)
-        for k in range(steps):
-            part.append(f"{group}/steps", float(k), 0.25, 4 / steps - 0.25, 1.0, 32, 1, 0)
-        part.append(f"{group}/commits", 4.0, 5.0, 1, steps, worker, 0.25, 2_000_000, 1, 0)
-        part.append(f"{group}/pulls", 6.0, 0.25, False, 1, 0)
-        part.append(f"{group}/waits", 5.0, 0.5 * worker, "others", 1, 0)
-        part.close()
-    merge_parts(folder)
-    return folder
+from tests.unit.made_run import make_run
 
 
 def test_figures_by_hand(tmp_path: Path) -> None:

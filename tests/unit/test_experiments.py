@@ -226,13 +226,23 @@ def test_the_median_of_the_finalists_decides_not_the_luck_of_one_seed(tmp_path: 
     assert found.choice and found.choice.local_lr > 0.1
 
 
-def test_a_held_parameter_is_not_raced() -> None:
-    config = paper_setting(Path()).config("adsp-fixed", {"sync": {"commit_rate": 3}})
-    assert len(choices(config)) == 36
-    held = choices(config, held=("commit_rate",))
-    assert len(held) == 12
-    first = held[0].apply(config, config.run.seed, config.stop.max_seconds)
+def test_a_race_begins_with_the_configurations_own_values() -> None:
+    config = paper_setting(Path()).config("fixed-adacomm")
+    grid = choices(config)
+    assert len(grid) == 36
+    first = grid[0].apply(config, config.run.seed, config.stop.max_seconds)
     assert key_of(first) == key_of(config)
+
+
+def test_a_choice_raced_elsewhere_is_run_here_with_all_seeds(tmp_path: Path) -> None:
+    calls: list[Config] = []
+    here, there = base(hetero={"delay_s": 5.0}), base()
+    case = Case("bsp", here, at=5.0, raced=there)
+    one = replace(load_experiment("delay"), cases=lambda setting: [case])
+    [result] = one.run(paper_setting(tmp_path), (1, 2, 3), Runner(tmp_path, 0, counted(calls)))
+    assert result.choice and [o.seed for o in result.columns[OWN_BEST]] == [1, 2, 3]
+    assert {c.hetero.delay_s for c in calls[-3:]} == {5.0}
+    assert len([c for c in calls if c.hetero.delay_s == 5.0]) == 6
 
 
 def test_a_race_that_nobody_wins_says_so(tmp_path: Path) -> None:

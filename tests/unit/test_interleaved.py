@@ -106,8 +106,8 @@ def test_losses_without_a_logarithm_end_the_search(loss: float) -> None:
 
 
 @given(
-    falls=st.lists(st.floats(0.05, 0.5), min_size=13, max_size=13),
-    bend=st.floats(0.8, 1.1),
+    falls=st.lists(st.floats(0.1, 0.5), min_size=13, max_size=13),
+    bend=st.floats(0.85, 1.1),
 )
 def test_a_bent_curve_does_not_hide_which_rate_is_better(falls: list[float], bend: float) -> None:
     """Each move goes to a rate that is better by the margin, each stay to none that is."""

@@ -1,0 +1,34 @@
+"""The figures of `plot`. A new one is a file here and a line below."""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from adsp_mpi.core.registry import load
+from adsp_mpi.errors import AdspError, UsageError
+
+if TYPE_CHECKING:
+    from adsp_mpi.analysis.plots.plot import Plot
+
+PLOTS = {
+    "loss": "adsp_mpi.analysis.plots.loss:PLOT",
+    "breakdown": "adsp_mpi.analysis.plots.breakdown:PLOT",
+    "commits": "adsp_mpi.analysis.plots.commits:PLOT",
+    "timeline": "adsp_mpi.analysis.plots.timeline:PLOT",
+    "staleness": "adsp_mpi.analysis.plots.staleness:PLOT",
+    "search": "adsp_mpi.analysis.plots.search:PLOT",
+    "rates": "adsp_mpi.analysis.plots.rates:PLOT",
+    "heterogeneity": "adsp_mpi.analysis.plots.heterogeneity:PLOT",
+}
+
+
+def load_plot(name: str) -> "Plot":
+    """The figure behind a name of `PLOTS` or `package.module:PLOT`; AdspError without matplotlib.
+
+    Raises UsageError for an unknown one.
+    """
+    if find_spec("matplotlib") is None:
+        raise AdspError("the figures need matplotlib: pip install 'adsp-mpi[analysis]'")
+    try:
+        return load("figure", name, PLOTS, "PLOT")
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,154 @@
+"""A run's trace as the verbs read it: also of a run that ended early, or whose parts were lost."""
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Iterator, NamedTuple, Sequence
+
+import numpy as np
+
+from adsp_mpi.errors import AdspError
+from adsp_mpi.trace import Trace, schema
+
+TABLES = {
+    "events": schema.EVENTS,
+    "ps/evals": (*schema.EVALS, ("loss", "f8", "")),
+    "ps/targets": schema.TARGETS,
+}
+BLOCK_ROWS = 1 << 17
+
+
+class Event(NamedTuple):
+    time_s: float
+    rank: int
+    kind: str
+    text: str
+
+
+class RunTrace(Trace):
+    """A trace in which what was not recorded is empty instead of an error."""
+
+    def __init__(self, path: str | Path) -> None:
+        folder = Path(path)
+        unmerged = (folder / schema.PARTS_NAME).is_dir()
+        if unmerged and not (folder / schema.TRACE_NAME).exists():
+            raise AdspError(
+                f"{folder}: not merged, the run goes on or was killed: "
+                f"python -m adsp_mpi.analysis merge {folder}"
+            )
+        super().__init__(path)
+        if "rank" in self._file.attrs:
+            self.close()
+            raise AdspError(f"{self.path}: the part of one rank; a run is all of them, merged")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The run's settings by section; {} where rank 0's part was lost."""
+        return tomllib.loads(str(self._file.attrs.get("config", "")))
+
+    def setting(self, section: str, key: str, default: Any) -> Any:
+        return self.config.get(section, {}).get(key, default)
+
+    def said(self, name: str, default: Any = "") -> Any:
+        """An attribute of the run as a Python value."""
+        value = self._file.attrs.get(name, default)
+        return value.item() if isinstance(value, np.generic) else value
+
+    def rows(self, path: str, columns: Sequence[str] = ()) -> np.ndarray:
+        """A table, or some of its columns, as a structured array [rows]; empty without one."""
+        if path not in self._file:
+            return np.zeros(0, schema.numpy_dtype(_schema_of(path)))
+        return self._columns(path, columns, slice(None)) if columns else self.table(path)
+
+    def worker_rows(self, worker: int, table: str, columns: Sequence[str] = ()) -> np.ndarray:
+        return self.rows(f"workers/{worker}/{table}", columns)
+
+    def num_rows(self, worker: int, table: str) -> int:
+        path = f"workers/{worker}/{table}"
+        return self.length(path) if path in self._file else 0
+
+    def blocks(
+        self, worker: int, table: str, columns: Sequence[str], block_rows: int = BLOCK_ROWS
+    ) -> Iterator[np.ndarray]:
+        """Columns of a worker's table, `block_rows` rows at a time."""
+        path = f"workers/{worker}/{table}"
+        for first in range(0, self.num_rows(worker, table), block_rows):
+            yield self._columns(path, columns, slice(first, first + block_rows))
+
+    @cached_property
+    def evals(self) -> np.ndarray:
+        return self.rows("ps/evals")
+
+    @cached_property
+    def counted_evals(self) -> np.ndarray:
+        """Evaluations outside of trials: those that count for the target."""
+        return self.evals[self.evals["trial"] == 0]
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        return self.rows("ps/targets")
+
+    @cached_property
+    def targets_until_s(self) -> np.ndarray:
+        """Until when each row of `targets` was in force, seconds, [rows]."""
+        times_s = self.targets["time_s"]
+        return np.append(times_s[1:], max(self.end_s, times_s.max(initial=0.0)))[: len(times_s)]
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """Rare happenings of any rank, earliest first."""
+        return [
+            Event(float(time_s), int(rank), _decoded(kind), _decoded(text))
+            for time_s, rank, kind, text in self.rows("events").tolist()
+        ]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run recorded its end."""
+        return "end_s" in self._file.attrs
+
+    @cached_property
+    def end_s(self) -> float:
+        """Seconds at the run's end; of one that was killed, the last that was recorded."""
+        if self.ended:
+            return float(self._file.attrs["end_s"])
+        evaluated_s = self.evals["time_s"] + self.evals["duration_s"]
+        last = [float(evaluated_s.max(initial=0)), float(self.targets["time_s"].max(initial=0))]
+        return max([*last, *(self.last_s(worker) for worker in self.workers)])
+
+    def last_s(self, worker: int) -> float:
+        """When the last thing that was recorded of `worker` ended."""
+        steps = self._last_row(worker, "steps")
+        waits, pulls = self._last_row(worker, "waits"), self._last_row(worker, "pulls")
+        commits = self._last_row(worker, "commits")
+        ends = [float(r["start_s"] + r["compute_s"] + r["sleep_s"]) for r in steps]
+        ends += [float(r["start_s"] + r["duration_s"]) for r in (*waits, *pulls)]
+        return max([*ends, *(float(r["done_s"]) for r in commits)], default=0.0)
+
+    def _last_row(self, worker: int, table: str) -> np.ndarray:
+        rows = self.num_rows(worker, table)
+        return self.table(f"workers/{worker}/{table}", rows - 1) if rows else np.zeros(0)
+
+    def _columns(self, path: str, columns: Sequence[str], rows: slice) -> np.ndarray:
+        try:
+            return self._file[path].fields(list(columns))[rows]
+        except (OSError, RuntimeError) as error:
+            raise AdspError(f"{self.path}: {path} is damaged: {error}") from error
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.path.resolve().parent
+
+    @property
+    def name(self) -> str:
+        """That of the run's folder, or of its file where that is not called trace.h5."""
+        return self.folder.name if self.path.name == schema.TRACE_NAME else self.path.stem
+
+
+def _schema_of(path: str) -> schema.Columns:
+    return TABLES.get(path) or schema.WORKER_TABLES.get(path.rpartition("/")[2], ())
+
+
+def _decoded(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

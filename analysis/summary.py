@@ -1,0 +1,139 @@
+"""`summary RUN`: what a run came to, per worker and in all, as text or JSON."""
+
+import argparse
+import math
+from typing import Callable, Iterable, Sequence
+
+from adsp_mpi.analysis.figures import RunFigures, json_text, run_figures
+from adsp_mpi.analysis.worker_figures import WorkerFigures
+
+HELP = "what one run came to: steps, shares of time, staleness, time to target, traffic"
+
+SHOWN_WORKERS = 40
+"""With more workers than this the text shows the slowest and the fastest."""
+
+ENGINES = {"mpi": "MPI", "sim": "virtual time"}
+COLUMNS: dict[str, Callable[[RunFigures | WorkerFigures], str]] = {
+    "steps": lambda f: str(f.steps),
+    "steps/s": lambda f: f"{f.speed:.3g}",
+    "computing": lambda f: f"{f.computing_share:.1%}",
+    "sleeping": lambda f: f"{f.sleeping_share:.1%}",
+    "committing": lambda f: f"{f.committing_share:.1%}",
+    "waiting": lambda f: f"{f.waiting_share:.1%}",
+    "commits": lambda f: str(f.commits),
+    "staleness": lambda f: f"{f.staleness:.1f}" if f.commits else "",
+    "max": lambda f: str(f.max_staleness) if f.commits else "",
+    "MB sent": lambda f: f"{f.sent_mb:.4g}",
+    "MB/s": lambda f: f"{f.sent_mb_s:.3g}",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", help="a run's folder or its trace.h5")
+    parser.add_argument("--target-loss", type=float, help="default: the run's own")
+    parser.add_argument("--json", action="store_true", help="all figures, of every worker, as JSON")
+
+
+def run(options: argparse.Namespace) -> None:
+    figures = run_figures(options.path, options.target_loss)
+    print(json_text(figures.as_dict()) if options.json else summary(figures))
+
+
+def summary(figures: RunFigures) -> str:
+    """The figures for people: a line a worker, a line for all, and the run's own."""
+    label_width = max(len(label) for label, _ in facts(figures))
+    lines = [f"{label.ljust(label_width)}  {text}" for label, text in facts(figures)]
+    return "\n".join([headline(figures), *worker_table(figures), *lines])
+
+
+def headline(figures: RunFigures) -> str:
+    """What was run, on one line."""
+    workers = len(figures.workers)
+    words = [
+        f"{figures.model or 'unknown model'} on {figures.task or 'unknown task'}",
+        f"{workers} worker{'s' * (workers != 1)}",
+        f"{figures.parameters:,} parameters" if figures.parameters else "",
+        f"speeds {figures.hetero}" if figures.hetero else "",
+        ENGINES.get(figures.engine, figures.engine),
+        f"seed {figures.seed}",
+    ]
+    return ", ".join(word for word in words if word)
+
+
+def worker_table(figures: RunFigures) -> list[str]:
+    """Aligned lines; the last one is for all workers: sums, and means over the workers."""
+    if not figures.workers:
+        return ["no worker recorded anything"]
+    shown, left_out = figures.workers, 0
+    if len(shown) > SHOWN_WORKERS:
+        by_speed = sorted(shown, key=lambda worker: worker.speed)
+        half = SHOWN_WORKERS // 2
+        shown, left_out = (*by_speed[:half], *by_speed[-half:]), len(shown) - SHOWN_WORKERS
+    rows = [[str(worker.worker), *_cells(worker)] for worker in shown]
+    lines = aligned([["worker", *COLUMNS], *rows, ["all", *_cells(figures)]])
+    if left_out:
+        middle = 1 + SHOWN_WORKERS // 2
+        lines.insert(middle, f"   ... {left_out:,} workers between, by speed; --json has all")
+    return lines
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines whose columns end at the same place."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+
+
+def facts(figures: RunFigures) -> list[tuple[str, str]]:
+    """The lines under the table: a label and its text."""
+    return [
+        ("ended", f"after {figures.seconds:.1f} s: {figures.reason or 'no reason is recorded'}"),
+        ("loss", _loss(figures)),
+        ("time to target", _time_to_target(figures)),
+        ("search", _search(figures)),
+        ("heterogeneity H", _heterogeneity(figures)),
+        ("implicit momentum", _momentum(figures)),
+        ("evaluations", f"{figures.evaluations}, {figures.evaluating_share:.1%} of rank 0's time"),
+        *(("note", note) for note in figures.notes),
+    ]
+
+
+def _cells(figures: RunFigures | WorkerFigures) -> Iterable[str]:
+    return (text(figures) for text in COLUMNS.values())
+
+
+def _loss(figures: RunFigures) -> str:
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in figures.metrics.items())
+    loss = "none recorded" if math.isnan(figures.last_loss) else f"{figures.last_loss:.4f} at last"
+    return f"{loss}; {metrics}" if metrics else loss
+
+
+def _time_to_target(figures: RunFigures) -> str:
+    if not figures.target_loss:
+        return "the run had no target loss; --target-loss gives one"
+    held, authors = (
+        "not reached" if time_s is None else f"{time_s:.1f} s"
+        for time_s in (figures.time_to_target_s, figures.time_to_target_authors_s)
+    )
+    return f"{held} for loss {figures.target_loss:g} (by the authors' rule: {authors})"
+
+
+def _search(figures: RunFigures) -> str:
+    if not figures.search_s + figures.trial_s + figures.tried:
+        return "none"
+    tried = f"{figures.tried} setting{'s' * (figures.tried != 1)} tried"
+    trials = f" and {figures.trial_s:.1f} s of trials that do not count" if figures.trial_s else ""
+    return f"{figures.search_s:.1f} s while training went on{trials}, {tried}"
+
+
+def _heterogeneity(figures: RunFigures) -> str:
+    measured = "not known" if figures.measured_h is None else f"{figures.measured_h:.3f}"
+    injected = "" if figures.injected_h is None else f", {figures.injected_h:.3f} injected"
+    return f"{measured} measured{injected}"
+
+
+def _momentum(figures: RunFigures) -> str:
+    theorem, staleness = (
+        "none" if value is None else f"{value:.3f}"
+        for value in (figures.momentum_by_theorem, figures.momentum_by_staleness)
+    )
+    return f"{theorem} by ADSP's Theorem 1, {staleness} by the staleness of commits"

@@ -1,0 +1,54 @@
+"""The verbs of `python -m adsp_mpi.analysis`. A new one is a module and a line below.
+
+A verb's module has `HELP`, one line; `add_arguments(parser)`; and `run(options)`, which prints to
+stdout or writes files and raises AdspError where it cannot.
+"""
+
+import argparse
+from importlib import import_module
+from typing import Iterable, Protocol, cast
+
+VERBS = {
+    "compare": "adsp_mpi.analysis.compare",
+    "export": "adsp_mpi.analysis.export",
+    "fidelity": "adsp_mpi.analysis.fidelity",
+    "merge": "adsp_mpi.analysis.merge",
+    "paper": "adsp_mpi.analysis.experiments.paper",
+    "plot": "adsp_mpi.analysis.plot",
+    "report": "adsp_mpi.analysis.report",
+    "summary": "adsp_mpi.analysis.summary",
+    "timeline": "adsp_mpi.analysis.timeline",
+    "watch": "adsp_mpi.analysis.watch",
+}
+
+
+class Verb(Protocol):
+    """What a verb's module has."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the verb's own arguments to `parser`."""
+
+    def run(self, options: argparse.Namespace) -> None:
+        """Do it; AdspError or OSError where it cannot be done."""
+
+
+def load_verb(name: str) -> Verb:
+    """The module behind a name of `VERBS`."""
+    return cast(Verb, import_module(VERBS[name]))
+
+
+def make_parser(names: Iterable[str]) -> argparse.ArgumentParser:
+    """A parser that knows the verbs of these names; only their modules are loaded."""
+    parser = argparse.ArgumentParser(
+        prog="adsp_mpi.analysis",
+        description="Tables and pictures from traces; the paper's comparisons in virtual time.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name in names:
+        verb = load_verb(name)
+        own = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
+        verb.add_arguments(own)
+        own.set_defaults(run=verb.run)
+    return parser

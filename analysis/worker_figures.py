@@ -1,0 +1,76 @@
+"""The figures of one worker, computed from its tables."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from adsp_mpi.analysis.run_trace import RunTrace
+
+ACTIVITIES = ("computing", "sleeping", "committing", "waiting")
+"""What a worker's time goes to. Commits count while they keep it from training, and so do pulls;
+sleeping is what was injected."""
+
+
+@dataclass(frozen=True)
+class WorkerFigures:
+    """One worker. Shares are of the time that went to `ACTIVITIES`; 0 where none did."""
+
+    worker: int
+    host: str
+    steps: int
+    commits: int
+    speed: float
+    """Steps per second of computing and injected sleep."""
+
+    injected_step_time_s: float
+    """At the start; 0: none was injected."""
+
+    computing_share: float
+    sleeping_share: float
+    committing_share: float
+    waiting_share: float
+    staleness: float | None
+    """Commits of others that landed between a commit's base and itself: the mean over commits."""
+
+    max_staleness: int | None
+    sent_mb: float
+    sent_mb_s: float
+
+
+def worker_figures(trace: RunTrace, worker: int) -> WorkerFigures:
+    """Figures of `worker`; its shares are those of its own seconds."""
+    seconds = activity_seconds(trace, worker)
+    training_s, all_s = float(seconds[:2].sum()), float(seconds.sum())
+    shares = seconds / all_s if all_s else np.zeros(len(ACTIVITIES))
+    steps = trace.num_rows(worker, "steps")
+    commits = trace.worker_rows(worker, "commits", ("staleness", "sent_bytes"))
+    staleness = commits["staleness"]
+    meta = trace.worker_meta(worker)
+    sent_mb = float(commits["sent_bytes"].sum()) / 1e6
+    return WorkerFigures(
+        worker=worker,
+        host=str(meta.get("host", "")),
+        steps=steps,
+        commits=len(commits),
+        speed=steps / training_s if training_s else 0.0,
+        injected_step_time_s=float(meta.get("step_time_s", 0.0)),
+        **{f"{name}_share": float(x) for name, x in zip(ACTIVITIES, shares, strict=True)},
+        staleness=float(staleness.mean()) if len(staleness) else None,
+        max_staleness=int(staleness.max()) if len(staleness) else None,
+        sent_mb=sent_mb,
+        sent_mb_s=sent_mb / trace.end_s if trace.end_s else 0.0,
+    )
+
+
+def activity_seconds(trace: RunTrace, worker: int) -> np.ndarray:
+    """Seconds of `worker` that went to each of `ACTIVITIES`, [4]."""
+    steps = trace.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
+    blocked_s = trace.worker_rows(worker, "commits", ("blocked_s",))["blocked_s"]
+    pulling_s = trace.worker_rows(worker, "pulls", ("duration_s",))["duration_s"]
+    waiting_s = trace.worker_rows(worker, "waits", ("duration_s",))["duration_s"]
+    seconds = (
+        steps["compute_s"].sum(),
+        steps["sleep_s"].sum(),
+        blocked_s.sum(dtype=float) + pulling_s.sum(dtype=float),
+        waiting_s.sum(dtype=float),
+    )
+    return np.array(seconds, dtype=float)

@@ -1,0 +1,289 @@
+"""Every figure of traces made by hand: the numbers drawn, the files, and what is refused."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from adsp_mpi.analysis.__main__ import main
+from adsp_mpi.analysis.drawing import STYLE
+from adsp_mpi.analysis.plots import PLOTS, load_plot
+from adsp_mpi.analysis.plots.heterogeneity import speeds_over_time
+from adsp_mpi.analysis.plots.plot import (
+    MAX_PANELS,
+    SPARE_LOOKS,
+    SpeedScale,
+    View,
+    run_labels,
+    run_looks,
+    thinned,
+)
+from adsp_mpi.analysis.plots.rates import periods_of
+from adsp_mpi.analysis.plots.search import search_spans
+from adsp_mpi.analysis.plots.timeline import (
+    MAX_TRACKS,
+    Window,
+    default_length_s,
+    merge_close,
+    shown_workers,
+    windows_of,
+)
+from adsp_mpi.analysis.run_trace import RunTrace
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from adsp_mpi.errors import AdspError, UsageError
+from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
+
+FIRST_BYTES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return searching_run().write(tmp_path / "run")
+
+
+def steady(speeds: Sequence[float], seconds: float = 4.0) -> MadeRun:
+    """Workers of these speeds that only step."""
+    workers = [
+        MadeWorker(steps=[(k / v, 1 / v, 0.0, 1.0, 32) for k in range(round(seconds * v))])
+        for v in speeds
+    ]
+    return MadeRun(workers, facts={"end_s": seconds})
+
+
+@pytest.mark.parametrize("kind", FIRST_BYTES)
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_figure_in_every_format_twice_the_same(
+    folder: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    contents = []
+    for attempt in range(2):
+        path = tmp_path / f"{attempt}.{kind}"
+        main(["plot", str(folder), "--figure", name, "-o", str(path)])
+        contents.append(path.read_bytes())
+    assert contents[0].startswith(FIRST_BYTES[kind])
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("name", PLOTS)
+def test_nothing_sticks_out_of_a_figure_and_axes_are_labelled(
+    tmp_path: Path, name: str, number: int
+) -> None:
+    folders = [searching_run().write(tmp_path / f"20261122-13553{k}-adsp") for k in range(number)]
+    with ExitStack() as stack, rc_context(STYLE):
+        traces = [stack.enter_context(RunTrace(folder)) for folder in folders]
+        figure: Figure = load_plot(name).draw(traces, View())
+        figure.draw_without_rendering()
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert box.x0 > -0.02 and box.y0 > -0.02
+    assert box.x1 < width + 0.02 and box.y1 < height + 0.02
+    assert any(axes.get_ylabel() or axes.get_yticklabels() for axes in figure.axes)
+    assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in figure.axes)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_figure_that_does_not_apply_is_one_line(tmp_path: Path, name: str) -> None:
+    folder = MadeRun([]).write(tmp_path / "empty")
+    with RunTrace(folder) as trace, pytest.raises(AdspError, match="nothing to draw: ") as failed:
+        load_plot(name).draw([trace], View())
+    assert "\n" not in str(failed.value)
+
+
+def test_bsp_has_no_search_and_no_rates(tmp_path: Path) -> None:
+    run = replace(searching_run(), told={}, facts={"model": "bsp", "end_s": 10.0})
+    run.targets = [(0.0, 1, 0, 0, 4, 1, 0, 0.0, float("nan"), "train")]
+    with RunTrace(run.write(tmp_path)) as trace:
+        with pytest.raises(AdspError, match="bsp recorded no search"):
+            load_plot("search").draw([trace], View())
+        with pytest.raises(AdspError, match="bsp gives its workers no commit target"):
+            load_plot("rates").draw([trace], View())
+
+
+def test_what_the_command_line_cannot_mean(folder: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "a.png")
+    usual = ["plot", str(folder), "--figure", "loss", "-o", out]
+    for wrong in (
+        [*usual[:-1], str(tmp_path / "a.jpg")],
+        [*usual, "--width", "0"],
+        [*usual, "--width", "nan"],
+        [*usual, "--from-s", "1"],
+        ["plot", str(folder), "--figure", "lost", "-o", out],
+        ["plot", str(folder), "--figure", "timeline", "--from-s", "11", "-o", out],
+        ["plot", str(folder), "--figure", "timeline", "--from-s", "3", "--to-s", "2", "-o", out],
+        ["plot", *[str(folder)] * (MAX_PANELS + 1), "--figure", "commits", "-o", out],
+        ["plot", *[str(folder)] * (MAX_PANELS + 1), "--figure", "timeline", "-o", out],
+    ):
+        with pytest.raises(SystemExit) as left:
+            main(wrong)
+        assert left.value.code == 2, wrong
+    assert not Path(out).exists()
+
+
+def test_a_folder_that_is_not_there_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["plot", str(folder), "--figure", "loss", "-o", str(tmp_path / "no/a.png")])
+    assert left.value.code == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "no/a.png: No such file" in line
+
+
+def test_a_missing_matplotlib_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adsp_mpi.analysis.plots.find_spec", lambda name: None)
+    with pytest.raises(AdspError, match=r"pip install 'adsp-mpi\[analysis\]'"):
+        load_plot("loss")
+
+
+def test_a_figure_of_ones_own() -> None:
+    own = load_plot("adsp_mpi.analysis.plots.loss:PLOT")
+    assert own is load_plot("loss")
+    with pytest.raises(UsageError, match="there are: loss, "):
+        load_plot("lost")
+
+
+def test_the_width_is_that_asked_for(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    main(["plot", str(folder), "--figure", "commits", "-o", str(path), "--width", "5"])
+    assert 'width="360pt"' in path.read_text()
+
+
+def test_labels_and_looks_tell_runs_apart(tmp_path: Path) -> None:
+    adsp = searching_run().write(tmp_path / "one")
+    again = searching_run().write(tmp_path / "two")
+    other = searching_run().write(tmp_path / "other" / "one")
+    bsp = replace(searching_run(), facts={"model": "bsp"}).write(tmp_path / "three")
+    with RunTrace(adsp) as a, RunTrace(again) as b, RunTrace(bsp) as c:
+        assert run_labels([a, c]) == ["adsp", "bsp"]
+        with RunTrace(other) as d:
+            assert run_labels([a, d]) == [f"{tmp_path.name}/one", "other/one"]
+        assert run_labels([a, b, c]) == ["one", "two", "three"]
+        assert run_labels([a, a]) == ["one (1)", "one (2)"]
+        looks = [(look.colour, look.line) for look in run_looks([a, b, c, b, c])]
+        assert len(set(looks)) == 5
+        assert len(run_looks([a] * 40)) == 40 > len(SPARE_LOOKS)
+
+
+def test_thinned_keeps_the_ends() -> None:
+    assert thinned(np.arange(10), 4).tolist() == [0, 3, 6, 9]
+    assert thinned(np.arange(3), 4).tolist() == [0, 1, 2]
+
+
+def test_speeds_have_colours_from_dark_to_light(tmp_path: Path) -> None:
+    with RunTrace(steady([1, 2, 4]).write(tmp_path / "a")) as trace:
+        scale = SpeedScale.of([trace])
+        assert scale.speeds == ({0: 1.0, 1: 2.0, 2: 4.0},)
+        brightness = [sum(scale.colour(0, worker)[:3]) for worker in trace.workers]
+        assert brightness == sorted(brightness)
+        assert not scale.is_flat
+    with RunTrace(steady([2, 2]).write(tmp_path / "b")) as trace:
+        assert SpeedScale.of([trace]).is_flat
+
+
+def test_commits_due_and_done_by_hand(folder: Path) -> None:
+    with RunTrace(folder) as trace:
+        periods = periods_of(trace)
+    assert (periods.from_s.tolist(), periods.to_s.tolist()) == ([0, 4], [4, 8])
+    assert periods.due.tolist() == [[1, 1], [1, 1]]
+    assert periods.done.tolist() == [[1, 1], [1, 1]]
+    assert periods.ahead.tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_worker_behind_its_target_owes_more_in_the_next_period(tmp_path: Path) -> None:
+    run = searching_run()
+    run.workers[1].commits = [(6.0, 8.5, 1, 2, 3, 0.25, 1_000_000)]
+    with RunTrace(run.write(tmp_path)) as trace:
+        periods = periods_of(trace)
+    assert periods.due.tolist() == [[1, 1], [1, 2]]
+    assert periods.done.tolist() == [[1, 0], [1, 0]]
+    assert periods.ahead.tolist() == [[0, -1], [0, -2]]
+
+
+def test_heterogeneity_in_windows_by_hand(tmp_path: Path) -> None:
+    slowing = MadeWorker(
+        steps=[(0.25 * k, 0.125, 0.125, 1.0, 32) for k in range(16)]
+        + [(4.0 + 0.5 * k, 0.5, 0.0, 1.0, 32) for k in range(8)]
+    )
+    run = steady([8.0], seconds=8.0)
+    run.workers = [*run.workers, slowing]
+    with RunTrace(run.write(tmp_path)) as trace:
+        speeds = speeds_over_time(trace)
+    assert speeds.window_s == pytest.approx(8 / 3)
+    assert speeds.edges_s.tolist() == pytest.approx([0, 8 / 3, 16 / 3, 8])
+    assert speeds.speed[:, 0].tolist() == pytest.approx([8, 8, 8])
+    between = (5 + 3) / (5 * 0.25 + 3 * 0.5)
+    assert speeds.speed[:, 1].tolist() == pytest.approx([4, between, 2])
+    assert speeds.heterogeneity.tolist() == pytest.approx(
+        [6 / 4, (8 + between) / 2 / between, 5 / 2]
+    )
+
+
+def test_searches_that_follow_each_other_are_one_span(folder: Path) -> None:
+    with RunTrace(folder) as trace:
+        assert search_spans(trace) == [(0.0, 8.0)]
+
+
+def test_close_spans_are_joined() -> None:
+    starts, ends = np.array([0.0, 1.0, 2.5, 4.0]), np.array([1.0, 2.0, 3.0, 5.0])
+    merged = merge_close(starts, ends, 0.5)
+    assert [edges.tolist() for edges in merged] == [[0.0, 4.0], [3.0, 5.0]]
+    assert [len(edges) for edges in merge_close(starts[:0], ends[:0], 0.5)] == [0, 0]
+
+
+def test_the_usual_window_by_hand(tmp_path: Path) -> None:
+    run = steady([10.0, 20.0], seconds=100.0)
+    run.targets = [(10.0 * k, k, 1, 1, 10, 1, 0, 10.0 * k, 0.1, "train") for k in range(10)]
+    with RunTrace(run.write(tmp_path / "a")) as trace:
+        assert default_length_s(trace) == pytest.approx(12 * 0.1)
+        [window] = windows_of([trace], View())
+        assert (window.from_s, window.to_s) == pytest.approx((50 - 0.2 * 1.2, 50 + 0.8 * 1.2))
+    for worker in run.workers:
+        worker.commits = [(k, k, k, 1, 0, 0.0, 1) for k in range(100)]
+    with RunTrace(run.write(tmp_path / "b")) as trace:
+        assert default_length_s(trace) == pytest.approx(2.2)
+    for worker in run.workers:
+        worker.commits = [(20.0 * k, 20.0 * k, k, 1, 0, 0.0, 1) for k in range(5)]
+    with RunTrace(run.write(tmp_path / "c")) as trace:
+        assert default_length_s(trace) == pytest.approx(100 * 0.05)
+
+
+def test_a_window_as_given(folder: Path) -> None:
+    with RunTrace(folder) as trace:
+        assert windows_of([trace], View(from_s=2.0, to_s=3.0)) == [Window(2.0, 3.0)]
+        assert windows_of([trace], View(to_s=3.0)) == [Window(0.0, 3.0)]
+        assert windows_of([trace], View()) == [Window(0.0, 10.0)]
+
+
+def test_the_title_says_what_is_shown(folder: Path, tmp_path: Path) -> None:
+    with RunTrace(folder) as trace:
+        figure = load_plot("timeline").draw([trace], View(from_s=2.0, to_s=5.0))
+    assert figure.axes[0].get_title() == "adsp, 2.00 s to 5.00 s of 10.0 s; every block a step"
+    many = steady([10.0] * 30, seconds=40.0).write(tmp_path / "many")
+    with RunTrace(many) as trace:
+        assert len(shown_workers(trace)) == MAX_TRACKS
+        figure = load_plot("timeline").draw([trace], View(from_s=0.0, to_s=40.0))
+    assert figure.axes[0].get_title() == (
+        "adsp, 0.0 s to 40.0 s of 40.0 s; 24 of 30 workers; dense steps merged"
+    )
+
+
+def test_a_commit_that_the_window_cuts_has_not_landed(folder: Path) -> None:
+    with RunTrace(folder) as trace:
+        figure = load_plot("timeline").draw([trace], View(from_s=2.0, to_s=7.5))
+    landed = [c for c in figure.axes[0].collections if c.get_label() == "commit landed"]
+    times_s = [segment[0][0] for lines in landed for segment in lines.get_segments()]
+    assert times_s == [2.5, 7.0, 3.0]
+
+
+def test_rounds_are_drawn_with_their_pulls(tmp_path: Path) -> None:
+    with RunTrace(make_run(tmp_path)) as trace:
+        figure = load_plot("timeline").draw([trace], View())
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert {"steps", "commit in flight", "commit landed", "waiting", "pull"} <= set(labels)
