@@ -117,8 +117,9 @@ def draw(results: Sequence[Result]) -> Figure:
                 )
     left.set_ylabel("time to target (s)")
     right.set_ylabel("implicit momentum")
+    left.set_yscale("log")
+    from_zero(right)
     for axes in (left, right):
-        from_zero(axes)
         axes.set_xticks(RATES)
         axes.set_xlabel("commit rate (commits a check period)")
     legend_below(figure, line_handles([left]))

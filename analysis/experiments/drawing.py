@@ -11,7 +11,6 @@ from adsp_mpi.analysis.drawing import (
     PURPLE,
     SKY,
     Look,
-    from_zero,
     legend_below,
     line_handles,
     panels,
@@ -162,7 +161,7 @@ def compared_lines(results: Sequence[Result], axis: str) -> Figure:
         panel.set_title(column)
         panel.set_xlabel(axis)
         panel.set_xticks([float(at) for at in places])
-    from_zero(axes[0])
+    axes[0].set_yscale("log")
     axes[0].set_ylabel("time to target (s)")
     legend_below(figure, line_handles(axes))
     return figure
