@@ -45,6 +45,8 @@ def merge_parts(folder: Path) -> tuple[Path, list[str]]:
 def _copy(source: h5py.File, merged: h5py.File, events: list[np.ndarray]) -> None:
     if source.attrs.get("format") != schema.FORMAT:
         raise OSError("not a part of an adsp_mpi trace")
+    if source.attrs.get("version") != schema.VERSION:
+        raise OSError(f"trace version {source.attrs.get('version')}, not {schema.VERSION}")
     for group in ("ps", "workers"):
         for name in source.get(group, {}):
             source.copy(f"{group}/{name}", merged.require_group(group))

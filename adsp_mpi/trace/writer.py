@@ -81,9 +81,10 @@ class PartWriter:
         return path in self._tables
 
     def attributes(self, group: str, values: dict[str, Any]) -> None:
-        """Set attributes of a group, `/` for those of the whole run."""
+        """Set attributes of a group, `/` for those of the whole run, and put them on disk."""
         if self._file is not None:
             self._file.require_group(group).attrs.update(values)
+            self.flush()
 
     def append(self, path: str, *values: Any) -> None:
         """Add a row to a table that `add_table` made."""

@@ -85,6 +85,26 @@ def test_a_damaged_part_is_named_and_left_out_and_kept(tmp_path: Path) -> None:
         assert trace.workers == [1] and "rank-00001" in trace.meta["left_out"]
 
 
+def test_a_part_of_another_version_is_left_out(tmp_path: Path) -> None:
+    write_part(tmp_path, 0, 0)
+    write_part(tmp_path, 1, 3)
+    with h5py.File(tmp_path / "parts" / "rank-00001.h5", "a") as file:
+        file.attrs["version"] = schema.VERSION - 1
+    _, left_out = merge_parts(tmp_path)
+    assert len(left_out) == 1 and f"trace version {schema.VERSION - 1}" in left_out[0]
+
+
+def test_what_was_run_is_on_disk_at_once(tmp_path: Path) -> None:
+    """So that a run killed in its first seconds still says what it was."""
+    part = write_part(tmp_path, 0, 0, close=False)
+    part.attributes("/", {"seed": 5})
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes((tmp_path / "parts" / "rank-00000.h5").read_bytes())
+    part.close()
+    with adsp_mpi.trace.open(copy) as trace:
+        assert trace.meta["seed"] == 5
+
+
 def test_nothing_to_merge_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AdspError, match="no parts"):
         merge_parts(tmp_path)
