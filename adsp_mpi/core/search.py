@@ -114,7 +114,8 @@ def interleave(model: "Adsp", seen: Observed, target_loss: float, last_rate: int
             fall = again
             if not (kept_up and tried > MARGIN * usual):
                 break
-            rate, fall = other, tried
+            rate = other
+            fall = yield from run(rate)
     return target, rate, seen
 
 

@@ -6,7 +6,7 @@ from typing import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adsp_mpi.core.actions import Observed, Run
@@ -74,7 +74,7 @@ def test_where_commits_are_free_and_rates_alike_it_starts_at_three_and_stays() -
 
 def test_a_rate_twice_as_good_is_taken_and_the_next_doubling_tried() -> None:
     rate, rates = search(Plant(lambda rate: 0.6 if rate >= 6 else 0.3))
-    assert (rate, rates) == (6, [2, 3, 6, 3, 12, 6])
+    assert (rate, rates) == (6, [2, 3, 6, 3, 6, 12, 6])
 
 
 def test_what_a_commit_costs_bounds_the_first_rate() -> None:
@@ -87,7 +87,7 @@ def test_what_a_commit_costs_bounds_the_first_rate() -> None:
 
 def test_where_commits_cost_time_the_halved_rate_is_tried_too() -> None:
     plant = Plant(lambda rate: 0.3 / rate, commit_s=6.0)
-    assert search(plant, last_rate=4) == (1, [4, 8, 4, 2, 4, 1, 2])
+    assert search(plant, last_rate=4) == (1, [4, 8, 4, 2, 4, 2, 1, 2, 1])
 
 
 def test_a_rate_that_workers_cannot_keep_up_with_is_not_taken() -> None:
@@ -105,6 +105,7 @@ def test_losses_without_a_logarithm_end_the_search(loss: float) -> None:
     assert search(plant)[0] == 3
 
 
+@settings(max_examples=1000)
 @given(
     falls=st.lists(st.floats(0.1, 0.5), min_size=13, max_size=13),
     bend=st.floats(0.85, 1.1),
@@ -115,7 +116,7 @@ def test_a_bent_curve_does_not_hide_which_rate_is_better(falls: list[float], ben
     found, rates = search(plant)
     tried = rates[2:]
     rate = 3
-    for other in tried[::2]:
+    for other in tried[::3]:
         better = falls[other] / (falls[rate] * MARGIN)
         if not 0.999 < better < 1.001:
             assert (better > 1) == (found != rate)
