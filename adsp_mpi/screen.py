@@ -188,6 +188,11 @@ def report_lines(report: Report) -> list[str]:
         + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
         f"{'traffic':<18}{report.traffic_mb_s:.3f} MB/s sent by a worker, mean",
     ]
+    if not any(worker.commits for worker in report.workers):
+        lines.append(
+            f"{'warning':<18}no commit landed, so the model is untrained: the run was shorter than "
+            "what lies before a first commit (sync.check_period_s, local steps)"
+        )
     if report.trial_s:
         lines.append(f"{'trials':<18}{report.trial_s:.1f} s, part of the times above")
     late = [w.worker for w in report.workers if w.late_share > 0.1 and w.steps >= 50]

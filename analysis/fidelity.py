@@ -55,5 +55,5 @@ def _row(mpi: list[RunFigures], sim: list[RunFigures]) -> list[str]:
         ", ".join(map(str, seeds)),
         spread(times(mpi), 1),
         spread(times(sim), 1),
-        f"{off:+.1f}",
+        "-" if math.isnan(off) else f"{round(off):+d}",
     ]

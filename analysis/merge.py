@@ -1,17 +1,33 @@
 """`merge DIR`: the parts that a killed run leaves become one trace.h5."""
 
 import argparse
+import time
 from pathlib import Path
 
+from adsp_mpi.errors import AdspError
+from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
 
 HELP = "make one trace.h5 of the parts of a killed run"
 
+QUIET_S = 10.0
+"""Parts that were written more recently may belong to a run that goes on."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="the run's folder")
+    parser.add_argument("--force", action="store_true", help="though a part was just written")
 
 
 def run(options: argparse.Namespace) -> None:
+    """AdspError where the run may still go on: merging would take its parts away."""
+    parts = (options.folder / schema.PARTS_NAME).glob("rank-*.h5")
+    written_s = max((part.stat().st_mtime for part in parts), default=0.0)
+    age_s = time.time() - written_s
+    if age_s < QUIET_S and not options.force:
+        raise AdspError(
+            f"{options.folder}: a part was written {max(age_s, 0.0):.0f} s ago; if the run is "
+            f"over, wait {QUIET_S:.0f} s or give --force"
+        )
     path, left_out = merge_parts(options.folder)
     print("\n".join([*(f"left out: {text}" for text in left_out), str(path)]))

@@ -1,5 +1,6 @@
 """`python -m adsp_mpi simulate`: one process, no MPI; errors become one line and an exit code."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -10,9 +11,11 @@ from rich.console import Console
 from adsp_mpi.config import Config
 from adsp_mpi.engine.prepare import default_folder, make_folder
 from adsp_mpi.engine.signals import Signals
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.recorded import Recorded
+
+SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 def simulate_and_show(config: Config) -> int:
@@ -40,6 +43,8 @@ def exit_code_of(action: Callable[[], None]) -> int:
 def _simulate(config: Config) -> None:
     from adsp_mpi.sim.simulate import simulate
 
+    _require_an_end(config)
+    _require_one_process()
     folder = Path(config.run.out or default_folder(config))
     make_folder(folder)
     with Signals() as signals:
@@ -52,6 +57,21 @@ def _simulate(config: Config) -> None:
         print(f"{'simulated':<18}{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s")
     if signals.received:
         raise Interrupted(f"stopped by a signal; trace and model are in {folder}")
+
+
+def _require_an_end(config: Config) -> None:
+    stop = config.stop
+    if not (stop.target_loss or stop.loss_variance or stop.max_seconds or stop.max_steps):
+        raise UsageError(
+            "nothing ends this simulation: give --max-seconds, --max-steps or --target-loss"
+        )
+
+
+def _require_one_process() -> None:
+    """Under a launcher every rank would simulate the same run into the same folder."""
+    sizes = (os.environ.get(name, "1") for name in SIZE_VARIABLES)
+    if any(size.isdecimal() and int(size) > 1 for size in sizes):
+        raise UsageError("simulate is one process: start it without mpirun or srun")
 
 
 def _predict(config: Config, recorded: Recorded, one_model: bool) -> None:

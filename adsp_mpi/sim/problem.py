@@ -70,7 +70,9 @@ def make_problem(config: Config, num_workers: int) -> Problem:
     try:
         return load("problem", name, PROBLEMS, "factory")(config, num_workers, **options)
     except TypeError as error:
-        raise UsageError(f"task {name!r}: {error}") from error
+        raise UsageError(
+            f"task {name!r}: {error}; its options: dimensions, condition, noise, start"
+        ) from error
 
 
 class TorchLearner(Replica):

@@ -26,11 +26,12 @@ def quadratic(
     start: float = 1.0,
 ) -> "Quadratic":
     """The problem with these options; every coordinate starts at `start`."""
-    good = isinstance(dimensions, int) and dimensions >= 1
-    if not good or condition < 1 or noise < 0:
+    numbers = (condition, noise, start)
+    good = isinstance(dimensions, int) and all(isinstance(n, int | float) for n in numbers)
+    if not (good and np.isfinite(numbers).all() and dimensions >= 1 <= condition and noise >= 0):
         raise UsageError(
-            "task quadratic: dimensions >= 1, condition >= 1 and noise >= 0 are needed; got "
-            f"{dimensions}, {condition}, {noise}"
+            "task quadratic: task.dimensions >= 1, task.condition >= 1, task.noise >= 0 and a "
+            f"number task.start are needed; got {dimensions}, {condition}, {noise}, {start}"
         )
     curvature = np.geomspace(1.0 / condition, 1.0, dimensions).astype(np.float32)
     return Quadratic(config, num_workers, curvature, float(noise), float(start))

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.compare import compare, markdown_table
 from adsp_mpi.analysis.fidelity import fidelity
 from adsp_mpi.analysis.figures import run_figures
 
 from adsp_mpi.errors import AdspError
+from adsp_mpi.trace.writer import PartWriter
 from tests.unit.made_run import make_run
 
 
@@ -44,7 +46,7 @@ def test_fidelity_by_hand(tmp_path: Path) -> None:
     mpi = [str(make_run(tmp_path / f"mpi{k}", seed=k, late_s=float(k))) for k in range(3)]
     sim = [str(make_run(tmp_path / f"sim{k}", seed=k, late_s=4.15, engine="sim")) for k in (0, 1)]
     cells = [cell.strip() for cell in fidelity([*mpi, *sim]).splitlines()[2].split("|")[1:-1]]
-    assert cells == ["adsp", "none", "0, 1, 2", "21.0 (20.0 to 22.0)", "24.1", "+15.0"]
+    assert cells == ["adsp", "none", "0, 1, 2", "21.0 (20.0 to 22.0)", "24.1", "+15"]
     with pytest.raises(AdspError, match="only run on one engine, mpi"):
         fidelity(mpi)
 
@@ -57,3 +59,15 @@ def test_columns_line_up() -> None:
 def test_a_folder_without_a_trace_is_named(tmp_path: Path) -> None:
     with pytest.raises(AdspError, match="no such file"):
         compare([str(tmp_path)], None, as_json=False)
+
+
+def test_parts_that_may_still_be_written_are_not_merged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = PartWriter(tmp_path / "parts" / "rank-00000.h5", 0, 1e9)
+    part.close()
+    with pytest.raises(SystemExit) as end:
+        main(["merge", str(tmp_path)])
+    assert end.value.code == 1 and "give --force" in capsys.readouterr().err
+    main(["merge", str(tmp_path), "--force"])
+    assert (tmp_path / "trace.h5").exists()

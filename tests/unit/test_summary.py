@@ -166,7 +166,7 @@ def test_a_lost_part_is_noted(tmp_path: Path) -> None:
     searching_run().write(tmp_path, merge=False)
     (tmp_path / "parts" / "rank-00002.h5").write_bytes(b"damaged")
     (tmp_path / "parts" / "rank-00000.h5").unlink()
-    main(["merge", str(tmp_path)])
+    main(["merge", str(tmp_path), "--force"])
     figures = run_figures(tmp_path)
     assert len(figures.workers) == 1
     notes = "\n".join(figures.notes)

@@ -21,6 +21,8 @@ TASKS = {
 
 def task_factory(name: str) -> Callable[..., Task]:
     """The factory behind a name of `TASKS` or behind `package.module:factory`."""
+    if name == "quadratic":
+        raise UsageError("task 'quadratic' is only simulated: python -m adsp_mpi simulate")
     try:
         factory = load("task", name, TASKS, "factory")
     except ValueError as error:
