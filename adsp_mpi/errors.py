@@ -1,5 +1,7 @@
 """The errors a user sees: one line that says what is wrong and what to do."""
 
+import sys
+
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -22,3 +24,8 @@ class Interrupted(AdspError):
     """A signal ended the run; what was learnt is saved."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+def tell(message: str) -> None:
+    """Show the user the line."""
+    print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)

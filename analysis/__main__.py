@@ -6,7 +6,7 @@ from typing import NoReturn, Sequence
 
 from adsp_mpi.analysis.verbs import VERBS, make_parser
 
-from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted
+from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted, tell
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +36,7 @@ def _words(error: OSError) -> str:
 
 
 def _fail(text: str, exit_code: int) -> NoReturn:
-    print(f"adsp_mpi: error: {text}", file=sys.stderr)
+    tell(text)
     sys.exit(exit_code)
 
 

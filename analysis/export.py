@@ -4,14 +4,12 @@ import argparse
 import csv
 import json
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Iterator, Protocol
 
 import numpy as np
+from adsp_mpi.analysis.extras import require
 from adsp_mpi.analysis.run_trace import RunTrace
-
-from adsp_mpi.errors import AdspError
 
 HELP = "write every table of a trace as CSV or Parquet"
 BLOCK_ROWS = 1 << 17
@@ -35,8 +33,8 @@ def export(path: str | Path, to: str, folder: Path | None = None) -> list[Path]:
     The workers' tables come as one, with a `worker` column first. columns.json holds the unit of
     every column, run.json what was run and where. Raises AdspError where it cannot be done.
     """
-    if to == "parquet" and find_spec("pyarrow") is None:
-        raise AdspError("parquet needs pyarrow: pip install 'adsp-mpi[analysis]'")
+    if to == "parquet":
+        require("pyarrow", "parquet needs")
     with RunTrace(path) as trace:
         folder = trace.path.parent / "export" if folder is None else folder
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,10 @@
 """`merge DIR`: the parts that a killed run leaves become one trace.h5."""
 
 import argparse
-import time
+import math
 from pathlib import Path
+
+from adsp_mpi.analysis.parts import age_of
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema
@@ -22,11 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """AdspError where the run may still go on: merging would take its parts away."""
     parts = (options.folder / schema.PARTS_NAME).glob("rank-*.h5")
-    written_s = max((part.stat().st_mtime for part in parts), default=0.0)
-    age_s = time.time() - written_s
+    age_s = min(map(age_of, parts), default=math.inf)
     if age_s < QUIET_S and not options.force:
         raise AdspError(
-            f"{options.folder}: a part was written {max(age_s, 0.0):.0f} s ago; if the run is "
+            f"{options.folder}: a part was written {age_s:.0f} s ago; if the run is "
             f"over, wait {QUIET_S:.0f} s or give --force"
         )
     path, left_out = merge_parts(options.folder)

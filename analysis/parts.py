@@ -78,7 +78,7 @@ class Follower:
         for path in sorted(self._folder.glob("rank-*.h5")):
             rank = int(path.stem.removeprefix("rank-"))
             try:
-                age_s[rank] = max(time.time() - path.stat().st_mtime, 0.0)
+                age_s[rank] = age_of(path)
                 part = read_part(path)
             except (AdspError, OSError) as error:
                 if rank not in self._parts:
@@ -93,6 +93,11 @@ class Follower:
             age_s=age_s,
             trouble=trouble,
         )
+
+
+def age_of(path: Path) -> float:
+    """Seconds since a part was last written."""
+    return max(time.time() - path.stat().st_mtime, 0.0)
 
 
 def read_part(path: Path) -> ServerPart | WorkerPart | None:

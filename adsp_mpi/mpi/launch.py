@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, NoReturn, TypeVar
 from mpi4py import MPI
 
 from adsp_mpi.config import Config
-from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError
+from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
 from adsp_mpi.mpi.pause import wait_for
 
 if TYPE_CHECKING:
@@ -42,19 +42,15 @@ def exit_on_error(action: Callable[[], T]) -> T:
         _leave(error.exit_code)
     except UsageError as error:
         if MPI.COMM_WORLD.rank == 0:
-            _tell(str(error))
+            tell(str(error))
         _leave(error.exit_code)
     except AdspError as error:
-        _tell(str(error))
+        tell(str(error))
         _leave(error.exit_code)
     except Exception as error:
         traceback.print_exc()
-        _tell(f"rank {MPI.COMM_WORLD.rank}: {type(error).__name__}: {error}")
+        tell(f"rank {MPI.COMM_WORLD.rank}: {type(error).__name__}: {error}")
         _leave(EXIT_FAILED)
-
-
-def _tell(message: str) -> None:
-    print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)
 
 
 def _leave(exit_code: int) -> NoReturn:

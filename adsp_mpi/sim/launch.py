@@ -1,7 +1,6 @@
 """`python -m adsp_mpi simulate`: one process, no MPI; errors become one line and an exit code."""
 
 import os
-import sys
 import traceback
 from pathlib import Path
 from typing import Callable
@@ -11,7 +10,7 @@ from rich.console import Console
 from adsp_mpi.config import Config
 from adsp_mpi.engine.prepare import default_folder, make_folder
 from adsp_mpi.engine.signals import Signals
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.recorded import Recorded
 
@@ -33,10 +32,12 @@ def exit_code_of(action: Callable[[], None]) -> int:
     try:
         action()
     except AdspError as error:
-        return _tell(str(error), error.exit_code)
+        tell(str(error))
+        return error.exit_code
     except Exception as error:
         traceback.print_exc()
-        return _tell(f"{type(error).__name__}: {error}", EXIT_FAILED)
+        tell(f"{type(error).__name__}: {error}")
+        return EXIT_FAILED
     return EXIT_DONE
 
 
@@ -85,8 +86,3 @@ def _predict(config: Config, recorded: Recorded, one_model: bool) -> None:
         )
     table = prediction_table(found, recorded, config.stop.target_loss)
     Console(width=110, highlight=False, force_terminal=False).print(table)
-
-
-def _tell(message: str, exit_code: int) -> int:
-    print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)
-    return exit_code

@@ -5,7 +5,6 @@ import platform
 import sys
 import time
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Sequence
 
@@ -13,8 +12,9 @@ from adsp_mpi.analysis.experiments import EXPERIMENTS, load_experiment
 from adsp_mpi.analysis.experiments.outcome import Run, run_config
 from adsp_mpi.analysis.experiments.runner import Runner
 from adsp_mpi.analysis.experiments.setting import Setting, paper_setting
+from adsp_mpi.analysis.extras import require
 
-from adsp_mpi.errors import AdspError, Interrupted, UsageError
+from adsp_mpi.errors import Interrupted, UsageError
 
 HELP = "repeat the paper's comparisons in virtual time"
 PACKAGES = ("adsp-mpi", "matplotlib", "numpy", "torch")
@@ -37,8 +37,7 @@ def paper(
     names: Sequence[str], folder: Path, jobs: int, num_seeds: int, simulate: Run = run_config
 ) -> None:
     """Run the experiments of these names, or all; print each one's page when it is done."""
-    if find_spec("matplotlib") is None:
-        raise AdspError("the figures need matplotlib: pip install 'adsp-mpi[analysis]'")
+    require("matplotlib", "the figures need")
     if jobs < 0 or num_seeds < 1:
         raise UsageError("--jobs must be at least 0 and --seeds at least 1")
     chosen = [load_experiment(name) for name in names or EXPERIMENTS]

@@ -1,10 +1,11 @@
 """The figures of `plot`. A new one is a file here and a line below."""
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from adsp_mpi.analysis.extras import require
+
 from adsp_mpi.core.registry import load
-from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.errors import UsageError
 
 if TYPE_CHECKING:
     from adsp_mpi.analysis.plots.plot import Plot
@@ -26,8 +27,7 @@ def load_plot(name: str) -> "Plot":
 
     Raises UsageError for an unknown one.
     """
-    if find_spec("matplotlib") is None:
-        raise AdspError("the figures need matplotlib: pip install 'adsp-mpi[analysis]'")
+    require("matplotlib", "the figures need")
     try:
         return load("figure", name, PLOTS, "PLOT")
     except ValueError as error:

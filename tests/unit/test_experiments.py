@@ -320,7 +320,7 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, jobs: int, seeds: int)
 def test_a_missing_matplotlib_is_told_before_any_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adsp_mpi.analysis.experiments.paper.find_spec", lambda name: None)
+    monkeypatch.setattr("adsp_mpi.analysis.extras.find_spec", lambda name: None)
     with pytest.raises(AdspError, match="pip install"):
         paper([], tmp_path, 0, 3)
     assert not (tmp_path / "runs.jsonl").exists()

@@ -88,6 +88,6 @@ def test_files_go_into_the_run_unless_told_otherwise(
 
 
 def test_parquet_without_pyarrow_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("adsp_mpi.analysis.extras.find_spec", lambda name: None)
     with pytest.raises(AdspError, match=r"pip install 'adsp-mpi\[analysis\]'"):
         export(run, "parquet")

@@ -137,7 +137,7 @@ def test_a_folder_that_is_not_there_is_named(
 
 
 def test_a_missing_matplotlib_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adsp_mpi.analysis.plots.find_spec", lambda name: None)
+    monkeypatch.setattr("adsp_mpi.analysis.extras.find_spec", lambda name: None)
     with pytest.raises(AdspError, match=r"pip install 'adsp-mpi\[analysis\]'"):
         load_plot("loss")
 

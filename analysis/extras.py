@@ -1,0 +1,11 @@
+"""Packages that only some verbs need."""
+
+from importlib.util import find_spec
+
+from adsp_mpi.errors import AdspError
+
+
+def require(package: str, what: str) -> None:
+    """AdspError that says how to get `package` where it is not installed; `what` needs it."""
+    if find_spec(package) is None:
+        raise AdspError(f"{what} {package}: pip install 'adsp-mpi[analysis]'")
