@@ -7,7 +7,7 @@ from pathlib import Path
 from adsp_mpi.analysis.parts import age_of
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import schema
+from adsp_mpi.trace.log import part_paths
 from adsp_mpi.trace.merge import merge_parts
 
 HELP = "make one trace.h5 of the parts of a killed run"
@@ -23,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """AdspError where the run may still go on: merging would take its parts away."""
-    parts = (options.folder / schema.PARTS_NAME).glob("rank-*.h5")
-    age_s = min(map(age_of, parts), default=math.inf)
+    age_s = min(map(age_of, part_paths(options.folder)), default=math.inf)
     if age_s < QUIET_S and not options.force:
         raise AdspError(
             f"{options.folder}: a part was written {age_s:.0f} s ago; if the run is "

@@ -3,17 +3,15 @@
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import Trace, schema
+from adsp_mpi.trace import log, schema
 
 TAIL_ROWS = 64
 """A worker's speed is that of its last steps, so many at most."""
-
-ATTEMPTS, PAUSE_S = 5, 0.05
-"""A file that is just being written can be unreadable for a moment."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Look:
     """Seconds since each rank last wrote."""
 
     trouble: dict[int, str]
-    """Why the part of a rank could never be read."""
+    """Why the part of a rank cannot be read."""
 
     @property
     def time_s(self) -> float:
@@ -66,27 +64,25 @@ class Look:
 
 
 class Follower:
-    """Looks again and again; a part that cannot be read is shown as it was last time."""
+    """Looks again and again; each part is read on from where the last look ended."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / schema.PARTS_NAME
-        self._parts: dict[int, ServerPart | WorkerPart] = {}
+        self._folder = folder
+        self._tails: dict[Path, Tail] = {}
 
     def look(self) -> Look:
         age_s: dict[int, float] = {}
         trouble: dict[int, str] = {}
-        for path in sorted(self._folder.glob("rank-*.h5")):
+        for path in log.part_paths(self._folder):
             rank = int(path.stem.removeprefix("rank-"))
             try:
                 age_s[rank] = age_of(path)
-                part = read_part(path)
-            except (AdspError, OSError) as error:
-                if rank not in self._parts:
-                    trouble[rank] = str(error)
-                continue
-            if part:
-                self._parts[rank] = part
-        parts = [self._parts[rank] for rank in sorted(self._parts)]
+                if path not in self._tails or path.stat().st_size < self._tails[path].read_to:
+                    self._tails[path] = Tail(path)
+                self._tails[path].read_on()
+            except (AdspError, OSError, KeyError, TypeError, ValueError) as error:
+                trouble[rank] = f"{path}: {error}"
+        parts = [part for tail in self._tails.values() if (part := tail.part())]
         return Look(
             server=next((part for part in parts if isinstance(part, ServerPart)), None),
             workers=tuple(part for part in parts if isinstance(part, WorkerPart)),
@@ -100,65 +96,71 @@ def age_of(path: Path) -> float:
     return max(time.time() - path.stat().st_mtime, 0.0)
 
 
-def read_part(path: Path) -> ServerPart | WorkerPart | None:
-    """The part at `path`, None while it tells nothing; AdspError where it stays unreadable."""
-    for attempt in range(ATTEMPTS):
-        try:
-            with Trace(path) as part:
-                return _worker(part) if part.meta["rank"] else _server(part)
-        except (AdspError, KeyError, OSError, RuntimeError, ValueError) as error:
-            reason = error
-        if attempt < ATTEMPTS - 1:
-            time.sleep(PAUSE_S)
-    raise reason if isinstance(reason, AdspError) else AdspError(f"{path}: {reason}")
+class Tail:
+    """What one part has told so far: its attributes, and of each table the length and the end."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.read_to = 0
+        self._attributes: dict[str, dict[str, Any]] = {}
+        self._columns: dict[str, schema.Columns] = {}
+        self._length: dict[str, int] = {}
+        self._last: dict[str, np.ndarray] = {}
 
-def _server(part: Trace) -> ServerPart | None:
-    meta = part.meta
-    if "model" not in meta:
-        return None
-    evals = _tail(part, "ps/evals", "time_s")
-    targets = _tail(part, "ps/targets", "time_s")
-    known = {name for name, _, _ in schema.EVALS}
-    own = [name for name in evals.dtype.names or () if name not in known]
-    return ServerPart(
-        title=f"{meta['model']} on {meta['task'] or 'your task'}",
-        num_workers=int(meta["num_workers"]),
-        phase=targets["phase"][-1].decode() if len(targets) else "",
-        metrics={name: float(evals[name][-1]) for name in own if len(evals)},
-        time_s=max((float(t["time_s"][-1]) for t in (evals, targets) if len(t)), default=0.0),
-    )
+    def read_on(self) -> None:
+        """Take what was written since."""
+        for frame in log.read_frames(self._path, self.read_to):
+            self._take(frame)
+            self.read_to = frame.end
 
+    def part(self) -> ServerPart | WorkerPart | None:
+        """What it comes to; None while it tells nothing."""
+        workers = [group for group in self._attributes if group.startswith("workers/")]
+        if workers:
+            return self._worker(workers[0])
+        return self._server() if "/" in self._attributes else None
 
-def _worker(part: Trace) -> WorkerPart | None:
-    if not part.workers:
-        return None
-    [worker] = part.workers
-    group = f"workers/{worker}"
-    steps = _tail(part, f"{group}/steps", "start_s")
-    commits = _tail(part, f"{group}/commits", "done_s")
-    seconds = float(np.ptp(steps["start_s"])) if len(steps) else 0.0
-    ends = [
-        float(rows[name][-1])
-        for rows, name in ((steps, "start_s"), (commits, "done_s"))
-        if len(rows)
-    ]
-    return WorkerPart(
-        worker=worker,
-        steps=part.length(f"{group}/steps"),
-        commits=part.length(f"{group}/commits"),
-        staleness=int(commits["staleness"][-1]) if len(commits) else None,
-        speed=(len(steps) - 1) / seconds if seconds else np.nan,
-        time_s=max(ends, default=0.0),
-    )
+    def _take(self, frame: log.Frame) -> None:
+        head = frame.head
+        if "attributes" in head:
+            self._attributes.setdefault(head["attributes"], {}).update(head["values"])
+        elif "table" in head:
+            self._columns[head["table"]] = log.columns_of(head)
+        elif "rows" in head:
+            table = head["rows"]
+            rows = log.unpack_rows(frame, self._columns[table])
+            self._length[table] = self._length.get(table, 0) + len(rows)
+            last = [self._last[table]] if table in self._last else []
+            self._last[table] = np.concatenate([*last, rows])[-TAIL_ROWS:]
 
+    def _server(self) -> ServerPart:
+        meta = self._attributes["/"]
+        known = {name for name, _, _ in schema.EVALS}
+        return ServerPart(
+            title=f"{meta['model']} on {meta['task'] or 'your task'}",
+            num_workers=int(meta["num_workers"]),
+            phase=self._latest("ps/targets", "phase", b"").decode(),
+            metrics={
+                name: self._latest("ps/evals", name, np.nan)
+                for name, _, _ in self._columns.get("ps/evals", ())
+                if name not in known and "ps/evals" in self._last
+            },
+            time_s=max(self._latest(table, "time_s") for table in ("ps/evals", "ps/targets")),
+        )
 
-def _tail(part: Trace, path: str, time_column: str) -> np.ndarray:
-    """The last rows of a table; none where it is not there yet.
+    def _worker(self, group: str) -> WorkerPart:
+        steps, commits = f"{group}/steps", f"{group}/commits"
+        starts_s = self._last[steps]["start_s"] if steps in self._last else np.zeros(0)
+        seconds = float(np.ptp(starts_s)) if len(starts_s) else 0.0
+        return WorkerPart(
+            worker=int(group.removeprefix("workers/")),
+            steps=self._length.get(steps, 0),
+            commits=self._length.get(commits, 0),
+            staleness=self._latest(commits, "staleness", None),
+            speed=(len(starts_s) - 1) / seconds if seconds else np.nan,
+            time_s=max(self._latest(steps, "start_s"), self._latest(commits, "done_s")),
+        )
 
-    Rows that are announced but not yet written read as zeros: they are left out.
-    """
-    if path not in part.tables:
-        return np.zeros(0)
-    rows = part.table(path, max(part.length(path) - TAIL_ROWS, 0))
-    return rows[rows[time_column] > 0]
+    def _latest(self, table: str, column: str, default: Any = 0.0) -> Any:
+        """The column's value in the last row, as a Python value; the default without one."""
+        return self._last[table][column][-1].item() if table in self._last else default

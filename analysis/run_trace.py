@@ -37,9 +37,6 @@ class RunTrace(Trace):
                 f"python -m adsp_mpi.analysis merge {folder}"
             )
         super().__init__(path)
-        if "rank" in self._file.attrs:
-            self.close()
-            raise AdspError(f"{self.path}: the part of one rank; a run is all of them, merged")
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from pathlib import Path
 from adsp_mpi.core.actions import Observed, Tell
 from adsp_mpi.core.board import TARGET_FIELDS, Board
 from adsp_mpi.core.scheduler import momentum_of
-from adsp_mpi.trace import schema
+from adsp_mpi.trace import log, schema
 from adsp_mpi.trace.memory import MemoryPart
 from adsp_mpi.trace.writer import PartWriter
 
 
 def part_path(folder: Path, rank: int) -> Path:
     """Where `rank` writes its part of the trace of the run in `folder`."""
-    return folder / schema.PARTS_NAME / f"rank-{rank:05d}.h5"
+    return folder / schema.PARTS_NAME / f"rank-{rank:05d}{log.SUFFIX}"
 
 
 class ServerTrace:
@@ -25,6 +25,14 @@ class ServerTrace:
         self.part.add_table("ps/observed_workers", schema.OBSERVED_WORKERS)
         self._observations = 0
         self._evaluations = 0
+
+    @property
+    def counts(self) -> list[int]:
+        """Rows of /ps/observed and /ps/evals so far, for `resume`."""
+        return [self._observations, self._evaluations]
+
+    def resume(self, counts: list[int]) -> None:
+        self._observations, self._evaluations = counts
 
     def targets(self, now: float, board: Board, phase: str) -> None:
         numbers = [getattr(board.targets, name) for name in TARGET_FIELDS]

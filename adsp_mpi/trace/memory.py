@@ -10,6 +10,8 @@ import numpy as np
 from adsp_mpi.trace import schema
 
 BLOCK_ROWS = 1 << 16
+CHUNK_ROWS = 1 << 14
+TINY_ROWS = 64
 
 
 class Rows:
@@ -31,6 +33,18 @@ class Rows:
         self._pack()
         self._blocks = [np.concatenate(self._blocks)] if self._blocks else []
         return self._blocks[0] if self._blocks else np.zeros(0, self._dtype)
+
+    @property
+    def values(self) -> np.ndarray | list[tuple]:
+        """All rows, as they can be saved: an array, or a list where there is text in them."""
+        return self.array().tolist() if self._dtype.hasobject else self.array()
+
+    def resume(self, values: np.ndarray | list[Any]) -> None:
+        """Hold `values` of the rows whose they are."""
+        self._new = []
+        if isinstance(values, list):
+            values = np.array([*map(tuple, values)], self._dtype)
+        self._blocks = [values]
 
     def _pack(self) -> None:
         if self._new:
@@ -80,6 +94,19 @@ class MemoryPart:
         """The rows of a table so far, a structured array; empty where nothing was recorded."""
         return self._tables[path].array() if path in self._tables else np.zeros(0)
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """The rows and what was told, for `resume`; attributes are set anew."""
+        tables = [[path, rows.columns, rows.values] for path, rows in self._tables.items()]
+        return {"tables": tables, "told": self.told}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Hold what the part held whose `state` this is."""
+        for path, columns, values in state["tables"]:
+            self._tables[path] = Rows(tuple(map(tuple, columns)))
+            self._tables[path].resume(values)
+        self.told[:] = [(table, values) for table, values in state["told"]]
+
     def write_to(self, file: h5py.File) -> None:
         """Put every table and attribute into `file`."""
         for path, rows in self._tables.items():
@@ -97,6 +124,15 @@ class WorkerRows:
         self.steps, self.commits, self.pulls, self.waits = tables.values()
         self._tables = tables
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """The rows, for `resume`."""
+        return {name: rows.values for name, rows in self._tables.items()}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        for name, rows in self._tables.items():
+            rows.resume(state[name])
+
     def write_to(self, file: h5py.File, num_workers: int) -> None:
         for name, columns in schema.WORKER_TABLES.items():
             rows = self._tables[name].array()
@@ -108,13 +144,18 @@ class WorkerRows:
                 write_table(file, f"workers/{worker}/{name}", columns, part)
 
 
-def write_table(file: h5py.File, path: str, columns: schema.Columns, rows: np.ndarray) -> None:
-    """One compound dataset, compressed where it is not tiny."""
+def write_table(
+    file: h5py.File, path: str, columns: schema.Columns, rows: np.ndarray
+) -> h5py.Dataset:
+    """One compound dataset; where it is not tiny, compressed and free to grow."""
     packed = rows.astype(schema.numpy_dtype(columns))
-    squeeze = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    options: dict[str, Any] = squeeze if len(rows) > 64 else {}
+    options: dict[str, Any] = {}
+    if len(rows) > TINY_ROWS:
+        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        options |= {"maxshape": (None,), "chunks": (min(len(rows), CHUNK_ROWS),)}
     dataset = file.create_dataset(path, data=packed, track_times=False, **options)
-    dataset.attrs["columns"] = schema.columns_text(columns)
+    schema.describe(dataset, columns)
+    return dataset
 
 
 def write_trace(folder: Path, server: MemoryPart, workers: WorkerRows, num_workers: int) -> Path:

@@ -1,4 +1,4 @@
-"""Merges the parts of a run, finished or killed, into one file."""
+"""Merges the parts of a run, finished or killed, into one HDF5 file."""
 
 import os
 from pathlib import Path
@@ -7,30 +7,27 @@ import h5py
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import schema
+from adsp_mpi.trace import log, schema
+from adsp_mpi.trace.memory import write_table
+
+BLOCK_ROWS = 1 << 16
 
 
 def merge_parts(folder: Path) -> tuple[Path, list[str]]:
     """Make `folder`/trace.h5 of `folder`/parts; returns its path and what was left out, in words.
 
-    Whole groups are copied file to file, so memory stays small. The parts are deleted when all
-    of them could be read. Raises AdspError when there is none.
+    Frame by frame, so memory stays small. The parts are deleted when nothing was left out.
+    Raises AdspError when there is none.
     """
-    parts = sorted((folder / schema.PARTS_NAME).glob("rank-*.h5"))
+    parts = log.part_paths(folder)
     if not parts:
         raise AdspError(f"{folder}: no parts of a trace in {folder / schema.PARTS_NAME}")
     target = folder / schema.TRACE_NAME
     unfinished = target.with_suffix(".h5.unfinished")
-    left_out: list[str] = []
-    events: list[np.ndarray] = []
     with h5py.File(unfinished, "w", locking=False) as merged:
-        for part in parts:
-            try:
-                with h5py.File(part, "r", locking=False) as source:
-                    _copy(source, merged, events)
-            except (OSError, KeyError, RuntimeError) as error:
-                left_out.append(f"{part.name} is damaged ({str(error).splitlines()[0]})")
-        _write_events(merged, events)
+        merger = Merger(merged)
+        left_out = [text for part in parts if (text := merger.add(part))]
+        merger.write_events()
         merged.attrs["format"] = schema.FORMAT
         merged.attrs["version"] = schema.VERSION
         merged.attrs["left_out"] = "; ".join(left_out)
@@ -42,22 +39,70 @@ def merge_parts(folder: Path) -> tuple[Path, list[str]]:
     return target, left_out
 
 
-def _copy(source: h5py.File, merged: h5py.File, events: list[np.ndarray]) -> None:
-    if source.attrs.get("format") != schema.FORMAT:
-        raise OSError("not a part of an adsp_mpi trace")
-    if source.attrs.get("version") != schema.VERSION:
-        raise OSError(f"trace version {source.attrs.get('version')}, not {schema.VERSION}")
-    for group in ("ps", "workers"):
-        for name in source.get(group, {}):
-            source.copy(f"{group}/{name}", merged.require_group(group))
-    if source.attrs["rank"] == 0:
-        merged.attrs.update({k: v for k, v in source.attrs.items() if k != "rank"})
-    events.append(source["events"][:])
+class Merger:
+    """Puts parts into one HDF5 file."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._events: list[np.ndarray] = []
+
+    def add(self, part: Path) -> str:
+        """Take all of a part that is whole; says what is not, empty when all is."""
+        end, trouble = 0, ""
+        tables: dict[str, Table] = {}
+        try:
+            for frame in log.read_frames(part):
+                self._take(frame, tables)
+                end = frame.end
+        except (AdspError, OSError, KeyError, TypeError, ValueError) as error:
+            trouble = f" ({str(error).splitlines()[0]})"
+        for table in tables.values():
+            table.write()
+        if trouble or part.stat().st_size != end:
+            return f"{part.name} is damaged or unfinished from byte {end} on{trouble}"
+        return ""
+
+    def write_events(self) -> None:
+        dtype = schema.numpy_dtype(schema.EVENTS)
+        rows = np.concatenate([np.zeros(0, dtype), *self._events]).astype(dtype)
+        rows = rows[np.argsort(rows["time_s"], kind="stable")]
+        schema.describe(self._file.create_dataset("events", data=rows), schema.EVENTS)
+
+    def _take(self, frame: log.Frame, tables: dict[str, "Table"]) -> None:
+        head = frame.head
+        if "attributes" in head:
+            self._file.require_group(head["attributes"]).attrs.update(head["values"])
+        elif "table" in head and head["table"] != "events":
+            tables[head["table"]] = Table(self._file, head["table"], log.columns_of(head))
+        elif head.get("rows") == "events":
+            self._events.append(log.unpack_rows(frame, schema.EVENTS))
+        elif "rows" in head:
+            table = tables[head["rows"]]
+            table.append(log.unpack_rows(frame, table.columns))
 
 
-def _write_events(merged: h5py.File, events: list[np.ndarray]) -> None:
-    dtype = schema.numpy_dtype(schema.EVENTS)
-    rows = np.concatenate([np.zeros(0, dtype), *events]).astype(dtype)
-    rows = rows[np.argsort(rows["time_s"], kind="stable")]
-    dataset = merged.create_dataset("events", data=rows, dtype=dtype)
-    dataset.attrs["columns"] = schema.columns_text(schema.EVENTS)
+class Table:
+    """One compound dataset that grows by blocks."""
+
+    def __init__(self, file: h5py.File, path: str, columns: schema.Columns) -> None:
+        self.columns = columns
+        self._file, self._path = file, path
+        self._kept = [np.zeros(0, schema.numpy_dtype(columns))]
+        self._dataset: h5py.Dataset | None = None
+
+    def append(self, rows: np.ndarray) -> None:
+        """Keep rows until they are worth writing."""
+        self._kept.append(rows)
+        if sum(map(len, self._kept)) >= BLOCK_ROWS:
+            self.write()
+
+    def write(self) -> None:
+        """Put all that was kept into the file; the first time makes the dataset."""
+        rows = np.concatenate(self._kept)
+        self._kept = [rows[:0]]
+        if self._dataset is None:
+            self._dataset = write_table(self._file, self._path, self.columns, rows)
+        elif len(rows):
+            begin = len(self._dataset)
+            self._dataset.resize((begin + len(rows),))
+            self._dataset[begin:] = rows

@@ -8,20 +8,20 @@ import h5py
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import schema
+from adsp_mpi.trace import log, schema
 
 if TYPE_CHECKING:
     import pandas
 
 
 class Trace:
-    """A merged trace, or the part of one rank. `path` may be the run's folder.
+    """A merged trace. `path` may be the run's folder.
 
         with adsp_mpi.trace.open("runs/a") as trace:
             losses = trace.frame("ps/evals")[["time_s", "loss"]]
             speed = [len(trace.table(f"workers/{i}/steps")) for i in trace.workers]
 
-    Raises AdspError for a file that is no trace or a newer one.
+    Raises AdspError for a file that is no trace or one of another version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -31,19 +31,10 @@ class Trace:
         try:
             self._file = h5py.File(self.path, "r", locking=False)
         except OSError as error:
-            reason = f"not a readable HDF5 file: {_first_line(error)}"
-            if not self.path.exists():
-                reason = "no such file"
-            raise AdspError(f"{self.path}: {reason}") from error
-        version = self._file.attrs.get("version")
-        if self._file.attrs.get("format") != schema.FORMAT:
+            raise AdspError(f"{self.path}: {_why_unreadable(self.path, error)}") from error
+        if refusal := schema.refusal(self._file.attrs):
             self.close()
-            raise AdspError(f"{self.path}: an HDF5 file, but not a trace of adsp_mpi")
-        if version != schema.VERSION:
-            self.close()
-            raise AdspError(
-                f"{self.path}: trace version {version}; this program reads {schema.VERSION}"
-            )
+            raise AdspError(f"{self.path}: {refusal}")
 
     def __enter__(self) -> "Trace":
         return self
@@ -99,7 +90,10 @@ class Trace:
         return {name: told.get(name, "") for name in dataset.dtype.names or ()}
 
     def frame(self, path: str) -> "pandas.DataFrame":
-        """A table as a pandas frame, byte strings decoded; AdspError without pandas."""
+        """A table as a pandas frame, byte strings decoded, its `attrs` the units of the columns.
+
+        Its `to_xarray()` is an xarray Dataset. Raises AdspError without pandas.
+        """
         try:
             import pandas
         except ImportError:
@@ -109,6 +103,7 @@ class Trace:
         for name, values in frame.items():
             if rows.dtype[str(name)].kind in "SO":
                 frame[name] = [v.decode() for v in values]
+        frame.attrs.update(self.units(path))
         return frame
 
     def _dataset(self, path: str) -> h5py.Dataset:
@@ -116,6 +111,15 @@ class Trace:
         if not isinstance(node, h5py.Dataset):
             raise AdspError(f"{self.path}: no table {path}; there are: {', '.join(self.tables)}")
         return node
+
+
+def _why_unreadable(path: Path, error: OSError) -> str:
+    if not path.exists():
+        return "no such file"
+    if path.suffix == log.SUFFIX:
+        run = path.absolute().parent.parent
+        return f"the part of one rank; all of them: python -m adsp_mpi.analysis merge {run}"
+    return f"not a readable HDF5 file: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

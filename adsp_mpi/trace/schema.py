@@ -11,11 +11,15 @@ start of the run on rank 0's clock; each dataset's `columns` attribute gives the
     /ps/<name>                          what a synchronization model tells, e.g. /ps/search
     /events                             rare happenings of any rank, sorted by time
 
+The version stays when a table or a column is added, and rises when one goes or changes its
+meaning. A trace of another version is refused; its `versions` attribute names who can read it.
+
 A worker's rows end in what its decision was based on: with them and /ps/observed every decision
 of a run can be replayed.
 """
 
 import json
+from typing import Any, Mapping
 
 import h5py
 import numpy as np
@@ -109,9 +113,23 @@ def numpy_dtype(columns: Columns) -> np.dtype:
     return np.dtype([(n, h5py.string_dtype() if t == "str" else t) for n, t, _ in columns])
 
 
-def columns_text(columns: Columns) -> str:
-    """What a table's `columns` attribute holds: the units, as JSON."""
-    return json.dumps({name: text for name, _, text in columns})
+def describe(dataset: h5py.Dataset, columns: Columns) -> None:
+    """Put the units into the table's `columns` attribute, and name its dimension `row`."""
+    dataset.attrs["columns"] = json.dumps({name: text for name, _, text in columns})
+    dataset.dims[0].label = "row"
+
+
+def refusal(attributes: Mapping[str, Any]) -> str:
+    """Why a file of these root attributes cannot be read, in words; empty when it can."""
+    if attributes.get("format") != FORMAT:
+        return "an HDF5 file, but not a trace of adsp_mpi"
+    version = attributes.get("version")
+    if version == VERSION:
+        return ""
+    return (
+        f"trace version {version}, this program reads {VERSION}: "
+        "use the adsp_mpi that its `versions` attribute names"
+    )
 
 
 def float_columns(names: list[str]) -> Columns:

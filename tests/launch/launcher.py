@@ -30,8 +30,8 @@ class Finished:
 
     @property
     def error_lines(self) -> list[str]:
-        """Lines on stderr, without what the launcher itself says of an exit code."""
-        launcher = ("prterun", "Process name:", "Exit code:", "thus causing", "-----")
+        """Lines on stderr, without what the launcher itself says."""
+        launcher = ("prterun", "Process name:", "Exit code:", "thus causing", "-----", "[warn] Ep")
         lines = [line.strip() for line in self.err.splitlines()]
         return [line for line in lines if line and not line.startswith(launcher)]
 

@@ -48,7 +48,7 @@ class MadeRun:
         return folder
 
     def _write_server(self, folder: Path) -> None:
-        part = PartWriter(folder / schema.PARTS_NAME / "rank-00000.h5", 0, 1e9)
+        part = PartWriter(folder / schema.PARTS_NAME / "rank-00000.part", 0, 1e9)
         config = Config().with_values(self.settings, "test")
         facts = {
             "engine": "mpi",
@@ -76,7 +76,7 @@ class MadeRun:
 
 
 def _write_worker(folder: Path, number: int, worker: MadeWorker) -> None:
-    part = PartWriter(folder / schema.PARTS_NAME / f"rank-{number + 1:05d}.h5", number + 1, 1e9)
+    part = PartWriter(folder / schema.PARTS_NAME / f"rank-{number + 1:05d}.part", number + 1, 1e9)
     group = f"workers/{number}"
     part.attributes(group, worker.facts)
     for name, columns in schema.WORKER_TABLES.items():

@@ -64,7 +64,7 @@ def test_a_folder_without_a_trace_is_named(tmp_path: Path) -> None:
 def test_parts_that_may_still_be_written_are_not_merged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    part = PartWriter(tmp_path / "parts" / "rank-00000.h5", 0, 1e9)
+    part = PartWriter(tmp_path / "parts" / "rank-00000.part", 0, 1e9)
     part.close()
     with pytest.raises(SystemExit) as end:
         main(["merge", str(tmp_path)])

@@ -17,10 +17,15 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
 
+GOLDEN = Path(__file__).parent / "golden"
 
-@pytest.fixture
-def figures(tmp_path: Path) -> RunFigures:
-    return run_figures(searching_run().write(tmp_path))
+
+@pytest.fixture(params=["written now", "of version 2"])
+def figures(request: pytest.FixtureRequest, tmp_path: Path) -> RunFigures:
+    """Of one run: as this code writes it, and as a trace that was committed long ago has it."""
+    if request.param == "written now":
+        return run_figures(searching_run().write(tmp_path))
+    return run_figures(GOLDEN / "searching-v2.h5")
 
 
 def test_workers_by_hand(figures: RunFigures) -> None:
@@ -164,13 +169,13 @@ def test_a_run_without_steps_is_an_honest_table(tmp_path: Path) -> None:
 
 def test_a_lost_part_is_noted(tmp_path: Path) -> None:
     searching_run().write(tmp_path, merge=False)
-    (tmp_path / "parts" / "rank-00002.h5").write_bytes(b"damaged")
-    (tmp_path / "parts" / "rank-00000.h5").unlink()
+    (tmp_path / "parts" / "rank-00002.part").write_bytes(b"damaged")
+    (tmp_path / "parts" / "rank-00000.part").unlink()
     main(["merge", str(tmp_path), "--force"])
     figures = run_figures(tmp_path)
     assert len(figures.workers) == 1
     notes = "\n".join(figures.notes)
-    assert "rank-00002.h5 is damaged" in notes
+    assert "rank-00002.part is damaged" in notes
     assert "rank 0 recorded no settings" in notes
     assert "unknown model on unknown task, 1 worker" in summary(figures)
 
@@ -191,7 +196,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path) -> None:
         file.attrs["version"] = schema.VERSION + 1
     for name, words in (
         ("parts_only", "merge"),
-        ("parts_only/parts/rank-00001.h5", "part of one rank"),
+        ("parts_only/parts/rank-00001.part", "part of one rank"),
         ("text.h5", "not a readable HDF5 file"),
         ("foreign.h5", "not a trace of adsp_mpi"),
         ("newer", f"trace version {schema.VERSION + 1}"),

@@ -179,7 +179,7 @@ def test_an_empty_run_is_valid(tmp_path: Path, workers: int) -> None:
 
 def test_a_run_without_its_server_is_valid(tmp_path: Path) -> None:
     searching_run().write(tmp_path, merge=False)
-    (tmp_path / "parts" / "rank-00000.h5").unlink()
+    (tmp_path / "parts" / "rank-00000.part").unlink()
     main(["merge", str(tmp_path), "--force"])
     events, about = events_of(tmp_path)
     assert about["model"] is None

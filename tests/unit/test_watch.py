@@ -10,18 +10,17 @@ from threading import Thread
 import pytest
 from adsp_mpi.analysis import watch as module
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.parts import Follower, WorkerPart, read_part
+from adsp_mpi.analysis.parts import Follower, WorkerPart
 from adsp_mpi.analysis.watch import Log, headline, live, watch
 from rich.console import Console
 
-from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
 from adsp_mpi.trace.writer import PartWriter
 
 
 def server_part(folder: Path) -> PartWriter:
-    part = PartWriter(folder / "parts" / "rank-00000.h5", 0, 1e9)
+    part = PartWriter(folder / "parts" / "rank-00000.part", 0, 1e9)
     part.attributes("/", {"model": "adsp", "task": "digits-cnn", "num_workers": 2})
     part.add_table("ps/targets", schema.TARGETS)
     part.add_table("ps/evals", (*schema.EVALS, ("loss", "f8", "")))
@@ -33,7 +32,7 @@ def server_part(folder: Path) -> PartWriter:
 
 def worker_part(folder: Path, worker: int, steps: int) -> PartWriter:
     """Two steps a second, a commit every ten steps."""
-    part = PartWriter(folder / "parts" / f"rank-{worker + 1:05d}.h5", worker + 1, 1e9)
+    part = PartWriter(folder / "parts" / f"rank-{worker + 1:05d}.part", worker + 1, 1e9)
     group = f"workers/{worker}"
     part.attributes(group, {"host": "here"})
     for name, columns in schema.WORKER_TABLES.items():
@@ -70,27 +69,35 @@ def test_a_look_by_hand(tmp_path: Path) -> None:
         part.close()
 
 
-def test_a_part_that_tears_is_shown_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("adsp_mpi.analysis.parts.PAUSE_S", 0.001)
-    worker_part(tmp_path, 0, 50).close()
-    path = tmp_path / "parts" / "rank-00001.h5"
+def test_a_part_in_the_middle_of_a_write_is_shown_as_it_was_before(tmp_path: Path) -> None:
+    part = worker_part(tmp_path, 0, 50)
+    path = tmp_path / "parts" / "rank-00001.part"
+    before = len(path.read_bytes())
+    add_steps(part, 0, 51, 60)
+    part.close()
     whole = path.read_bytes()
+    path.write_bytes(whole[:before])
     follower = Follower(tmp_path)
-    before = follower.look()
-    for length in (0, 100, 900, len(whole) // 2, len(whole) - 50):
+    for length in range(before, len(whole)):
         path.write_bytes(whole[:length])
-        look = follower.look()
-        assert look.workers == before.workers and not look.trouble
-    path.write_bytes(whole[:900])
-    assert Follower(tmp_path).look().trouble.keys() == {1}
-    with pytest.raises(AdspError, match=r"rank-00001\.h5"):
-        read_part(path)
+        [worker] = follower.look().workers
+        assert worker.steps == 50 or length > before + 100
+    path.write_bytes(whole)
+    assert follower.look().workers[0].steps == 60
+    path.write_bytes(whole[:before])
+    assert follower.look().workers[0].steps == 50
+
+
+def test_what_is_no_part_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "parts" / "rank-00001.part"
+    path.parent.mkdir()
+    path.write_text("something else")
+    look = Follower(tmp_path).look()
+    assert "not a part of a trace" in look.trouble[1]
 
 
 def test_a_part_without_anything_in_it_yet_is_no_trouble(tmp_path: Path) -> None:
-    parts = [PartWriter(tmp_path / "parts" / f"rank-0000{k}.h5", k, 1e9) for k in (0, 1)]
+    parts = [PartWriter(tmp_path / "parts" / f"rank-0000{k}.part", k, 1e9) for k in (0, 1)]
     look = Follower(tmp_path).look()
     assert (look.server, look.workers, look.trouble) == (None, (), {})
     for part in parts:
@@ -168,7 +175,7 @@ def test_once_is_one_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     server_part(tmp_path).close()
     worker_part(tmp_path, 1, 20).close()
     silence(tmp_path, 40)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.h5")}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.part")}
     main(["watch", str(tmp_path), "--once"])
     shown = capsys.readouterr().out
     assert "1 of 2 workers have begun" in shown and "40 s ago" in shown

@@ -1,0 +1,56 @@
+"""A run whose launcher and ranks are killed at once: what was flushed is still there."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from adsp_mpi.analysis.__main__ import main
+from adsp_mpi.analysis.figures import run_figures
+from adsp_mpi.analysis.parts import Follower, Look
+
+import adsp_mpi.trace
+from tests.launch.launcher import start
+
+FLUSH_S = 0.5
+
+
+def test_a_killed_run_lacks_at_most_the_last_flush_interval(tmp_path: Path) -> None:
+    options = ("--out", "r", "--set", "stop.target_loss=0.0", "--set", f"trace.flush_s={FLUSH_S}")
+    process = start(4, "-m", "adsp_mpi", *options, cwd=tmp_path)
+    before = look_when_it_trains(tmp_path / "r")
+    process.kill()
+    for rank in ranks_in(tmp_path):
+        os.kill(rank, signal.SIGKILL)
+    process.communicate(timeout=60)
+    main(["merge", str(tmp_path / "r"), "--force"])
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        ends = [trace.table(f"workers/{i}/steps")["start_s"][-1] for i in trace.workers]
+        for worker in before.workers:
+            assert len(trace.table(f"workers/{worker.worker}/steps")) >= worker.steps
+    assert len(ends) == 3 and max(ends) - min(ends) < FLUSH_S + 1.0
+    figures = run_figures(tmp_path / "r")
+    assert figures.steps > 0 and "did not end in order" in figures.notes[0]
+
+
+def look_when_it_trains(folder: Path) -> Look:
+    follower, started = Follower(folder), time.monotonic()
+    while time.monotonic() - started < 60:
+        look = follower.look()
+        if look.server and len(look.workers) == 3 and look.time_s > 3:
+            return look
+        time.sleep(0.1)
+    raise AssertionError("the run did not begin")
+
+
+def ranks_in(folder: Path) -> list[int]:
+    """Python processes that were started in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = (process / "cwd").resolve() == folder.resolve()
+            if inside and b"adsp_mpi" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
