@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from adsp_mpi.config import Config, load_file, load_preset, parse_setting, presets
+from adsp_mpi.engine.resume import AUTO, resumed_config
 from adsp_mpi.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ SHORT_OPTIONS = {
     "hetero": ("hetero", "profile", str),
     "out": ("run", "out", str),
     "seed": ("run", "seed", int),
+    "resume": ("run", "resume", str),
     "device": ("run", "device", str),
     "screen": ("run", "screen", str),
     "target-loss": ("stop", "target_loss", float),
@@ -97,9 +99,15 @@ def parse(arguments: Sequence[str]) -> Request:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
     if options.like is not None:
         return _parse_like(options)
+    return Request(options.verb, make_config(options, _start_of(options)))
+
+
+def _start_of(options: argparse.Namespace) -> Config:
+    """The configuration that everything else is put over."""
+    if options.resume and options.resume != AUTO:
+        return resumed_config(options.resume)
     preset = None if options.preset or options.config or options.task else "quickstart"
-    config = load_preset(Config(), preset) if preset else Config()
-    return Request(options.verb, make_config(options, config))
+    return load_preset(Config(), preset) if preset else Config()
 
 
 def _parse_like(options: argparse.Namespace) -> Request:

@@ -33,6 +33,7 @@ class RunSection:
     out: str = key("", "folder for the trace and the model; empty: runs/<time>-<model>")
     device: str = key("cpu", "cpu, or cuda: ranks share the GPUs of their host in turn")
     threads: int = key(1, "torch threads per rank", 1)
+    resume: str = key("", "go on from a run's newest checkpoint: its folder, or auto: that of out")
     screen: str = key("auto", "auto, live (a terminal view), log (plain lines) or quiet")
 
 
@@ -94,6 +95,13 @@ class TraceSection:
 
 
 @dataclass(frozen=True)
+class CheckpointSection:
+    period_s: float = key(600.0, "seconds between two checkpoints; 0: only when stopped", 0)
+    keep: int = key(2, "the newest so many stay", 1)
+    keep_every_s: float = key(0.0, "beside them one for every so many seconds stays; 0: none", 0)
+
+
+@dataclass(frozen=True)
 class SimulateSection:
     workers: int = key(18, "number of simulated workers", 1)
     server_bandwidth_mb_s: float = key(
@@ -113,6 +121,7 @@ class Config:
     stop: StopSection = StopSection()
     eval: EvalSection = EvalSection()
     trace: TraceSection = TraceSection()
+    checkpoint: CheckpointSection = CheckpointSection()
     simulate: SimulateSection = SimulateSection()
 
     @property

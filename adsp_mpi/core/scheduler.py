@@ -25,7 +25,7 @@ class Scheduler:
         self, model: SyncModel, setup: Setup, first: Observed, on_tell: Callable[[Tell], None]
     ) -> None:
         self.observations = [first]
-        self._on_tell = on_tell
+        self.on_tell = on_tell
         self._name = type(model).__name__
         self._generator = model.scheduler(first, setup)
         self.command = self._untold(self._send(None), first)
@@ -47,7 +47,7 @@ class Scheduler:
 
     def _untold(self, action: Command | Tell, seen: Observed) -> Command:
         while isinstance(action, Tell):
-            self._on_tell(action)
+            self.on_tell(action)
             action = self._send(seen)
         return action
 

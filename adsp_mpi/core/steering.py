@@ -6,13 +6,14 @@ generator that yields `Until`s, and the engine comes back when one is over.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Callable, Generator, Protocol
+from typing import Any, Callable, Generator, Protocol
 
 import numpy as np
 
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.saved import observations_of, observations_state
 from adsp_mpi.core.scheduler import Command, Scheduler, observe, put_on_board
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import AdspError
@@ -94,7 +95,9 @@ class Steering:
             tuple[float, float]
         ] = []  # since the current Run began, and the one before
         self._waiting_run: Run | None = None
-        self._begun_s = self._run_end_s = 0.0
+        self._begun_s = self._run_end_s = self._next_evaluation_s = 0.0
+        self.settled = False
+        """`run` waits for the next evaluation or check: `state` holds all there is to know."""
 
     def start(self) -> None:
         """Judge the initial model and give out the first targets."""
@@ -104,6 +107,44 @@ class Steering:
         self._scheduler = Scheduler(self._sync, self._setup, seen, self._take_told)
         if isinstance(self._scheduler.command, Run):
             self._begin(self._scheduler.command, standing=True)
+        self._next_evaluation_s = self._engine.now() + self._evaluation_period_s
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """In the place of `start`: stand where the run stood whose `state` this is."""
+        first, *rest = observations_of(state["observations"])
+        self._scheduler = Scheduler(self._sync, self._setup, first, lambda told: None)
+        for seen in rest:
+            self._scheduler.advance(seen)
+        self._scheduler.on_tell = self._take_told
+        command = self._scheduler.command
+        if not isinstance(command, Run):
+            raise AdspError(f"the scheduler, fed as it was before, asks for {command!r} now")
+        self._begun_s, self._run_end_s, self._next_evaluation_s = state["moments"]
+        self._losses = [(s, loss) for s, loss in state["losses"]]
+        self._waiting_run = self._dated(command) if state["run_waits"] else None
+        self._stop.recent.extend(state["recent"])
+        for name, value in state["progress"].items():
+            setattr(self.progress, name, value)
+        self.progress.evaluations = [(s, loss) for s, loss in state["evaluations"]]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """For `resume`, while `settled`."""
+        progress = self.progress
+        return {
+            "observations": observations_state(self._scheduler.observations),
+            "moments": [self._begun_s, self._run_end_s, self._next_evaluation_s],
+            "losses": self._losses,
+            "run_waits": self._waiting_run is not None,
+            "recent": list(self._stop.recent),
+            "progress": {
+                "phase": progress.phase,
+                "metrics": progress.metrics,
+                "told": progress.told,
+                "trial_s": progress.trial_s,
+            },
+            "evaluations": progress.evaluations,
+        }
 
     def run(self) -> Generator[Until, None, str]:
         """Evaluate and feed the scheduler in turn; returns why the run is over.
@@ -112,14 +153,16 @@ class Steering:
         """
         if not isinstance(self._scheduler.command, Run):
             yield from self._next_run(self._scheduler.command)
-        next_evaluation_s = self._engine.now() + self._evaluation_period_s
+            self._next_evaluation_s = self._engine.now() + self._evaluation_period_s
         while True:
-            event_s = min(self._run_end_s, next_evaluation_s)
+            event_s = min(self._run_end_s, self._next_evaluation_s)
+            self.settled = True
             yield Until(min(event_s, self._stop.latest_s), self._must_look)
+            self.settled = False
             now = self._engine.now()
             reason = self._stop.timed(now) or self._ended_by_workers()
             if not reason and now >= event_s:
-                next_evaluation_s = now + self._evaluation_period_s
+                self._next_evaluation_s = now + self._evaluation_period_s
                 reason = self.evaluate()
             if reason:
                 return reason
@@ -174,10 +217,14 @@ class Steering:
     def _begin(self, run: Run, standing: bool) -> None:
         self.progress.phase = run.phase
         self._begun_s = self._engine.now()
-        run = replace(run, targets=replace(run.targets, since_s=self._begun_s))
+        run = self._dated(run)
         self._run_end_s = self._begun_s + run.seconds
         del self._losses[:-1]
         self._put(run, standing)
+
+    def _dated(self, run: Run) -> Run:
+        """`run` as the board shows it: it knows when its check period began."""
+        return replace(run, targets=replace(run.targets, since_s=self._begun_s))
 
     def _put(self, run: Run, standing: bool) -> None:
         """Show `run` on the board, now or, what has to wait, at a later look."""

@@ -15,6 +15,7 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero import PRESETS, Profile, make_profile
 from adsp_mpi.core.theory import heterogeneity
+from adsp_mpi.engine.checkpoints import FOLDER, whole_checkpoints
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.partition import label_histogram, make_partition
 from adsp_mpi.trace import Trace, schema
@@ -169,10 +170,18 @@ def default_folder(config: Config) -> str:
     return f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{name}"
 
 
-def make_folder(folder: Path) -> None:
-    """The run's folder, empty of other runs; UsageError where it cannot be had."""
-    if (folder / schema.TRACE_NAME).exists() or any((folder / schema.PARTS_NAME).glob("*")):
-        raise UsageError(f"{folder} holds a run already; choose another --out")
+def how_to_resume(folder: Path) -> str:
+    """What to tell of a run that was stopped."""
+    if not whole_checkpoints(folder):
+        return f"trace and model are in {folder}"
+    return f"go on with --resume {folder}"
+
+
+def make_folder(folder: Path, resumes: bool) -> None:
+    """The run's folder, empty of other runs unless one `resumes` there; else UsageError."""
+    used = (schema.TRACE_NAME, f"{schema.PARTS_NAME}/*", f"{FOLDER}/*")
+    if not resumes and any(any(folder.glob(pattern)) for pattern in used):
+        raise UsageError(f"{folder} holds a run already; --resume it or choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

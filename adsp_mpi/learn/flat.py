@@ -35,6 +35,12 @@ class FlatModel:
             offset = end
 
     @property
+    def own_buffers(self) -> dict[str, torch.Tensor]:
+        """The buffers that stay where they are, by name."""
+        named = self.module.named_buffers()
+        return {name: buffer for name, buffer in named if not buffer.is_floating_point()}
+
+    @property
     def num_elements(self) -> int:
         """P, the number of float32 values that travel."""
         return self.values.numel()

@@ -43,6 +43,21 @@ class Replica:
         """Where a commit or a pull puts the global model, host float32[P]."""
         return self._answer.numpy()
 
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """The vectors, for `resume`."""
+        return {
+            "local": self.local.cpu().numpy().copy(),
+            "base": self.base.cpu().numpy().copy(),
+            "update": self.update.copy(),
+        }
+
+    def resume(self, state: dict[str, np.ndarray]) -> None:
+        """Hold the vectors whose `state` this is."""
+        self.local.copy_(torch.from_numpy(state["local"]))
+        self.base.copy_(torch.from_numpy(state["base"]))
+        self.update[:] = state["update"]
+
     def take_update(self, factor: float) -> np.ndarray:
         """`factor` times what was learnt since the base; learning can go on at once."""
         torch.sub(self.local, self.base, out=self._scratch)

@@ -1,7 +1,7 @@
 """Local training: mini-batches, gradients and the local SGD step of one worker."""
 
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Any, Iterator
 
 import numpy as np
 import torch
@@ -40,6 +40,15 @@ class BatchOrder:
         batch, self._ahead = self._ahead[:batch_size], self._ahead[batch_size:]
         return batch
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """Which samples come next, for `resume` on the same indices."""
+        return {"ahead": self._ahead, "generator": self._generator.bit_generator.state}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        self._ahead = state["ahead"]
+        self._generator.bit_generator.state = state["generator"]
+
 
 class Trainer:
     """Takes local SGD steps on one worker's part of the data."""
@@ -70,6 +79,19 @@ class Trainer:
         self._trainable.add_(self._model.gradients, alpha=-self._learning_rate.at(self.steps))
         self.steps += 1
         return float(loss.detach())
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All but the model's values, for `resume`."""
+        buffers = {name: b.cpu().numpy().copy() for name, b in self._model.own_buffers.items()}
+        return {"steps": self.steps, "order": self._order.state, "buffers": buffers}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where the trainer stood whose `state` this is."""
+        self.steps = state["steps"]
+        self._order.resume(state["order"])
+        for name, buffer in self._model.own_buffers.items():
+            buffer.copy_(torch.from_numpy(np.asarray(state["buffers"][name])))
 
 
 class Evaluator:

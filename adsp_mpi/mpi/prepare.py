@@ -73,7 +73,7 @@ def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
     world.agree(world.require_workers)
     folder = Path(world.comm.bcast(config.run.out or default_folder(config)))
     ready = build(world, config, given_task, folder)
-    world.agree(lambda: make_folder(folder) if world.is_server else None)
+    world.agree(lambda: make_folder(folder, bool(config.run.resume)) if world.is_server else None)
     return _calibrated(ready)
 
 

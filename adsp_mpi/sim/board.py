@@ -109,6 +109,21 @@ class LiveBoard(Board):
                 self._find_lowest(name)
                 self.changed.add(name)
 
+    @property
+    def looked_at(self) -> list[str]:
+        """Counts whose minimum is kept at hand: changes of theirs are told."""
+        return list(self._lowest)
+
+    def resume(self, data: np.ndarray, looked_at: list[str]) -> None:
+        """Hold `data`, with the minimum of the counts `looked_at` at hand."""
+        self.data[:] = data
+        self._stage = Stage(int(self.header[1]))
+        self._version = int(self.header[0])
+        self._absent = set(np.flatnonzero(self.column("presence") > Presence.PAUSED).tolist())
+        self._lowest.clear()
+        for name in looked_at:
+            self._find_lowest(name)
+
     def set_presence(self, worker: int, presence: Presence) -> None:
         """Who takes part has changed, and with it every minimum."""
         self.column("presence")[worker] = presence

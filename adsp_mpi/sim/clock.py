@@ -17,19 +17,19 @@ class VirtualClock:
         self.now = 0.0
         self.at_once = 0
         """Actions since time last went on."""
-        self._booked = 0
-        self._heap: list[tuple[float, int, int, Callable[[], None]]] = []
+        self.booked = 0
+        self.heap: list[tuple[float, int, int, Callable[[], None]]] = []
 
     def at(self, moment: float, priority: int, action: Callable[[], None]) -> None:
         """Do `action` at second `moment`, or now where that is over."""
-        self._booked += 1
-        heappush(self._heap, (max(moment, self.now), priority, self._booked, action))
+        self.booked += 1
+        heappush(self.heap, (max(moment, self.now), priority, self.booked, action))
 
     def step(self) -> bool:
         """Go to the next action and do it; False when there is none."""
-        if not self._heap:
+        if not self.heap:
             return False
-        moment, _, _, action = heappop(self._heap)
+        moment, _, _, action = heappop(self.heap)
         self.at_once = self.at_once + 1 if moment == self.now else 0
         self.now = moment
         action()

@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Problem
+from adsp_mpi.sim.saved import engine_state, resume_engine
 from adsp_mpi.sim.worker import MOST_AT_ONCE, SimWorker, Waiting
 from adsp_mpi.trace.memory import WorkerRows
 
@@ -64,49 +65,87 @@ class Engine:
         self.reason = "failed"
         self.ended_s = 0.0
         self.good_values = problem.values.copy()
-        self._problem = problem
+        self.problem = problem
         self._trace = trace
         self._screen = screen
         self._stopped = stopped
-        self._snapshot = np.zeros(0, np.float32)
+        self.save: Callable[[], None] | None = None
+        """Writes a checkpoint of the run."""
+
+        self._checkpoint_period_s = config.checkpoint.period_s or math.inf
+        self._stopping = False
+        self._resumed = False
+        self.snapshot = np.zeros(0, np.float32)
         stop = config.stop
-        self._steering = Steering(
+        self.steering = Steering(
             self,
             self.sync,
             Setup(workers, self.batch_size, stop.target_loss),
             StopRule(stop.target_loss, stop.loss_variance, stop.max_seconds),
             config.eval.period_s,
         )
-        self.progress = self._steering.progress
+        self.progress = self.steering.progress
         self._until = Until(math.inf, lambda: False)
-        self._appointments = 0
-        self._idle_looks = 0
-        self._actions_seen = -1
-        self._waiting: dict[int, SimWorker] = {}
-        self._until_s = [math.inf] * workers  # when each one that waits is to be woken
+        self.appointments = 0
+        self.idle_looks = 0
+        self.actions_seen = -1
+        self.waiting: dict[int, SimWorker] = {}
+        self.until_s = [math.inf] * workers  # when each one that waits is to be woken
         self._most_at_once = MOST_AT_ONCE * workers
-        self._overdue: dict[int, tuple[Waiting | None, int]] = {}
-        self._workers = [SimWorker(self, i, problem.learner(i)) for i in range(workers)]
+        self.overdue: dict[int, tuple[Waiting | None, int]] = {}
+        self.workers = [SimWorker(self, i, problem.learner(i)) for i in range(workers)]
 
     def run(self) -> None:
-        """From the first evaluation until steering says that the run is over."""
-        self._steering.start()
-        self._steps = self._steering.run()
+        """From the first evaluation, or where it was resumed, until steering says it is over."""
         try:
-            self._meet_again()
-            for worker in self._workers:
-                worker.go_on()
+            self._take_up() if self._resumed else self._begin()
             while True:
                 self._tell_of_changes()
+                self._save_if_due()
                 self._go_on()
         except _RunIsOver as end:
             self.reason = end.args[0]
         finally:
             self.ended_s = self.clock.now
 
+    def _begin(self) -> None:
+        self.steering.start()
+        self._steps = self.steering.run()
+        self._next_checkpoint_s = self._checkpoint_period_s
+        self._meet_again()
+        for worker in self.workers:
+            worker.go_on()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """`run` shall go on where the engine with this `state` stood."""
+        resume_engine(self, state)
+        self._resumed = True
+
+    def _take_up(self) -> None:
+        self._steps = self.steering.run()
+        self._until = next(self._steps)
+        self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """For `resume` of an engine with the same configuration, while steering is settled."""
+        return engine_state(self)
+
+    def _save_if_due(self) -> None:
+        """A checkpoint takes no virtual time; a run that is stopped ends after its last one."""
+        stopped = self._stopped()
+        if not self.steering.settled or not (stopped or self.clock.now >= self._next_checkpoint_s):
+            return
+        if self.save:
+            self.save()
+        self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
+        if stopped:
+            self._stopping = True
+            self._look()
+
     def close(self) -> None:
         """Let every worker leave, then judge the last model."""
-        self._appointments += 1
+        self.appointments += 1
         self._until = Until(math.inf, lambda: False)
         self.board.stage = Stage.STOP
         while True:
@@ -114,7 +153,7 @@ class Engine:
             if (self.board.column("presence") == Presence.LEFT).all():
                 break
             self._go_on()
-        self._steering.evaluate()
+        self.steering.evaluate()
 
     def _go_on(self) -> None:
         """Do what comes next; AdspError where nothing does, or no time passes any more."""
@@ -134,20 +173,20 @@ class Engine:
 
     def wait(self, worker: SimWorker, until_s: float) -> None:
         """Wake `worker` when what it waits for has changed, at `until_s` at the latest."""
-        self._waiting[worker.index] = worker
+        self.waiting[worker.index] = worker
         if worker.waiting and worker.waiting.asked == ANY_COUNT:
             self.board.any_count_awaited = True
-        self._until_s[worker.index] = until_s
+        self.until_s[worker.index] = until_s
         if until_s < math.inf:
-            timer = partial(self._time_is_up, worker, worker.waiting)
+            timer = partial(self.time_is_up, worker, worker.waiting)
             wake_s = until_s if until_s > self.clock.now else self._at_the_next_moment(worker)
             self.clock.at(wake_s, self.clock.WORKER, timer)
 
     def _at_the_next_moment(self, worker: SimWorker) -> float:
         """When to wake who asked for a second that is over, as rounding may have it."""
-        waiting, times = self._overdue.get(worker.index, (None, 0))
+        waiting, times = self.overdue.get(worker.index, (None, 0))
         times = times + 1 if waiting is worker.waiting else 1
-        self._overdue[worker.index] = worker.waiting, times
+        self.overdue[worker.index] = worker.waiting, times
         if times > MOST_OVERDUE:
             reason = worker.waiting.reason if worker.waiting else ""
             raise AdspError(
@@ -157,10 +196,10 @@ class Engine:
 
     def wake(self, worker: SimWorker) -> None:
         """Let a worker that waits decide again."""
-        del self._waiting[worker.index]
+        del self.waiting[worker.index]
         worker.wake()
 
-    def _time_is_up(self, worker: SimWorker, waiting: Waiting | None) -> None:
+    def time_is_up(self, worker: SimWorker, waiting: Waiting | None) -> None:
         if worker.waiting is waiting:
             self.wake(worker)
 
@@ -176,12 +215,12 @@ class Engine:
         board = self.board
         while board.changed:
             changed, board.changed = board.changed, set()
-            for worker in [w for w in self._waiting.values() if _concerns(w, changed)]:
+            for worker in [w for w in self.waiting.values() if _concerns(w, changed)]:
                 self.wake(worker)
                 self.clock.at_once += 1
             self._require_time_to_pass()
         board.any_count_awaited = any(
-            w.waiting is not None and w.waiting.asked == ANY_COUNT for w in self._waiting.values()
+            w.waiting is not None and w.waiting.asked == ANY_COUNT for w in self.waiting.values()
         )
 
     def _meet_again(self) -> None:
@@ -190,29 +229,29 @@ class Engine:
             self._until = next(self._steps)
         except StopIteration as end:
             raise _RunIsOver(end.value) from None
-        self._appointments += 1
+        self.appointments += 1
         if self._until.moment < math.inf:
-            appointment = partial(self._keep_appointment, self._appointments)
+            appointment = partial(self.keep_appointment, self.appointments)
             self.clock.at(self._until.moment, self.clock.SERVER, appointment)
 
-    def _keep_appointment(self, number: int) -> None:
-        if number != self._appointments:
+    def keep_appointment(self, number: int) -> None:
+        if number != self.appointments:
             return
-        self._idle_looks = 0 if self.actions != self._actions_seen else self._idle_looks + 1
-        self._actions_seen = self.actions
-        if self._idle_looks > MOST_IDLE_LOOKS and self._all_wait_for_ever():
+        self.idle_looks = 0 if self.actions != self.actions_seen else self.idle_looks + 1
+        self.actions_seen = self.actions
+        if self.idle_looks > MOST_IDLE_LOOKS and self._all_wait_for_ever():
             raise AdspError(f"every worker waits and nothing will change: {self._reasons()}")
         self._look()
 
     def _all_wait_for_ever(self) -> bool:
         """No one who takes part has a step or a commit under way, or a second to be woken at."""
-        waiting = self._waiting.values()
+        waiting = self.waiting.values()
         return len(waiting) == int(self.board.present.sum()) and not any(
-            w.me.in_flight or self._until_s[w.index] < math.inf for w in waiting
+            w.me.in_flight or self.until_s[w.index] < math.inf for w in waiting
         )
 
     def _reasons(self) -> str:
-        return ", ".join(sorted({w.waiting.reason for w in self._waiting.values() if w.waiting}))
+        return ", ".join(sorted({w.waiting.reason for w in self.waiting.values() if w.waiting}))
 
     def _look(self) -> None:
         self._meet_again()
@@ -222,7 +261,7 @@ class Engine:
         return self.clock.now
 
     def judge(self, now: float, trial: bool) -> dict[str, float]:
-        metrics = self._problem.evaluate()
+        metrics = self.problem.evaluate()
         self._trace.evaluation(now, 0.0, self.board, trial, metrics)
         return metrics
 
@@ -230,10 +269,10 @@ class Engine:
         self.good_values[:] = self.values
 
     def take_snapshot(self) -> None:
-        self._snapshot = self.values.copy()
+        self.snapshot = self.values.copy()
 
     def put_back_snapshot(self) -> None:
-        self.values[:] = self._snapshot
+        self.values[:] = self.snapshot
 
     def targets_changed(self, phase: str) -> None:
         self._trace.targets(self.clock.now, self.board, phase)
@@ -245,7 +284,7 @@ class Engine:
         self._trace.observed(seen)
 
     def interrupted(self) -> str | None:
-        return "stopped by a signal" if self._stopped() else None
+        return "stopped by a signal" if self._stopping else None
 
 
 def _concerns(worker: SimWorker, changed: set[str]) -> bool:

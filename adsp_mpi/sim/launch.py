@@ -8,7 +8,7 @@ from typing import Callable
 from rich.console import Console
 
 from adsp_mpi.config import Config
-from adsp_mpi.engine.prepare import default_folder, make_folder
+from adsp_mpi.engine.prepare import default_folder, how_to_resume, make_folder
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
 from adsp_mpi.screen import make_screen, show_report
@@ -47,7 +47,7 @@ def _simulate(config: Config) -> None:
     _require_an_end(config)
     _require_one_process()
     folder = Path(config.run.out or default_folder(config))
-    make_folder(folder)
+    make_folder(folder, resumes=bool(config.run.resume))
     with Signals() as signals:
         screen = make_screen(config.run.screen)
         done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
@@ -57,7 +57,7 @@ def _simulate(config: Config) -> None:
         rate = done.actions / done.wall_s
         print(f"{'simulated':<18}{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s")
     if signals.received:
-        raise Interrupted(f"stopped by a signal; trace and model are in {folder}")
+        raise Interrupted(f"stopped by a signal; {how_to_resume(folder)}")
 
 
 def _require_an_end(config: Config) -> None:

@@ -6,6 +6,7 @@ none more than its worker's link carries; what it cannot use goes to the others.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable
 
 from adsp_mpi.core.hetero_profile import Conditions
@@ -16,7 +17,7 @@ DONE = 1e-9
 
 
 @dataclass(slots=True)
-class _Transfer:
+class Transfer:
     left_mb: float
     limit_mb_s: float
     landed: Callable[[], None]
@@ -30,9 +31,9 @@ class Links:
         self._clock = clock
         self._megabytes = megabytes
         self._server_mb_s = server_mb_s
-        self._transfers: list[_Transfer] = []
-        self._updated_s = 0.0
-        self._plan = 0
+        self.transfers: list[Transfer] = []
+        self.updated_s = 0.0
+        self.plan = 0
 
     def send(self, conditions: Conditions, landed: Callable[[], None]) -> None:
         """A commit sets out now: call `landed` when all of it has arrived."""
@@ -42,49 +43,49 @@ class Links:
             clock.at(arrives_s, clock.LANDING, landed)
             return
         limit = conditions.bandwidth_mb_s or math.inf
-        transfer = _Transfer(self._megabytes, limit, landed)
-        clock.at(clock.now + conditions.delay_s, clock.LANDING, lambda: self._begin(transfer))
+        transfer = Transfer(self._megabytes, limit, landed)
+        clock.at(clock.now + conditions.delay_s, clock.LANDING, partial(self.begin, transfer))
 
-    def _begin(self, transfer: _Transfer) -> None:
+    def begin(self, transfer: Transfer) -> None:
         self._move()
-        self._transfers.append(transfer)
+        self.transfers.append(transfer)
         self._share()
 
     def _move(self) -> None:
         """Carry every transfer on at its rate until now."""
-        seconds = self._clock.now - self._updated_s
-        self._updated_s = self._clock.now
-        for transfer in self._transfers:
+        seconds = self._clock.now - self.updated_s
+        self.updated_s = self._clock.now
+        for transfer in self.transfers:
             transfer.left_mb -= transfer.rate_mb_s * seconds
 
     def _share(self) -> None:
         """Give out the rates anew and book the next arrival."""
-        fair_rates(self._transfers, self._server_mb_s)
-        self._plan += 1
-        if not self._transfers:
+        fair_rates(self.transfers, self._server_mb_s)
+        self.plan += 1
+        if not self.transfers:
             return
-        plan = self._plan
-        soonest_s = min(max(0.0, t.left_mb) / t.rate_mb_s for t in self._transfers)
+        plan = self.plan
+        soonest_s = min(max(0.0, t.left_mb) / t.rate_mb_s for t in self.transfers)
         arrival_s = self._clock.now + soonest_s
-        self._clock.at(arrival_s, self._clock.LANDING, lambda: self._arrive(plan))
+        self._clock.at(arrival_s, self._clock.LANDING, partial(self.arrive, plan))
 
-    def _arrive(self, plan: int) -> None:
-        if plan != self._plan:
+    def arrive(self, plan: int) -> None:
+        if plan != self.plan:
             return
         self._move()
-        arrived = [t for t in self._transfers if self._is_there(t)]
-        self._transfers = [t for t in self._transfers if not self._is_there(t)]
+        arrived = [t for t in self.transfers if self._is_there(t)]
+        self.transfers = [t for t in self.transfers if not self._is_there(t)]
         self._share()
         for transfer in arrived:
             transfer.landed()
 
-    def _is_there(self, transfer: _Transfer) -> bool:
+    def _is_there(self, transfer: Transfer) -> bool:
         """What is left is nothing, or takes less time than the clock can show."""
         now, left_mb = self._clock.now, transfer.left_mb
         return left_mb <= DONE * self._megabytes or now + left_mb / transfer.rate_mb_s <= now
 
 
-def fair_rates(transfers: list[_Transfer], total_mb_s: float) -> None:
+def fair_rates(transfers: list[Transfer], total_mb_s: float) -> None:
     """Max-min fair shares of `total_mb_s`, by filling up from the smallest limit."""
     left_mb_s = total_mb_s
     ordered = sorted(transfers, key=lambda t: t.limit_mb_s)

@@ -11,6 +11,7 @@ from adsp_mpi.core.registry import load
 from adsp_mpi.engine.prepare import DataShares, torch_seed
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.tasks import make_task
@@ -26,6 +27,10 @@ class Learner(Protocol):
     @property
     def answer(self) -> np.ndarray:
         """Where a commit or a pull puts the global model."""
+
+    @property
+    def update(self) -> np.ndarray:
+        """The update that was taken last."""
 
     def step(self, batch_size: int) -> float:
         """One local SGD step; the mini-batch's loss before it."""
@@ -61,6 +66,13 @@ class Problem(Protocol):
     def save(self, values: np.ndarray, folder: Path) -> Path:
         """Write the model with these `values` into a file of `folder`."""
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """`values` and all that the learners remember, for `resume`."""
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on, with learners for as many workers, where the problem with this `state` stood."""
+
 
 def make_problem(config: Config, num_workers: int) -> Problem:
     """The problem that `[task]` names; UsageError where it does not exist."""
@@ -80,11 +92,11 @@ class TorchLearner(Replica):
 
     def __init__(self, trainer: Trainer, model: FlatModel, same_base: bool, share: float) -> None:
         super().__init__(model, same_base)
-        self._trainer = trainer
+        self.trainer = trainer
         self._share = share
 
     def step(self, batch_size: int) -> float:
-        return self._trainer.step(batch_size)
+        return self.trainer.step(batch_size)
 
     def before_landing(self, values: np.ndarray) -> None:
         if self.averages_buffers:
@@ -103,6 +115,7 @@ class TorchProblem:
         self._task = task
         self._shares = DataShares(task, config, num_workers)
         self._model = self._make_model(0)
+        self._learners: list[TorchLearner] = []
         self.name = task.name
         self.values = self._model.values.numpy()
         self._evaluator = Evaluator(task, self._model, config.eval.samples, config.run.seed)
@@ -117,7 +130,9 @@ class TorchProblem:
             raise AdspError("the task's factory makes models of different sizes")
         trainer = self._shares.trainer(worker, model)
         same_base = self._config.sync_model.same_base
-        return TorchLearner(trainer, model, same_base, 1.0 / self._shares.num_workers)
+        learner = TorchLearner(trainer, model, same_base, 1.0 / self._shares.num_workers)
+        self._learners.append(learner)
+        return learner
 
     def attributes(self, worker: int) -> dict[str, Any]:
         return self._shares.attributes(worker)
@@ -129,3 +144,18 @@ class TorchProblem:
         self.values[:] = values
         torch.save(self._model.module.state_dict(), folder / "model.pt")
         return folder / "model.pt"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {
+            "values": self.values.copy(),
+            "random": random_state(),
+            "learners": [[learner.state, learner.trainer.state] for learner in self._learners],
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        self.values[:] = state["values"]
+        put_random_state(state["random"])
+        for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
+            learner.resume(replica)
+            learner.trainer.resume(trainer)

@@ -16,6 +16,8 @@ from adsp_mpi.errors import UsageError
 DRAWN_STEPS = 64
 """Steps whose noise a worker draws at once."""
 
+VECTORS = ("values", "locals", "bases", "updates")
+
 
 def quadratic(
     config: Config,
@@ -53,9 +55,12 @@ class Quadratic:
         self.values = np.full(len(curvature), start, np.float32)
         self.locals, self.bases = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.updates, self.answers = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._learners: list[QuadraticLearner] = []
 
     def learner(self, worker: int) -> "QuadraticLearner":
-        return QuadraticLearner(self, worker)
+        learner = QuadraticLearner(self, worker)
+        self._learners.append(learner)
+        return learner
 
     def attributes(self, worker: int) -> dict[str, Any]:
         return {"samples": 0, "labels": ""}
@@ -70,32 +75,47 @@ class Quadratic:
         np.save(folder / "model.npy", values)
         return folder / "model.npy"
 
+    @property
+    def state(self) -> dict[str, Any]:
+        noise = np.zeros((len(self._learners), DRAWN_STEPS, len(self.values)), np.float32)
+        for learner, drawn in zip(self._learners, noise, strict=True):
+            drawn[: learner.left] = learner.drawn[: learner.left]
+        vectors = {name: getattr(self, name) for name in VECTORS}
+        return {"vectors": vectors, "noise": noise, "learners": [w.state for w in self._learners]}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        for name in VECTORS:
+            getattr(self, name)[:] = state["vectors"][name]
+        zipped = zip(self._learners, state["noise"], state["learners"], strict=True)
+        for learner, noise, own in zipped:
+            learner.resume(noise, own)
+
 
 class QuadraticLearner:
     """One row of the matrices."""
 
     __slots__ = (
-        "_base", "_batch_size", "_curvature", "_decay", "_drawn", "_generator", "_left", "_local",
-        "_noise", "_rate", "_update", "answer",
+        "_base", "_batch_size", "_curvature", "_decay", "_generator", "_local",
+        "_noise", "_rate", "answer", "drawn", "left", "update",
     )  # fmt: skip
 
     def __init__(self, problem: Quadratic, worker: int) -> None:
         self._local, self._base = problem.locals[worker], problem.bases[worker]
-        self._update, self.answer = problem.updates[worker], problem.answers[worker]
+        self.update, self.answer = problem.updates[worker], problem.answers[worker]
         self._curvature = problem.curvature
         self._noise = problem.noise
         self._generator = np.random.default_rng([problem.seed, worker])
-        self._drawn = np.zeros((0, len(self._local)), np.float32)
-        self._left = 0
+        self.drawn = np.zeros((0, len(self._local)), np.float32)
+        self.left = 0
         self._batch_size = 0
         self._rate = problem.train.local_lr
         self._decay = problem.train.lr_decay ** (1 / problem.train.lr_decay_steps)
 
     def step(self, batch_size: int) -> float:
-        if not self._left or batch_size != self._batch_size:
+        if not self.left or batch_size != self._batch_size:
             self._draw(batch_size)
-        self._left -= 1
-        away = self._local - self._drawn[self._left]
+        self.left -= 1
+        away = self._local - self.drawn[self.left]
         gradient = self._curvature * away
         loss = 0.5 * float(gradient @ away)
         gradient *= self._rate
@@ -105,21 +125,31 @@ class QuadraticLearner:
 
     def _draw(self, batch_size: int) -> None:
         shape = (DRAWN_STEPS, len(self._local))
-        self._drawn = self._generator.standard_normal(shape, np.float32)
-        self._drawn *= np.float32(self._noise / np.sqrt(batch_size))
-        self._left, self._batch_size = DRAWN_STEPS, batch_size
+        self.drawn = self._generator.standard_normal(shape, np.float32)
+        self.drawn *= np.float32(self._noise / np.sqrt(batch_size))
+        self.left, self._batch_size = DRAWN_STEPS, batch_size
+
+    @property
+    def state(self) -> list[Any]:
+        """All but its rows of the matrices and its noise, for `resume`."""
+        return [self.left, self._batch_size, self._rate, self._generator.bit_generator.state]
+
+    def resume(self, noise: np.ndarray, state: list[Any]) -> None:
+        """Go on with `noise`, float32[DRAWN_STEPS, P], where this `state` stood."""
+        self.left, self._batch_size, self._rate, self._generator.bit_generator.state = state
+        self.drawn = noise
 
     def take_update(self, factor: float) -> np.ndarray:
-        np.subtract(self._local, self._base, out=self._update)
-        self._update *= np.float32(factor)
+        np.subtract(self._local, self._base, out=self.update)
+        self.update *= np.float32(factor)
         self._base[:] = self._local
-        return self._update
+        return self.update
 
     def before_landing(self, values: np.ndarray) -> None:
         pass
 
     def rebase(self) -> None:
-        self.answer += self._update
+        self.answer += self.update
         self._go_on_from_answer()
 
     def replace(self, keep_local: bool) -> None:

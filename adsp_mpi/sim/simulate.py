@@ -10,8 +10,11 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero import Profile
 from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.engine.checkpoints import SERVER, Checkpoints, save
 from adsp_mpi.engine.prepare import headline, injected_h, profile_of, run_attributes
 from adsp_mpi.engine.records import ServerTrace
+from adsp_mpi.engine.resume import Checkpoint, find_checkpoint
+from adsp_mpi.errors import AdspError
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.problem import Problem, make_problem
@@ -60,7 +63,13 @@ def simulate(
         own = {"host": "simulated", "step_time_s": conditions.step_time_s}
         part.attributes(f"workers/{i}", {**own, **problem.attributes(i)})
     screen.note(headline(config, profile, problem.name, len(problem.values), "virtual time"))
-    engine = Engine(config, problem, profile, ServerTrace(part), rows, screen, stopped)
+    trace = ServerTrace(part)
+    engine = Engine(config, problem, profile, trace, rows, screen, stopped)
+    saver = Saver(config, folder, engine, part, rows, trace) if folder else None
+    engine.save = saver.save if saver else None
+    if saver and (found := find_checkpoint(config)):
+        saver.resume(found)
+        screen.note(f"resumed from {found.path} at {engine.clock.now:.1f} s")
     try:
         engine.run()
         engine.close()
@@ -83,6 +92,47 @@ def simulate(
         time.perf_counter() - began,
         *paths,
     )
+
+
+class Saver:
+    """Writes the checkpoints of a simulation, and takes one up again."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        engine: Engine,
+        part: MemoryPart,
+        rows: WorkerRows,
+        trace: ServerTrace,
+    ) -> None:
+        self._config = config
+        keep = config.checkpoint
+        self._checkpoints = Checkpoints(folder, keep.keep, keep.keep_every_s)
+        self._engine = engine
+        self._part, self._rows, self._trace = part, rows, trace
+
+    def save(self) -> None:
+        """Everything as it is now becomes the newest checkpoint."""
+        path = self._checkpoints.begin()
+        state = {
+            "config": self._config.to_toml(),
+            "engine": self._engine.state,
+            "server": self._part.state,
+            "workers": self._rows.state,
+            "counts": self._trace.counts,
+        }
+        save(path / SERVER, state)
+        self._checkpoints.finish(path)
+
+    def resume(self, found: Checkpoint) -> None:
+        """Record on from where `found` was written."""
+        if "engine" not in found.state:
+            raise AdspError(f"{found.path} is of a run under MPI; it cannot be simulated on")
+        self._engine.resume(found.state["engine"])
+        self._part.resume(found.state["server"])
+        self._rows.resume(found.state["workers"])
+        self._trace.resume(found.state["counts"])
 
 
 def simulated_profile(config: Config) -> Profile:

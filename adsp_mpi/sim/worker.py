@@ -45,22 +45,22 @@ class SimWorker:
         self._board = engine.board
         self._clock = engine.clock
         self._sync = engine.sync
-        self._learner = learner
+        self.learner = learner
         self._pull_busy_s = engine.profile.workers[index].busy_s
         self._commit_busy_s = 0.0 if self._sync.blocking_commits else self._pull_busy_s
-        self._standing_since: float | None = None  # until its commit in flight has landed
-        self._landed_at_base = 0
-        self._loss = 0.0
-        self._step_begun: tuple[float, float, int, float] = (0.0, 0.0, 0, 0.0)
-        self._commit_begun: tuple[int, int, float] = (0, 0, 0.0)
-        self._pull_begun: tuple[float, bool, int, float] = (0.0, False, 0, 0.0)
+        self.standing_since: float | None = None  # until its commit in flight has landed
+        self.landed_at_base = 0
+        self.loss = 0.0
+        self.step_begun: tuple[float, float, int, float] = (0.0, 0.0, 0, 0.0)
+        self.commit_begun: tuple[int, int, float] = (0, 0, 0.0)
+        self.pull_begun: tuple[float, bool, int, float] = (0.0, False, 0, 0.0)
         self.take_model()
 
     def take_model(self, keep_local: bool = False) -> None:
         """The local model becomes the global one."""
-        self._landed_at_base = self._board.landed
-        self._learner.answer[:] = self._engine.values
-        self._learner.replace(keep_local)
+        self.landed_at_base = self._board.landed
+        self.learner.answer[:] = self._engine.values
+        self.learner.replace(keep_local)
 
     def go_on(self) -> None:
         """Decide, and again after everything that takes no time."""
@@ -104,7 +104,7 @@ class SimWorker:
             return
         start_s = self._clock.now
         me.begin_step()
-        loss = self._learner.step(me.batch_size)
+        loss = self.learner.step(me.batch_size)
         if not math.isfinite(loss):
             raise AdspError(
                 f"worker {self.index}: the loss became {loss} at its step {me.steps + 1}; "
@@ -112,18 +112,18 @@ class SimWorker:
             )
         conditions = engine.profile.at(self.index, start_s, me.steps)
         seconds = conditions.step_time_s * me.batch_share
-        self._loss = loss
-        self._step_begun = (start_s, seconds, me.version, self._board.seen)
-        self._clock.at(start_s + seconds, self._clock.WORKER, self._end_step)
+        self.loss = loss
+        self.step_begun = (start_s, seconds, me.version, self._board.seen)
+        self._clock.at(start_s + seconds, self._clock.WORKER, self.end_step)
 
-    def _end_step(self) -> None:
+    def end_step(self) -> None:
         me, engine = self.me, self._engine
-        start_s, seconds, version, seen = self._step_begun
+        start_s, seconds, version, seen = self.step_begun
         me.stepped(seconds)
         self._board.write(self.index, "steps", me.steps)
-        self.row.stepped(me.steps, self._loss, seconds, 0.0, me.batch_size)
+        self.row.stepped(me.steps, self.loss, seconds, 0.0, me.batch_size)
         engine.rows.steps.append(
-            self.index, start_s, seconds, 0.0, self._loss, me.batch_size, version, seen
+            self.index, start_s, seconds, 0.0, self.loss, me.batch_size, version, seen
         )
         engine.actions += 1
         self.go_on()
@@ -132,7 +132,7 @@ class SimWorker:
         """Begin a commit; whether the worker goes on only later."""
         self._begin_commit(weight)
         if self._sync.blocking_commits:
-            self._standing_since = self._clock.now
+            self.standing_since = self._clock.now
         elif self._commit_busy_s:
             self._clock.at(self._clock.now + self._commit_busy_s, self._clock.WORKER, self.go_on)
         else:
@@ -142,42 +142,42 @@ class SimWorker:
     def _begin_commit(self, weight: float) -> None:
         me, engine = self.me, self._engine
         now = self._clock.now
-        self._commit_begun = (me.steps_since_commit, me.version, self._board.seen)
+        self.commit_begun = (me.steps_since_commit, me.version, self._board.seen)
         me.commit_begun(now)
         self._board.write(self.index, "begun", me.begun)
-        self._update = self._learner.take_update(weight * engine.global_lr)
+        self.update = self.learner.take_update(weight * engine.global_lr)
         conditions = engine.profile.at(self.index, now, me.steps)
-        engine.links.send(conditions, self._arrive if self._commit_busy_s else self._land)
+        engine.links.send(conditions, self.arrive if self._commit_busy_s else self.land)
         engine.actions += 1
 
-    def _arrive(self) -> None:
+    def arrive(self) -> None:
         """The commit in flight lands, no sooner than its worker is done with sending it."""
         sent_s = self.me.last_commit_begun_s + self._commit_busy_s
         if self._clock.now < sent_s:
-            self._clock.at(sent_s, self._clock.LANDING, self._land)
+            self._clock.at(sent_s, self._clock.LANDING, self.land)
         else:
-            self._land()
+            self.land()
 
-    def _land(self) -> None:
+    def land(self) -> None:
         """The commit in flight arrives as a whole."""
         me, engine, board, now = self.me, self._engine, self._board, self._clock.now
-        learner, values = self._learner, engine.values
+        learner, values = self.learner, engine.values
         learner.before_landing(values)
         learner.answer[:] = values
-        values += self._update
+        values += self.update
         landed_before = board.landed
         board.counters[0] += 1
         me.commit_done(now)
-        staleness = landed_before - self._landed_at_base
-        self._landed_at_base = landed_before + 1
+        staleness = landed_before - self.landed_at_base
+        self.landed_at_base = landed_before + 1
         learner.rebase()
-        since_s = self._standing_since
+        since_s = self.standing_since
         stood_s = 0.0 if since_s is None else now - since_s
         self._book_commit(self._commit_busy_s + stood_s, staleness)
         board.write(self.index, "commits", me.commits)
         board.write(self.index, "rounds", me.rounds)
         if since_s is not None:
-            self._standing_since = None
+            self.standing_since = None
             self.go_on()
         elif self.waiting:
             engine.wake(self)
@@ -187,7 +187,7 @@ class SimWorker:
         row.commit_s += blocked_s
         row.sent_mb += engine.model_bytes / 1e6
         row.staleness += staleness
-        steps, version, seen = self._commit_begun
+        steps, version, seen = self.commit_begun
         engine.rows.commits.append(
             self.index, me.last_commit_begun_s, self._clock.now, me.commits, steps, staleness,
             blocked_s, engine.model_bytes, version, seen,
@@ -196,21 +196,21 @@ class SimWorker:
     def _pull(self, keep_local: bool) -> bool:
         """Begin a pull; whether the worker goes on only later."""
         clock = self._clock
-        self._pull_begun = (clock.now, keep_local, self.me.version, self._board.seen)
+        self.pull_begun = (clock.now, keep_local, self.me.version, self._board.seen)
         if not self._pull_busy_s:
             self._end_pull()
             return False
-        clock.at(clock.now + self._pull_busy_s, clock.WORKER, self._end_busy_pull)
+        clock.at(clock.now + self._pull_busy_s, clock.WORKER, self.end_busy_pull)
         return True
 
-    def _end_busy_pull(self) -> None:
+    def end_busy_pull(self) -> None:
         self.row.commit_s += self._pull_busy_s
         self._end_pull()
         self.go_on()
 
     def _end_pull(self) -> None:
         """Take the global model as it is now."""
-        start_s, keep_local, version, seen = self._pull_begun
+        start_s, keep_local, version, seen = self.pull_begun
         me, engine = self.me, self._engine
         self.take_model(keep_local)
         me.pulled()
@@ -223,7 +223,7 @@ class SimWorker:
         """Not before the commit in flight has landed: stand still for a snapshot, or leave."""
         self._end_wait()
         if self.me.in_flight:
-            self._standing_since = self._clock.now
+            self.standing_since = self._clock.now
         elif self._board.stage is Stage.PAUSE:
             self._await_snapshot()
             self._board.set_presence(self.index, Presence.PAUSED)
@@ -236,7 +236,7 @@ class SimWorker:
         if self._sync.commits_leftovers and leftovers and self._commit(1.0):
             return
         if self.me.in_flight:
-            self._standing_since = self._clock.now
+            self.standing_since = self._clock.now
         else:
             self._board.set_presence(self.index, Presence.LEFT)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adsp_mpi.core.hetero_profile import Conditions
 from adsp_mpi.sim.clock import VirtualClock
-from adsp_mpi.sim.links import Links, _Transfer, fair_rates
+from adsp_mpi.sim.links import Links, Transfer, fair_rates
 
 MEGABYTES = 2.0
 
@@ -97,7 +97,7 @@ limits = st.one_of(st.just(math.inf), st.floats(0.01, 100))
 def test_rates_are_max_min_fair(limits_mb_s: list[float], total_mb_s: float) -> None:
     """Nobody is above its limit; nothing is left that somebody could use; and who is not at its
     limit has as much as anybody, so that more for it would be less for one with no more."""
-    transfers = [_Transfer(1.0, limit, lambda: None) for limit in limits_mb_s]
+    transfers = [Transfer(1.0, limit, lambda: None) for limit in limits_mb_s]
     fair_rates(transfers, total_mb_s)
     rates = [t.rate_mb_s for t in transfers]
     assert all(0 < r <= limit for r, limit in zip(rates, limits_mb_s, strict=True))
@@ -107,7 +107,7 @@ def test_rates_are_max_min_fair(limits_mb_s: list[float], total_mb_s: float) -> 
 
 
 def test_fair_rates_by_hand() -> None:
-    transfers = [_Transfer(1.0, limit, lambda: None) for limit in (5.0, 1.0, math.inf, 2.0)]
+    transfers = [Transfer(1.0, limit, lambda: None) for limit in (5.0, 1.0, math.inf, 2.0)]
     fair_rates(transfers, 9.0)
     assert [t.rate_mb_s for t in transfers] == [3.0, 1.0, 3.0, 2.0]
 

@@ -1,0 +1,137 @@
+"""Checkpoints of a run: folders that are whole, or not there.
+
+    RUN/checkpoints/00000003/             the third one: a file of every rank that took part
+    RUN/checkpoints/00000004.unfinished/  the run ended while this one was written: never read
+
+Files hold numbers and text only: JSON, and arrays beside it; nothing in them is executed. When all
+are on disk the folder gets its name, in one step of the file system.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adsp_mpi.errors import AdspError
+
+FOLDER = "checkpoints"
+UNFINISHED = ".unfinished"
+SERVER = "server.npz"
+TEXT = "state"
+"""The name of the JSON among a file's arrays."""
+
+
+def worker_file(worker: int) -> str:
+    """The name of a worker's file in a checkpoint."""
+    return f"worker-{worker:05d}.npz"
+
+
+class Checkpoints:
+    """Those of the run in `folder`: the newest `keep`, and one for every `keep_every_s` seconds."""
+
+    def __init__(self, folder: Path, keep: int, keep_every_s: float) -> None:
+        self._folder = folder / FOLDER
+        self._keep = keep
+        self._keep_every_s = keep_every_s
+
+    def begin(self) -> Path:
+        """The empty folder that the files of the next checkpoint go into."""
+        whole = whole_checkpoints(self._folder.parent)
+        path = unfinished(self._folder.parent, int(whole[-1].name) + 1 if whole else 1)
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+    def finish(self, path: Path) -> Path:
+        """Every file is in `path`: it becomes the newest checkpoint, at the path returned."""
+        whole = path.with_suffix("")
+        _sync(path)
+        os.replace(path, whole)
+        _sync(self._folder)
+        self._remove_old()
+        return whole
+
+    def _remove_old(self) -> None:
+        whole = whole_checkpoints(self._folder.parent)
+        last_s = -np.inf
+        for path in whole[: -self._keep]:
+            written_s = path.stat().st_mtime
+            if self._keep_every_s and written_s - last_s >= self._keep_every_s:
+                last_s = written_s
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def unfinished(run: Path, number: int) -> Path:
+    """Where the files of checkpoint `number` of a run are written."""
+    return run / FOLDER / f"{number:08d}{UNFINISHED}"
+
+
+def whole_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of the run in folder `run`, oldest first."""
+    return sorted(p for p in (run / FOLDER).glob("[0-9]*") if p.name.isdecimal())
+
+
+def newest_checkpoint(run: Path) -> Path:
+    """The newest checkpoint of a run that can be read; AdspError without one."""
+    damaged = []
+    for path in reversed(whole_checkpoints(run)):
+        trouble = [text for file in sorted(path.glob("*.npz")) if (text := _damage(file))]
+        if not trouble and (path / SERVER).exists():
+            return path
+        damaged.append(f"{path} is damaged ({(trouble or ['no ' + SERVER])[0]})")
+    raise AdspError("; ".join(damaged) or f"{run}: no checkpoint in {run / FOLDER}")
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state`, JSON with numpy arrays anywhere in it, and wait until the disk has it."""
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(state, default=lambda value: _set_aside(value, arrays))
+    arrays[TEXT] = np.frombuffer(text.encode(), np.uint8)
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote; AdspError where the file is not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            text = arrays[TEXT].tobytes().decode()
+            return json.loads(text, object_hook=lambda d: arrays[d["="]] if "=" in d else d)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise AdspError(f"{path}: not a whole checkpoint file: {error}") from error
+
+
+def _set_aside(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{type(value).__name__} cannot be saved")
+    name = f"a{len(arrays)}"
+    arrays[name] = value
+    return {"=": name}
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with a file, empty when every byte is as it was written."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            bad = file.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        return f"{path.name}: {error}"
+    return f"{path.name}: {bad}" if bad else ""
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the disk knows the folder's names."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

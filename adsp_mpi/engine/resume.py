@@ -1,0 +1,71 @@
+"""Finds the checkpoint that a run goes on from, and says which settings may change by that."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adsp_mpi.config import Config
+from adsp_mpi.engine.checkpoints import SERVER, load, newest_checkpoint, whole_checkpoints
+from adsp_mpi.errors import UsageError
+
+AUTO = "auto"
+MAY_CHANGE = ("run", "stop", "checkpoint", "trace", "hetero")
+"""Sections of the configuration that may be others than before; the rest is what is trained."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One that is whole: its folder, its run's, and what the server wrote."""
+
+    path: Path
+    run: Path
+    state: dict[str, Any]
+
+
+def open_checkpoint(name: str) -> Checkpoint:
+    """That of a run's folder which is newest, or the one whose folder `name` is.
+
+    Raises AdspError where there is none that can be read.
+    """
+    path = Path(name)
+    if not (path / SERVER).exists():
+        path = newest_checkpoint(path)
+    return Checkpoint(path, path.parent.parent, load(path / SERVER))
+
+
+def find_checkpoint(config: Config) -> Checkpoint | None:
+    """What `run.resume` asks for; with "auto" None where the run has no checkpoint yet.
+
+    Raises UsageError where the configuration is not one that the checkpoint can go on with,
+    AdspError where the checkpoint cannot be read.
+    """
+    if not config.run.resume:
+        return None
+    if config.run.resume == AUTO:
+        if not config.run.out:
+            raise UsageError("--resume auto looks into the run's folder: give it with --out")
+        if not whole_checkpoints(Path(config.run.out)):
+            return None
+    found = open_checkpoint(config.run.out if config.run.resume == AUTO else config.run.resume)
+    _require_same(config, Config().with_values(tomllib.loads(found.state["config"]), "checkpoint"))
+    return found
+
+
+def resumed_config(name: str) -> Config:
+    """The configuration of the run that `--resume NAME` goes on with, in its own folder."""
+    found = open_checkpoint(name)
+    config = Config().with_values(tomllib.loads(found.state["config"]), f"{found.path}")
+    return config.with_values({"run": {"resume": name, "out": str(found.run)}}, "--resume")
+
+
+def _require_same(now: Config, before: Config) -> None:
+    is_now, was = tomllib.loads(now.to_toml()), tomllib.loads(before.to_toml())
+    for section in is_now.keys() - set(MAY_CHANGE):
+        for key in is_now[section].keys() | was[section].keys():
+            mine, theirs = is_now[section].get(key), was[section].get(key)
+            if mine != theirs:
+                raise UsageError(
+                    f"resume: {section}.{key} was {theirs!r} and cannot become {mine!r} midway; "
+                    "leave it, or begin a new run"
+                )

@@ -1,0 +1,149 @@
+"""A simulation at one moment as plain numbers and text, and back: all of it, to the bit.
+
+What is booked on the clock are methods of the engine, its links and its workers. They are saved by
+name, and only names listed here are looked up again.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable
+
+from adsp_mpi.core.saved import put_worker_state, worker_state
+from adsp_mpi.errors import AdspError
+from adsp_mpi.sim.links import Transfer
+from adsp_mpi.sim.worker import SimWorker, Waiting
+
+if TYPE_CHECKING:
+    from adsp_mpi.sim.engine import Engine
+
+ENGINE, LINKS = "engine", "links"
+BOOKABLE = {
+    ENGINE: {"time_is_up", "keep_appointment"},
+    LINKS: {"begin", "arrive"},
+    "worker": {"go_on", "end_step", "end_busy_pull", "arrive", "land"},
+}
+WORKER_NUMBERS = ("standing_since", "landed_at_base", "loss", "step_begun", "commit_begun",
+                  "pull_begun")  # fmt: skip
+ENGINE_NUMBERS = ("actions", "appointments", "idle_looks", "actions_seen", "until_s")
+BOARD_NUMBERS = ("any_count_awaited", "asked", "seen")
+
+OVER = Waiting(0.0, "", "", 0, 0.0)
+"""What a timer was set for that nobody waits for any more."""
+
+
+def engine_state(engine: "Engine") -> dict[str, Any]:
+    """All that `resume_engine` needs. Only while the engine's steering is settled."""
+    saver = _Saver(engine)
+    clock, board, links = engine.clock, engine.board, engine.links
+    return {
+        "clock": [clock.now, clock.at_once, clock.booked],
+        "booked": [[*when, saver.action(action)] for *when, action in clock.heap],
+        "board": board.data.copy(),
+        "looked_at": board.looked_at,
+        "changed": sorted(board.changed),
+        "board_numbers": {name: getattr(board, name) for name in BOARD_NUMBERS},
+        "links": [links.updated_s, links.plan],
+        "transfers": [saver.transfer(transfer) for transfer in links.transfers],
+        "engine": {name: getattr(engine, name) for name in ENGINE_NUMBERS},
+        "overdue": [
+            [index, times]
+            for index, (waiting, times) in engine.overdue.items()
+            if waiting is engine.workers[index].waiting
+        ],
+        "waiting": list(engine.waiting),
+        "good_values": engine.good_values.copy(),
+        "snapshot": engine.snapshot.copy(),
+        "workers": [_worker_state(worker) for worker in engine.workers],
+        "problem": engine.problem.state,
+        "steering": engine.steering.state,
+    }
+
+
+def resume_engine(engine: "Engine", state: dict[str, Any]) -> None:
+    """A new engine of the same configuration stands where the one with this state stood."""
+    loader = _Loader(engine)
+    clock, board, links = engine.clock, engine.board, engine.links
+    engine.problem.resume(state["problem"])
+    for worker, saved in zip(engine.workers, state["workers"], strict=True):
+        _resume_worker(worker, saved)
+    clock.now, clock.at_once, clock.booked = state["clock"]
+    clock.heap = [(s, kind, n, loader.action(a)) for s, kind, n, a in state["booked"]]
+    board.resume(state["board"], state["looked_at"])
+    board.changed = set(state["changed"])
+    for name, value in state["board_numbers"].items():
+        setattr(board, name, value)
+    links.updated_s, links.plan = state["links"]
+    links.transfers = [loader.transfer(saved) for saved in state["transfers"]]
+    for name in ENGINE_NUMBERS:
+        setattr(engine, name, state["engine"][name])
+    engine.overdue = {i: (engine.workers[i].waiting, times) for i, times in state["overdue"]}
+    engine.waiting = {i: engine.workers[i] for i in state["waiting"]}
+    engine.good_values[:] = state["good_values"]
+    engine.snapshot = state["snapshot"]
+    engine.steering.resume(state["steering"])
+
+
+def _worker_state(worker: SimWorker) -> dict[str, Any]:
+    return {
+        "me": worker_state(worker.me),
+        "waiting": asdict(worker.waiting) if worker.waiting else None,
+        **{name: getattr(worker, name) for name in WORKER_NUMBERS},
+    }
+
+
+def _resume_worker(worker: SimWorker, state: dict[str, Any]) -> None:
+    put_worker_state(worker.me, state["me"])
+    worker.waiting = Waiting(**state["waiting"]) if state["waiting"] else None
+    for name in WORKER_NUMBERS:
+        value = state[name]
+        setattr(worker, name, tuple(value) if isinstance(value, list) else value)
+    worker.update = worker.learner.update
+
+
+class _Saver:
+    """Actions as [whose, name, arguments]."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._owners = {id(engine): ENGINE, id(engine.links): LINKS}
+
+    def action(self, action: Callable[[], None]) -> list[Any]:
+        arguments = action.args if isinstance(action, partial) else ()
+        method: Any = action.func if isinstance(action, partial) else action
+        owner = method.__self__
+        whose = owner.index if isinstance(owner, SimWorker) else self._owners[id(owner)]
+        if method.__name__ == "time_is_up":
+            worker, waiting = arguments
+            return [whose, method.__name__, [worker.index, worker.waiting is waiting]]
+        if method.__name__ == "begin":
+            return [whose, method.__name__, [self.transfer(arguments[0])]]
+        return [whose, method.__name__, list(arguments)]
+
+    def transfer(self, transfer: Transfer) -> list[Any]:
+        landed = self.action(transfer.landed)
+        return [transfer.left_mb, transfer.limit_mb_s, landed, transfer.rate_mb_s]
+
+
+class _Loader:
+    """Actions of an engine from what `_Saver` made of them."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    def action(self, saved: list[Any]) -> Callable[[], None]:
+        whose, name, arguments = saved
+        kind = "worker" if isinstance(whose, int) else whose
+        if name not in BOOKABLE.get(kind, ()):
+            raise AdspError(f"a checkpoint that books {name!r} of {whose!r}: not one of ours")
+        engine = self._engine
+        owner = engine.workers[whose] if kind == "worker" else engine
+        method = getattr(engine.links if kind == LINKS else owner, name)
+        if name == "time_is_up":
+            worker = engine.workers[arguments[0]]
+            return partial(method, worker, worker.waiting if arguments[1] else OVER)
+        if kind == LINKS and name == "begin":
+            return partial(method, self.transfer(arguments[0]))
+        return partial(method, *arguments) if arguments else method
+
+    def transfer(self, saved: list[Any]) -> Transfer:
+        left_mb, limit_mb_s, landed, rate_mb_s = saved
+        return Transfer(left_mb, limit_mb_s, self.action(landed), rate_mb_s)

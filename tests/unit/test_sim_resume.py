@@ -1,0 +1,129 @@
+"""A simulation that is stopped and resumed, once or again and again, ends in the same bytes."""
+
+import random
+from itertools import count
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import torch
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.models import MODELS
+from adsp_mpi.engine.checkpoints import whole_checkpoints
+from adsp_mpi.engine.resume import resumed_config
+from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.trace import Trace
+from tests.unit.simulated import config_of
+from tests.unit.test_sim_repeats import PROFILE
+
+
+def make_config(folder: Path, model: str, task: str = "quadratic", **more: Any) -> Config:
+    folder.mkdir(exist_ok=True)
+    (folder.parent / "p.toml").write_text(PROFILE)
+    settings: dict[str, dict[str, Any]] = {
+        "task": {"name": task},
+        "run": {"out": str(folder)},
+        "hetero": {"profile": str(folder.parent / "p.toml")},
+        "sync": {"check_period_s": 1.5},
+        "simulate": {"workers": 3, "server_bandwidth_mb_s": 1e-3 if task == "quadratic" else 2.0},
+        "eval": {"period_s": 0.7},
+        "stop": {"max_seconds": 30.0 if task == "quadratic" else 2.0},
+    }
+    for name, values in more.items():
+        settings[name] = settings.get(name, {}) | values
+    return config_of(model, **settings)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    with Trace(folder) as trace:
+        tables = {path: trace.table(path) for path in trace.tables}
+    found = {p: repr(rows.tolist()).encode() for p, rows in tables.items()}
+    [model] = folder.glob("model.*")
+    return found | {"model": model.read_bytes()}
+
+
+def after(looks: int) -> Callable[[], bool]:
+    """Says stop from the given number of looks on."""
+    made = count()
+    return lambda: next(made) >= looks
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(tmp_path: Path, model: str) -> None:
+    whole = tmp_path / "whole"
+    simulate(make_config(whole, model), whole)
+    for looks in random.Random(model).sample(range(3, 400), 4):
+        folder = tmp_path / f"cut-{looks}"
+        config = make_config(folder, model)
+        stopped = simulate(config, folder, stopped=after(looks))
+        assert stopped.report.reason == "stopped by a signal"
+        simulate(resumed_config(str(folder)), folder)
+        assert contents(folder) == contents(whole)
+
+
+def test_again_and_again(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "cut"
+    simulate(make_config(whole, "adsp-plus"), whole)
+    config = make_config(folder, "adsp-plus", run={"resume": "auto", "out": str(folder)})
+    for _ in range(200):
+        if simulate(config, folder, stopped=after(37)).report.reason == "30 s are over":
+            break
+    assert contents(folder) == contents(whole)
+
+
+def test_so_does_a_torch_model_whatever_was_drawn_meanwhile(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "cut"
+    simulate(make_config(whole, "adsp", "digits-cnn"), whole)
+    simulate(make_config(folder, "adsp", "digits-cnn"), folder, stopped=after(17))
+    torch.rand(10)
+    np.random.rand(10)
+    simulate(resumed_config(str(folder)), folder)
+    assert contents(folder) == contents(whole)
+
+
+def test_checkpoints_by_the_clock_change_nothing_and_old_ones_go(tmp_path: Path) -> None:
+    whole, often = tmp_path / "whole", tmp_path / "often"
+    simulate(make_config(whole, "ssp"), whole)
+    simulate(make_config(often, "ssp", checkpoint={"period_s": 2.0, "keep": 3}), often)
+    assert contents(often) == contents(whole)
+    assert [path.name for path in whole_checkpoints(often)] == ["00000012", "00000013", "00000014"]
+    simulate(resumed_config(str(often / "checkpoints" / "00000012")), often)
+    assert contents(often) == contents(whole)
+
+
+def test_a_longer_limit_can_be_given_but_nothing_that_is_trained_can_change(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "a"
+    simulate(make_config(folder, "asp"), folder, stopped=after(50))
+    longer = resumed_config(str(folder)).with_values({"stop": {"max_seconds": 33.0}}, "test")
+    assert simulate(longer, folder).report.reason == "33 s are over"
+    other = longer.with_values({"train": {"local_lr": 0.2}}, "test")
+    with pytest.raises(UsageError, match=r"train\.local_lr was 0\.1 and cannot become 0\.2"):
+        simulate(other, folder)
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "cut"
+    simulate(make_config(whole, "bsp"), whole)
+    config = make_config(folder, "bsp", checkpoint={"period_s": 5.0})
+    simulate(config, folder, stopped=after(500))
+    newest = whole_checkpoints(folder)[-1] / "server.npz"
+    newest.write_bytes(newest.read_bytes()[:-200])
+    simulate(resumed_config(str(folder)), folder)
+    assert contents(folder) == contents(whole)
+    for path in whole_checkpoints(folder):
+        (path / "server.npz").write_bytes(b"nothing")
+    with pytest.raises(AdspError, match="is damaged"):
+        resumed_config(str(folder))
+
+
+def test_without_a_checkpoint_auto_begins_and_a_path_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    config = make_config(folder, "asp", run={"resume": "auto", "out": str(folder)})
+    assert simulate(config, folder).report.reason == "30 s are over"
+    with pytest.raises(AdspError, match="no checkpoint in"):
+        resumed_config(str(tmp_path / "nowhere"))
