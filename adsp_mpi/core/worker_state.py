@@ -19,6 +19,7 @@ class WorkerState:
     steps_since_commit: int = 0
     last_commit_begun_s: float = 0.0
     step_s: float = 0.0  # what the last step took
+    rest_s: float = 0.0  # of the last step's time, still to come when a pause cut it short
     commit_s: float = 0.0  # O_i: from the begin of the last commit until it was done
     version: int = 0  # of the targets it follows
     targets: Targets = field(default_factory=Targets)

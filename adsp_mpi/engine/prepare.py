@@ -15,7 +15,8 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero import PRESETS, Profile, make_profile
 from adsp_mpi.core.theory import heterogeneity
-from adsp_mpi.engine.checkpoints import FOLDER, whole_checkpoints
+from adsp_mpi.engine.checkpoints import whole_checkpoints
+from adsp_mpi.engine.resume import AUTO
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.partition import label_histogram, make_partition
 from adsp_mpi.trace import Trace, schema
@@ -177,12 +178,22 @@ def how_to_resume(folder: Path) -> str:
     return f"go on with --resume {folder}"
 
 
-def make_folder(folder: Path, resumes: bool) -> None:
-    """The run's folder, empty of other runs unless one `resumes` there; else UsageError."""
-    used = (schema.TRACE_NAME, f"{schema.PARTS_NAME}/*", f"{FOLDER}/*")
-    if not resumes and any(any(folder.glob(pattern)) for pattern in used):
-        raise UsageError(f"{folder} holds a run already; --resume it or choose another --out")
+def make_folder(folder: Path, resume: str) -> None:
+    """The run's folder, empty of other runs but one to `resume`; else UsageError.
+
+    With "auto" a run that was killed before its first checkpoint begins anew; its parts stay
+    beside the new ones.
+    """
+    resumes = resume and whole_checkpoints(folder)
+    parts = folder / schema.PARTS_NAME
+    ended = (folder / schema.TRACE_NAME).exists()
+    if resume == AUTO and not resumes and not ended and parts.exists():
+        parts.rename(parts.with_name(f"{parts.name}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    elif not resumes and (ended or any(parts.glob("*")) or whole_checkpoints(folder)):
+        raise UsageError(f"{folder} holds a run already; --resume it, or choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: {os.strerror(error.errno or 0)}") from error
+    if resumes and parts.exists():
+        (folder / schema.TRACE_NAME).unlink(missing_ok=True)

@@ -1,22 +1,34 @@
-"""SIGINT and SIGTERM ask a run to end in order; a second one ends the rank at once."""
+"""Signals ask a run to end in order, and so does a launcher that is gone; a second one at once."""
 
 import os
 import signal
+import time
 from types import FrameType
 
 from adsp_mpi.errors import EXIT_INTERRUPTED
 
-WATCHED = (signal.SIGINT, signal.SIGTERM)
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+REPEATED_S = 1.0
+"""Launchers deliver one signal more than once; a second one that comes later is meant."""
 
 
 class Signals:
-    """A context in which signals are counted in `received`."""
+    """A context in which `received` says whether the run is to end.
+
+    SIGUSR1 is how MPICH tells the others of a rank that died: it ends nothing.
+    """
 
     def __init__(self) -> None:
-        self.received = 0
+        self._first_s: float | None = None
+        self._launcher = os.getppid()
+
+    @property
+    def received(self) -> bool:
+        return self._first_s is not None or os.getppid() != self._launcher
 
     def __enter__(self) -> "Signals":
         self._before = {number: signal.signal(number, self._receive) for number in WATCHED}
+        self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -24,6 +36,8 @@ class Signals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.received += 1
-        if self.received > 1:
+        now = time.monotonic()
+        if self._first_s is None:
+            self._first_s = now
+        elif now - self._first_s > REPEATED_S:
             os._exit(EXIT_INTERRUPTED)

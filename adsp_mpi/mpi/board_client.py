@@ -67,6 +67,11 @@ class WorkerBoard(BoardClient):
         self._offset = self.board.row_offset(world.worker)
         self._publishing: list[MPI.Request] = []
 
+    def take_row(self) -> None:
+        """The row becomes what the board, just refreshed, says of this worker."""
+        start = self._offset
+        self.row.values[:] = self.board.data[start : start + len(self.row.values)]
+
     def publish(self, now: float) -> list[MPI.Request]:
         """Show the row to everyone as it is now; the requests are done when rank 0 has it."""
         wait_for(self._publishing)

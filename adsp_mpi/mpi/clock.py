@@ -22,8 +22,11 @@ class Clock:
         return time.perf_counter() + self.offset_s - self._start
 
 
-def align(world: World) -> Clock:
-    """Collective: measure every rank's offset, then start the run's clock at the same moment."""
+def align(world: World, begin_s: float = 0.0) -> Clock:
+    """Collective: measure every rank's offset, then start the run's clock at the same moment.
+
+    It shows `begin_s` then.
+    """
     offset_s = 0.0
     for rank in range(1, world.comm.size):
         world.wait_for_all()
@@ -33,7 +36,7 @@ def align(world: World) -> Clock:
             offset_s = measure_offset(world.comm)
     world.wait_for_all()
     start = world.comm.bcast(time.perf_counter() if world.is_server else None)
-    return Clock(offset_s, start)
+    return Clock(offset_s, start - begin_s)
 
 
 def measure_offset(comm: MPI.Comm) -> float:

@@ -37,7 +37,9 @@ class CommitPath:
         self._now = now
         self._buffer_share = buffer_share
         self._protocol: Iterator[None] | None = None
-        self._landed_at_base = 0
+        self.landed_at_base = 0
+        """Commits of all workers in the model that the local one started from."""
+
         self.staleness = 0
         """Commits of others that landed between the last commit's base and itself."""
 
@@ -67,7 +69,7 @@ class CommitPath:
         if self.in_flight:
             raise RuntimeError("a pull while a commit is in flight")
         self._board.refresh_now()
-        self._landed_at_base = self._board.board.landed
+        self.landed_at_base = self._board.board.landed
         self._model.read_now(self._replica.answer)
         self._replica.replace(keep_local)
 
@@ -91,8 +93,8 @@ class CommitPath:
         row.sent_mb += update.nbytes / 1e6
         yield from _until_done(self._board.publish(self._now()))
         self._replica.rebase()
-        self.staleness = int(landed_before[0]) - self._landed_at_base
-        self._landed_at_base = int(landed_before[0]) + 1
+        self.staleness = int(landed_before[0]) - self.landed_at_base
+        self.landed_at_base = int(landed_before[0]) + 1
         row.staleness += self.staleness
 
 

@@ -1,7 +1,7 @@
 """What every rank makes before the run: task, model, profile and its trainer."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from adsp_mpi.engine.prepare import (
     run_attributes,
     torch_seed,
 )
+from adsp_mpi.engine.resume import find_checkpoint
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.task import Task
@@ -43,6 +44,17 @@ class Prepared:
     model: FlatModel
     profile: Profile
     folder: Path
+    resumes: "Resumes | None" = None
+
+    @property
+    def begin_s(self) -> float:
+        """What the run's clock shows at the start."""
+        return self.resumes.begin_s if self.resumes else 0.0
+
+    @property
+    def same_workers(self) -> bool:
+        """The run goes on with as many workers as before, or begins."""
+        return not self.resumes or self.resumes.num_workers == self.world.num_workers
 
     @cached_property
     def _shares(self) -> DataShares:
@@ -68,13 +80,58 @@ class Prepared:
         return run_attributes(self.config, "mpi", workers, self.task.name, elements, versions)
 
 
+@dataclass(frozen=True)
+class Resumes:
+    """What every rank knows of the checkpoint that the run goes on from."""
+
+    path: Path
+    begin_s: float
+    """The run's clock when it was written."""
+
+    num_workers: int
+    step_time_s: float
+    """That of the fastest worker, as it was measured when the run began; 0: none was injected."""
+
+    state: dict[str, Any] = field(default_factory=dict)
+    """What rank 0 wrote; only rank 0 holds it."""
+
+    def text(self, num_workers: int) -> str:
+        """What is told of it."""
+        text = f"resumed from {self.path} at {self.begin_s:.1f} s"
+        if num_workers == self.num_workers:
+            return text
+        return (
+            f"{text}, with {num_workers} workers instead of {self.num_workers}: counts and the "
+            "scheduler begin anew, and what was not committed is dropped"
+        )
+
+
 def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
     """Collective: all of it, the same on every rank; an error anywhere is raised everywhere."""
     world.agree(world.require_workers)
     folder = Path(world.comm.bcast(config.run.out or default_folder(config)))
-    ready = build(world, config, given_task, folder)
-    world.agree(lambda: make_folder(folder, bool(config.run.resume)) if world.is_server else None)
+    resumes = _find_checkpoint(world, config)
+    ready = replace(build(world, config, given_task, folder), resumes=resumes)
+    world.agree(lambda: make_folder(folder, config.run.resume) if world.is_server else None)
     return _calibrated(ready)
+
+
+def _find_checkpoint(world: World, config: Config) -> Resumes | None:
+    """Rank 0 looks, and tells the others."""
+    mine = world.agree(lambda: _read_checkpoint(config) if world.is_server else None)
+    told = world.comm.bcast(replace(mine, state={}) if mine else None)
+    return mine or told
+
+
+def _read_checkpoint(config: Config) -> Resumes | None:
+    found = find_checkpoint(config)
+    if not found:
+        return None
+    state = found.state
+    if "num_workers" not in state:
+        raise UsageError(f"{found.path} is of a simulation: go on with simulate --resume")
+    begin_s = state["server"]["now"]
+    return Resumes(found.path, begin_s, state["num_workers"], state["step_time_s"], state)
 
 
 def build(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:
@@ -98,6 +155,9 @@ def _calibrated(ready: Prepared) -> Prepared:
     world, config = ready.world, ready.config
     if not ready.profile.relative or config.hetero.step_time_s:
         return ready
+    if ready.resumes and ready.resumes.step_time_s:
+        step_time_s = ready.resumes.step_time_s
+        return replace(ready, profile=profile_of(config, world.num_workers, step_time_s))
     measured = world.agree(
         lambda: (
             0.0

@@ -1,6 +1,8 @@
 """Rank 0: lets `Steering` evaluate, steer and end the run in wall time over the windows."""
 
+import math
 import time
+from typing import Any, Callable
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
+from adsp_mpi.engine.batch import JobEnd
 from adsp_mpi.engine.records import ServerTrace
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.learn.flat import FlatModel
@@ -16,6 +19,7 @@ from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.clock import Clock, answer_round_trips
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.screen import Screen, Status
 
@@ -37,8 +41,10 @@ class Server:
         board: Board,
         trace: ServerTrace,
         screen: Screen,
+        saver: ServerSaver,
         signals: Signals,
     ) -> None:
+        self._ready = ready
         self._world = ready.world
         self._model = model = ready.model
         self._evaluator = evaluator
@@ -50,6 +56,16 @@ class Server:
         self._host_values = torch.empty(model.num_elements)
         self._good_values = torch.empty(model.num_elements)
         self._snapshot = np.zeros(0, np.float32)
+        self._saver = saver
+        self._checkpoint_s = 0.0
+        self._job_end = JobEnd()
+        self._checkpoint_period_s = ready.config.checkpoint.period_s or math.inf
+        self.stopped = ""
+        """By what from outside the run was ended."""
+
+        self.saved = True
+        """Everything that was to be recorded is on disk."""
+
         self.reason = "failed"
         self.ended_s = 0.0
         stop, train = ready.config.stop, ready.config.train
@@ -63,14 +79,30 @@ class Server:
         self.progress = self._steering.progress
 
     def start(self, clock: Clock) -> None:
-        """Judge the initial model and give out the first targets."""
+        """Judge the initial model and give out the first targets, or go on with those before.
+
+        With another number of workers counts and the scheduler begin anew.
+        """
         self._clock = clock
-        self._steering.start()
+        resumes = self._ready.resumes
+        if resumes and self._ready.same_workers:
+            self._resume(resumes.state["server"])
+        else:
+            self._steering.start()
+        if resumes and not self._ready.same_workers:
+            self._steering.remember(resumes.state["server"]["steering"])
+        self._next_checkpoint_s = self.now() + self._checkpoint_period_s
 
     def run(self) -> None:
-        """Steer until the run is over; raises AdspError when it has failed."""
+        """Steer until the run is over; raises AdspError when it has failed.
+
+        A run that is stopped from outside leaves a checkpoint.
+        """
         try:
             self.reason = self._steer()
+            self.stopped = self.interrupted() or ""
+            if self.stopped and not self.board.failures:
+                self._checkpoint()
         finally:
             self.ended_s = self.now()
 
@@ -101,12 +133,54 @@ class Server:
             return end.value
 
     def _wait(self, until: Until) -> None:
+        """Come back when `until` is over; a checkpoint that is due meanwhile is written."""
         while True:
             time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
                 return
+            if self._steering.settled and self.now() >= self._next_checkpoint_s:
+                self._checkpoint()
+                self.board.stage = Stage.TRAIN
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
+
+    def _checkpoint(self) -> None:
+        """Let everybody stand still and write; the stage stays at PAUSE."""
+        begun_s = self.now()
+        self._next_checkpoint_s = begun_s + self._checkpoint_period_s
+        number = self._saver.begin()
+        if not number:
+            self.saved = False
+            return
+        self.board.checkpoint = number
+        self.board.stage = Stage.PAUSE
+        self._wait_for_workers(lambda: np.abs(self.board.column("checkpoint")) == number)
+        failed = (self.board.column("checkpoint") == -number) & self.board.present
+        if failed.any() or not self._saver.finish(self):
+            self.saved = False
+            return
+        self._checkpoint_s = seconds = self.now() - begun_s
+        self._trace.part.event(begun_s, "checkpoint", f"{number}, {seconds:.3f} s")
+        self._screen.note(f"{begun_s:8.1f} s  checkpoint {number} ({seconds:.2f} s)")
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """For `_resume`; while everybody stands still."""
+        return {
+            "now": self.now(),
+            "values": self._window.memory.copy(),
+            "good_values": self._good_values.numpy().copy(),
+            "snapshot": self._snapshot,
+            "board": self.board.data.copy(),
+            "counts": self._trace.counts,
+            "steering": self._steering.state,
+        }
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        self._good_values.copy_(torch.from_numpy(state["good_values"]))
+        self._snapshot = state["snapshot"]
+        self._trace.resume(state["counts"])
+        self._steering.resume(state["steering"])
 
     def now(self) -> float:
         return self._clock.now()
@@ -141,13 +215,19 @@ class Server:
             return "a worker failed"
         if self._signals.received or self.board.interrupts:
             return "stopped by a signal"
+        if self._job_end.is_near(self._checkpoint_s + 2 * self._slowest_step_s()):
+            return "stopped before the batch job ends"
         return None
 
-    def _wait_for_presence(self, presence: Presence) -> None:
-        def reached() -> bool:
-            return bool((self.board.column("presence") >= presence).all())
+    def _slowest_step_s(self) -> float:
+        return float((self.board.column("sample_s") * self.board.column("batch_size")).max())
 
-        wait_until(reached)
+    def _wait_for_workers(self, done: Callable[[], np.ndarray]) -> None:
+        """Until `done`, bool[M], holds for every worker that takes part."""
+        wait_until(lambda: bool((done() | ~self.board.present).all()))
+
+    def _wait_for_presence(self, presence: Presence) -> None:
+        wait_until(lambda: bool((self.board.column("presence") >= presence).all()))
 
     def _status(self) -> Status:
         return Status(self.now(), self.progress, self.board)

@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Callable
 
+import numpy as np
 import torch
 
-from adsp_mpi.core.board import Board, Stage
+from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.report import Report, make_report
-from adsp_mpi.engine.prepare import injected_h
+from adsp_mpi.engine.checkpoints import whole_checkpoints
+from adsp_mpi.engine.prepare import how_to_resume, injected_h
 from adsp_mpi.engine.records import ServerTrace, part_path
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
@@ -21,6 +23,7 @@ from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server import Server
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
@@ -44,20 +47,29 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     world, config = ready.world, ready.config
     board = server_board(world, remote)
 
-    def build() -> tuple[Evaluator, ServerTrace, Screen]:
+    def build() -> tuple[Evaluator, PartWriter, Screen]:
         import scipy.optimize  # noqa: F401  the search's first fit must not pay for it
 
-        window.memory[:] = ready.model.values.cpu().numpy()
+        window.memory[:] = initial_values(ready)
+        if ready.resumes and ready.same_workers:
+            put_back(board, ready.resumes.state["server"]["board"])
         evaluator = Evaluator(ready.task, ready.model, config.eval.samples, config.run.seed)
-        part = PartWriter(part_path(ready.folder, 0), 0, config.trace.flush_s)
+        keep = ready.resumes.state["part_bytes"] if ready.resumes else 0
+        part = PartWriter(part_path(ready.folder, 0), 0, config.trace.flush_s, keep)
         part.attributes("/", ready.attributes())
-        return evaluator, ServerTrace(part), make_screen(config.run.screen)
+        if ready.resumes:
+            part.event(ready.resumes.begin_s, "resume", ready.resumes.text(world.num_workers))
+        return evaluator, part, make_screen(config.run.screen)
 
-    evaluator, trace, screen = world.agree(build)
+    evaluator, part, screen = world.agree(build)
+    trace = ServerTrace(part)
     try:
         screen.note(ready.headline())
-        server = Server(ready, evaluator, window, board, trace, screen, signals)
-        clock = align(world)
+        if ready.resumes:
+            screen.note(ready.resumes.text(world.num_workers))
+        saver = ServerSaver(ready, part)
+        server = Server(ready, evaluator, window, board, trace, screen, saver, signals)
+        clock = align(world, ready.begin_s)
         failure = not_begun = _attempt(partial(server.start, clock))
         if not_begun:
             board.stage = Stage.STOP
@@ -70,7 +82,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
                 _remove_parts(ready.folder, trace)
             else:
                 result = _write_results(ready, server, trace)
-        failure = failure or closing or _failure_of_others(board, signals, ready.folder)
+        failure = failure or closing or _failure_of_others(server, ready.folder)
         board.exit_code = failure.exit_code if failure else EXIT_DONE
     finally:
         screen.close()
@@ -79,6 +91,28 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     if failure:
         raise failure
     return result
+
+
+def initial_values(ready: Prepared) -> np.ndarray:
+    """The model that training begins from, float32[P]; AdspError where it has another size."""
+    values = ready.model.values.cpu().numpy()
+    if not ready.resumes:
+        return values
+    saved = ready.resumes.state["server"]["values"]
+    if saved.shape != values.shape:
+        raise AdspError(
+            f"{ready.resumes.path}: a model of {len(saved):,} numbers, this one has {len(values):,}"
+        )
+    return saved
+
+
+def put_back(board: Board, data: np.ndarray) -> None:
+    """The board as a checkpoint has it, of a run that goes on with all its workers."""
+    board.data[:] = data
+    board.column("presence")[:] = Presence.TRAINING
+    board.assigned[:, 0] = 0
+    board.counters[1:] = 0
+    board.stage = Stage.TRAIN
 
 
 def _remove_parts(folder: Path, trace: ServerTrace) -> None:
@@ -98,11 +132,11 @@ def _attempt(action: Callable[[], None]) -> AdspError | None:
     return None
 
 
-def _failure_of_others(board: Board, signals: Signals, folder: Path) -> AdspError | None:
-    if board.failures:
+def _failure_of_others(server: Server, folder: Path) -> AdspError | None:
+    if server.board.failures:
         return Elsewhere(EXIT_FAILED)
-    if signals.received or board.interrupts:
-        return Interrupted(f"stopped by a signal; trace and model are in {folder}")
+    if server.stopped:
+        return Interrupted(f"{server.stopped}; {how_to_resume(folder)}")
     return None
 
 
@@ -113,7 +147,8 @@ def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Resul
     trace.part.close()
     model_path = ready.folder / "model.pt"
     torch.save(server.last_good_model().module.state_dict(), model_path)
-    trace_path, left_out = merge_parts(ready.folder)
+    goes_on = bool(whole_checkpoints(ready.folder))
+    trace_path, left_out = merge_parts(ready.folder, keep=goes_on)
     report = make_report(
         server.reason,
         server.ended_s,

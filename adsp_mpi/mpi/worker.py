@@ -16,6 +16,7 @@ from adsp_mpi.mpi.clock import Clock
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import Backoff, wait_for
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.writer import PartWriter
 
@@ -29,8 +30,8 @@ IN_FLIGHT_LOOK_S = 1e-3
 class WorkerTrace:
     """A worker's part of the trace."""
 
-    def __init__(self, folder: Path, rank: int, flush_s: float) -> None:
-        self.part = PartWriter(part_path(folder, rank), rank, flush_s)
+    def __init__(self, folder: Path, rank: int, flush_s: float, keep_bytes: int) -> None:
+        self.part = PartWriter(part_path(folder, rank), rank, flush_s, keep_bytes)
         self.group = f"workers/{rank - 1}"
         self.steps, self.commits, self.pulls, self.waits = (
             f"{self.group}/{name}" for name in schema.WORKER_TABLES
@@ -45,14 +46,17 @@ class WorkerLoop:
     def __init__(
         self,
         ready: Prepared,
+        me: WorkerState,
         trainer: Trainer,
         commits: CommitPath,
         board: WorkerBoard,
         clock: Clock,
         trace: WorkerTrace,
+        saver: WorkerSaver,
         signals: Signals,
     ) -> None:
-        self.me = WorkerState(ready.world.worker, ready.config.train.batch_size)
+        self.me = me
+        self._saver = saver
         self._sync = ready.config.sync_model
         self._trainer = trainer
         self._commits = commits
@@ -78,6 +82,7 @@ class WorkerLoop:
     def run(self) -> None:
         """Train until the server stops the run or the worker's steps are up."""
         self._client.refresh_now()
+        self._sleep_out_rest()
         while True:
             self._look()
             if self._board.stage == Stage.PAUSE:
@@ -189,6 +194,7 @@ class WorkerLoop:
                 if left > LOOK_S:
                     self._look()
                     if self._board.stage != Stage.TRAIN:
+                        self.me.rest_s = max(0.0, due - self._clock.now())
                         return
 
     def _begin_commit(self, weight: float, now: float) -> None:
@@ -256,6 +262,9 @@ class WorkerLoop:
         while self._board.stage == Stage.PAUSE:
             self._wait("a snapshot")
             self._client.refresh_now()
+            if self._board.checkpoint != abs(self._row.checkpoint):
+                self._row.checkpoint = self._saver.save(self._board.checkpoint)
+                self._client.publish(self._clock.now())
             if self._board.restores > self._row.restores:
                 self._commits.pull()
                 self.me.restored(self._clock.now())
@@ -264,7 +273,13 @@ class WorkerLoop:
                 self._client.publish(self._clock.now())
         self._row.presence = Presence.TRAINING
         self._client.publish(self._clock.now())
+        self._sleep_out_rest()
         self._end_wait()
+
+    def _sleep_out_rest(self) -> None:
+        """What a pause cut off from a step's time comes after it: who is slow stays slow."""
+        rest_s, self.me.rest_s = self.me.rest_s, 0.0
+        self._sleep_until(self._clock.now() + rest_s)
 
     def _wait(self, reason: str) -> None:
         if self._waiting_since is None:

@@ -1,8 +1,11 @@
 """A worker's side of a run: starts the worker loop and leaves in order, also after a failure."""
 
+import sys
 import traceback
+from typing import Any
 
 from adsp_mpi.core.board import Presence, Stage
+from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
@@ -12,6 +15,7 @@ from adsp_mpi.mpi.clock import Clock, align, measure_offset
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.saved import WorkerSaver, saved_state
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
 from adsp_mpi.mpi.world import Elsewhere, World
@@ -25,23 +29,30 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     world, config = ready.world, ready.config
     board = WorkerBoard(world, remote)
 
-    def build() -> tuple[Trainer, Replica, WorkerTrace]:
+    def build() -> tuple[Trainer, Replica, WorkerTrace, dict[str, Any]]:
+        saved = saved_state(ready.resumes.path, world.worker) if ready.resumes else {}
         trainer = ready.trainer()
-        trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s)
+        keep = saved.get("part_bytes", sys.maxsize) if ready.resumes else 0
+        trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s, keep)
         step_time_s = ready.profile.workers[world.worker].step_time_s
         facts = {"host": world.host, "step_time_s": step_time_s, **ready.part_attributes()}
         trace.part.attributes(trace.group, facts)
-        return trainer, Replica(ready.model, config.sync_model.same_base), trace
+        return trainer, Replica(ready.model, config.sync_model.same_base), trace, saved
 
-    trainer, replica, trace = world.agree(build)
-    clock = align(world)
+    trainer, replica, trace, saved = world.agree(build)
+    clock = align(world, ready.begin_s)
     trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
     commits = CommitPath(window, board, replica, clock.now, 1.0 / world.num_workers)
     commits.pull()
+    me = WorkerState(world.worker, config.train.batch_size)
+    saver = WorkerSaver(ready.folder, me, trainer, replica, commits, trace.part)
+    if ready.same_workers and ready.resumes:
+        board.take_row()
+        saver.resume(saved) if saved else saver.catch_up(board.row)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     failure: AdspError | None = None
     try:
-        WorkerLoop(ready, trainer, commits, board, clock, trace, signals).run()
+        WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
     except Exception as error:
         failure = _count_failure(error, world, board, trace, clock)
     commits.finish()

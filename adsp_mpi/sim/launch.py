@@ -47,7 +47,7 @@ def _simulate(config: Config) -> None:
     _require_an_end(config)
     _require_one_process()
     folder = Path(config.run.out or default_folder(config))
-    make_folder(folder, resumes=bool(config.run.resume))
+    make_folder(folder, config.run.resume)
     with Signals() as signals:
         screen = make_screen(config.run.screen)
         done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))

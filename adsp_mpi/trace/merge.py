@@ -13,11 +13,11 @@ from adsp_mpi.trace.memory import write_table
 BLOCK_ROWS = 1 << 16
 
 
-def merge_parts(folder: Path) -> tuple[Path, list[str]]:
+def merge_parts(folder: Path, keep: bool = False) -> tuple[Path, list[str]]:
     """Make `folder`/trace.h5 of `folder`/parts; returns its path and what was left out, in words.
 
-    Frame by frame, so memory stays small. The parts are deleted when nothing was left out.
-    Raises AdspError when there is none.
+    Frame by frame, so memory stays small. The parts are deleted when nothing was left out, unless
+    the run may go on with them (`keep`). Raises AdspError when there is none.
     """
     parts = log.part_paths(folder)
     if not parts:
@@ -32,7 +32,7 @@ def merge_parts(folder: Path) -> tuple[Path, list[str]]:
         merged.attrs["version"] = schema.VERSION
         merged.attrs["left_out"] = "; ".join(left_out)
     os.replace(unfinished, target)
-    if not left_out:
+    if not (left_out or keep):
         for part in parts:
             part.unlink()
         (folder / schema.PARTS_NAME).rmdir()

@@ -19,7 +19,8 @@ class PartWriter:
     why, and what was flushed stays readable.
     """
 
-    def __init__(self, path: Path, rank: int, flush_s: float) -> None:
+    def __init__(self, path: Path, rank: int, flush_s: float, keep_bytes: int = 0) -> None:
+        """`keep_bytes`: go on with the part that is there, with what is whole of so many bytes."""
         self.rank = rank
         self.cut = ""
         self._flush_s = flush_s
@@ -27,12 +28,31 @@ class PartWriter:
         self._columns: dict[str, schema.Columns] = {}
         self._rows: dict[str, list[tuple]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: FileIO | None = FileIO(path, "w")
-        self._write(log.MAGIC + log.pack({"rank": rank}))
+        self._file: FileIO | None = None
+        if keep_bytes and path.exists():
+            self._go_on(path, keep_bytes)
+        else:
+            self._file = FileIO(path, "w")
+            self._write(log.MAGIC + log.pack({"rank": rank}))
         self.add_table("events", schema.EVENTS)
 
+    def _go_on(self, path: Path, keep_bytes: int) -> None:
+        kept = len(log.MAGIC)
+        for frame in log.read_frames(path):
+            if frame.end > keep_bytes:
+                break
+            kept = frame.end
+            if "table" in frame.head:
+                table = frame.head["table"]
+                self._columns[table], self._rows[table] = log.columns_of(frame.head), []
+        self._file = FileIO(path, "r+")
+        self._file.truncate(kept)
+        self._file.seek(kept)
+
     def add_table(self, path: str, columns: schema.Columns) -> None:
-        """Create the table `path`, such as `ps/evals`."""
+        """Create the table `path`, such as `ps/evals`, unless it is there."""
+        if path in self._columns:
+            return
         self._columns[path], self._rows[path] = columns, []
         self._write(log.pack({"table": path, "columns": columns}))
 
@@ -74,6 +94,11 @@ class PartWriter:
                 frames.append(log.pack_rows(path, self._columns[path], rows))
                 rows.clear()
         self._write(b"".join(frames))
+
+    def flushed_bytes(self) -> int:
+        """`flush`; how long the part is then, for `keep_bytes`. 0 where it is cut."""
+        self.flush()
+        return self._file.tell() if self._file is not None else 0
 
     def close(self) -> None:
         """Write what is left and close; closing twice is allowed."""

@@ -1,11 +1,13 @@
 """Starts programs under the MPI of this environment, always with a time limit."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ OPEN_MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_osc": "^ucx",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PRTE_MCA_odls_base_sigkill_timeout": "10",
 }
 
 
@@ -65,6 +68,34 @@ def start_command(command: list[str], settings: dict[str, str], cwd: Path) -> su
         text=True,
         start_new_session=True,
     )
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A rank's process."""
+
+    process: int
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.process, number)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.process, signal.SIGKILL)
+
+
+def ranks(folder: Path) -> list[Rank]:
+    """The ranks of the only job that was started in `folder`, by rank."""
+    found: dict[int, Rank] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = (process / "cwd").resolve() == folder.resolve()
+            variables = (process / "environ").read_bytes() if inside else b""
+        except OSError:
+            continue
+        if match := re.search(rb"\0(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)\0", variables):
+            found[int(match[1])] = Rank(int(process.name))
+    return [found[rank] for rank in sorted(found)]
 
 
 def finish(process: subprocess.Popen[str], started: float, limit_s: float) -> Finished:

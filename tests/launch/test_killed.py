@@ -1,7 +1,5 @@
 """A run whose launcher and ranks are killed at once: what was flushed is still there."""
 
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from adsp_mpi.analysis.figures import run_figures
 from adsp_mpi.analysis.parts import Follower, Look
 
 import adsp_mpi.trace
-from tests.launch.launcher import start
+from tests.launch.launcher import ranks, start
 
 FLUSH_S = 0.5
 
@@ -20,8 +18,8 @@ def test_a_killed_run_lacks_at_most_the_last_flush_interval(tmp_path: Path) -> N
     process = start(4, "-m", "adsp_mpi", *options, cwd=tmp_path)
     before = look_when_it_trains(tmp_path / "r")
     process.kill()
-    for rank in ranks_in(tmp_path):
-        os.kill(rank, signal.SIGKILL)
+    for rank in ranks(tmp_path):
+        rank.kill()
     process.communicate(timeout=60)
     main(["merge", str(tmp_path / "r"), "--force"])
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
@@ -41,16 +39,3 @@ def look_when_it_trains(folder: Path) -> Look:
             return look
         time.sleep(0.1)
     raise AssertionError("the run did not begin")
-
-
-def ranks_in(folder: Path) -> list[int]:
-    """Python processes that were started in `folder`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            inside = (process / "cwd").resolve() == folder.resolve()
-            if inside and b"adsp_mpi" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found

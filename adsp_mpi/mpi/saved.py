@@ -1,0 +1,125 @@
+"""What a rank writes into a checkpoint while everybody stands still, and how it goes on from it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adsp_mpi.core.board import Row
+from adsp_mpi.core.saved import put_worker_state, worker_state
+from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.engine.checkpoints import SERVER, Checkpoints, load, save, unfinished, worker_file
+from adsp_mpi.learn.random_state import put_random_state, random_state
+from adsp_mpi.learn.replica import Replica
+from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.trace.writer import PartWriter
+
+if TYPE_CHECKING:
+    from adsp_mpi.mpi.server import Server
+
+
+class WorkerSaver:
+    """One worker's file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        me: WorkerState,
+        trainer: Trainer,
+        replica: Replica,
+        commits: CommitPath,
+        part: PartWriter,
+    ) -> None:
+        self._folder = folder
+        self._me, self._trainer, self._replica = me, trainer, replica
+        self._commits, self._part = commits, part
+
+    def save(self, number: int) -> int:
+        """Write this worker's file of checkpoint `number`; returns that, or where the disk does
+        not take it the negative of it."""
+        state = {
+            "me": worker_state(self._me),
+            "trainer": self._trainer.state,
+            "replica": self._replica.state,
+            "landed_at_base": self._commits.landed_at_base,
+            "random": random_state(),
+            "part_bytes": self._part.flushed_bytes(),
+        }
+        folder = unfinished(self._folder, number)
+        try:
+            save(folder / worker_file(self._me.index), state)
+        except OSError as error:
+            warn_unwritten(number, error)
+            return -number
+        return number
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Stand where this worker stood when it wrote `state`."""
+        put_worker_state(self._me, state["me"])
+        self._trainer.resume(state["trainer"])
+        self._replica.resume(state["replica"])
+        self._commits.landed_at_base = state["landed_at_base"]
+        put_random_state(state["random"])
+
+    def catch_up(self, row: Row) -> None:
+        """Stand where this worker had left the run before the checkpoint: its counts are known."""
+        me = self._me
+        me.steps = self._trainer.steps = int(row.steps)
+        me.begun = me.commits = int(row.commits)
+        me.rounds, me.pulls = int(row.rounds), int(row.pulls)
+
+
+def saved_state(checkpoint: Path, worker: int) -> dict[str, Any]:
+    """What `worker` wrote into a checkpoint; {} where it took no part in it."""
+    path = checkpoint / worker_file(worker)
+    return load(path) if path.exists() else {}
+
+
+class ServerSaver:
+    """Rank 0's file, and the checkpoint as a whole."""
+
+    def __init__(self, ready: Prepared, part: PartWriter) -> None:
+        self._ready = ready
+        self._part = part
+        keep = ready.config.checkpoint
+        self._checkpoints = Checkpoints(ready.folder, keep.keep, keep.keep_every_s)
+        self._path: Path | None = None
+
+    def begin(self) -> int:
+        """Make room for a checkpoint; returns its number, 0 where the disk does not take it."""
+        try:
+            self._path = self._checkpoints.begin()
+        except OSError as error:
+            warn_unwritten(0, error)
+            return 0
+        return int(self._path.stem)
+
+    def finish(self, server: "Server") -> bool:
+        """Every worker has written its file: write rank 0's. Whether the checkpoint is whole."""
+        assert self._path
+        state = {
+            "config": self._ready.config.to_toml(),
+            "num_workers": self._ready.world.num_workers,
+            "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
+            "part_bytes": self._part.flushed_bytes(),
+            "server": server.state,
+        }
+        try:
+            save(self._path / SERVER, state)
+            self._checkpoints.finish(self._path)
+        except OSError as error:
+            warn_unwritten(int(self._path.stem), error)
+            return False
+        return True
+
+
+def warn_unwritten(number: int, error: OSError) -> None:
+    """One line; training goes on, the checkpoint before stays the newest."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    print(
+        f"adsp_mpi: warning: checkpoint {number} could not be written: {reason}; training goes on",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# Sourced by the batch scripts beside it: an environment, the start of the ranks, the requeue.
+# run_and_requeue FOLDER LAUNCHER... -- OPTIONS...
+
+# shellcheck source=jobs/environment.sh
+source jobs/environment.sh
+use_local_environment
+
+# one torch thread per rank, whatever the nodes offer
+export OMP_NUM_THREADS=1
+# Open MPI: time to write a checkpoint between SIGTERM and SIGKILL
+export PRTE_MCA_odls_base_sigkill_timeout="${PRTE_MCA_odls_base_sigkill_timeout:-20}"
+
+run_and_requeue() {
+  local folder=$1 code=0 launcher=()
+  shift
+  while [ "$1" != -- ]; do
+    launcher+=("$1")
+    shift
+  done
+  shift
+  [ "${launcher[0]}" = srun ] || launcher+=(-n "$SLURM_NTASKS")
+  mkdir -p "$folder"
+  exec >>"$folder/log.txt" 2>&1
+  echo "== $(date +%FT%T) job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST"
+  "${launcher[@]}" python -m adsp_mpi --screen log "$@" --out "$folder" --resume auto &
+  local pid=$! again=yes
+  # a trapped signal interrupts wait: pass it on, then wait again for the exit code
+  trap 'again=yes; kill -TERM "$pid" 2>/dev/null || true' USR2 TERM
+  while [ "$again" ]; do
+    again=
+    code=0
+    wait "$pid" || code=$?
+  done
+  echo "== $(date +%FT%T) exit code $code"
+  if [ "$code" = 3 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+  fi
+  return "$code"
+}
