@@ -25,6 +25,7 @@ SHORT_OPTIONS = {
     "out": ("run", "out", str),
     "seed": ("run", "seed", int),
     "resume": ("run", "resume", str),
+    "spares": ("run", "spares", int),
     "device": ("run", "device", str),
     "screen": ("run", "screen", str),
     "target-loss": ("stop", "target_loss", float),

@@ -34,6 +34,7 @@ class RunSection:
     device: str = key("cpu", "cpu, or cuda: ranks share the GPUs of their host in turn")
     threads: int = key(1, "torch threads per rank", 1)
     resume: str = key("", "go on from a run's newest checkpoint: its folder, or auto: that of out")
+    spares: int = key(0, "ranks, the last ones, that take a lost worker's place", 0)
     screen: str = key("auto", "auto, live (a terminal view), log (plain lines) or quiet")
 
 

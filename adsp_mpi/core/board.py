@@ -40,9 +40,26 @@ class Presence(IntEnum):
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-HEADER_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", *TARGET_FIELDS)
+HEADER_FIELDS = (
+    "version",
+    "stage",
+    "restores",
+    "exit_code",
+    "checkpoint",
+    "server_s",
+    *TARGET_FIELDS,
+)
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
-ASSIGNED_FIELDS = ("lost", "batch_size")
+ASSIGNED_FIELDS = (
+    "lost",  # 1: given up for dead, or a spare that is not needed yet
+    "batch_size",
+    "share",  # of the data that it trains on; -1: none
+    "admitted",  # how often it was taken in; the counts below are what it goes on from
+    "from_steps",
+    "from_commits",
+    "from_rounds",
+    "from_pulls",
+)
 ROW_FIELDS = (
     "presence",
     "steps",
@@ -53,6 +70,10 @@ ROW_FIELDS = (
     "restores",
     "checkpoint",  # the last one it wrote its part of; negative where the disk did not take it
     "trace_cut",  # 1: the disk no longer takes its trace
+    "admitted",  # how often it has followed being taken in
+    "excused_steps",  # of its steps and commits, those that it was given when it was taken in
+    "excused_commits",
+    "longest_s",  # between two signs of life
     "batch_size",
     "sample_s",
     "compute_s",
@@ -65,6 +86,7 @@ ROW_FIELDS = (
     "heartbeat_s",
     "late_steps",
 )
+_ASSIGNED = {name: i for i, name in enumerate(ASSIGNED_FIELDS)}
 _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
 _STEPS, _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
     _ROW[name] for name in ("steps", "loss", "compute_s", "sleep_s", "batch_size", "sample_s")
@@ -112,6 +134,10 @@ class Board:
         """One number per worker, float64[M]."""
         return self.rows[:, _ROW[name]]
 
+    def assignment(self, name: str) -> np.ndarray:
+        """What rank 0 says of every worker, float64[M]."""
+        return self.assigned[:, _ASSIGNED[name]]
+
     @property
     def version(self) -> int:
         """Rises by one with every change of the targets."""
@@ -153,13 +179,22 @@ class Board:
         self.header[4] = number
 
     @property
+    def server_s(self) -> float:
+        """When rank 0 last gave a sign of life, seconds since the run's start."""
+        return float(self.header[5])
+
+    @server_s.setter
+    def server_s(self, now: float) -> None:
+        self.header[5] = now
+
+    @property
     def targets(self) -> Targets:
-        return Targets(*map(float, self.header[5:]))
+        return Targets(*map(float, self.header[6:]))
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         """The version rises last: who sees it and reads again finds the new targets."""
-        self.header[5:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[6:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property
@@ -203,8 +238,9 @@ class Board:
         begun, commits = self.column("begun"), self.column("commits")
         if (commits > begun).any() or (begun > commits + 1).any():
             raise ValueError(f"more than one commit in flight: begun {begun}, done {commits}")
-        if self.column("commits").sum() > self.landed:
-            raise ValueError(f"{commits.sum():.0f} commits done but {self.landed} landed")
+        made = (commits - self.column("excused_commits")).sum()
+        if made > self.landed:
+            raise ValueError(f"{made:.0f} commits done but {self.landed} landed")
 
 
 class Row:

@@ -52,6 +52,8 @@ def worker_reports(board: Board) -> tuple[WorkerReport, ...]:
     reports = []
     for i in range(board.num_workers):
         row = {name: float(board.column(name)[i]) for name in _COLUMNS}
+        row["steps"] -= float(board.column("excused_steps")[i])
+        row["commits"] -= float(board.column("excused_commits")[i])
         training_s = row["compute_s"] + row["sleep_s"]
         total_s = training_s + row["commit_s"] + row["wait_s"] or 1.0
         reports.append(
@@ -97,7 +99,7 @@ def make_report(
     """The report of a run of `seconds` that came as far as `progress`."""
     evaluations = progress.evaluations
     workers = worker_reports(board)
-    speeds = [w.speed for w in workers]
+    speeds = [w.speed for w in workers if w.steps]
     return Report(
         reason=reason,
         seconds=seconds,
@@ -107,7 +109,7 @@ def make_report(
             time_to_target_authors(evaluations, target_loss) if target_loss else None
         ),
         trial_s=progress.trial_s,
-        measured_h=heterogeneity(np.array(speeds)) if min(speeds) > 0 else None,
+        measured_h=heterogeneity(np.array(speeds)) if speeds else None,
         injected_h=injected_h,
         traffic_mb_s=sum(w.sent_mb for w in workers) / len(workers) / seconds,
         workers=workers,

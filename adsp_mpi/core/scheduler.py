@@ -82,7 +82,7 @@ def momentum_of(board: Board) -> float:
     """
     targets, present = board.targets, board.present
     training_s = (board.column("compute_s") + board.column("sleep_s"))[present]
-    steps = board.column("steps")[present]
+    steps = (board.column("steps") - board.column("excused_steps"))[present]
     if not targets.commit_rate or not len(steps) or not (steps > 0).all():
         return float("nan")
     due = targets.commit_target - board.column("begun")[present]

@@ -76,6 +76,16 @@ class WorkerState:
         self.rounds = self.pulls = self.steps_since_commit = 0
         self.last_commit_begun_s = now
 
+    def admitted(self, steps: int, commits: int, rounds: int, pulls: int, now: float) -> None:
+        """Taken in while everybody stands still, with the global model: no one waits for it to
+        catch up, so it counts from where the last of the others is.
+        """
+        self.steps, self.begun, self.commits = steps, commits, commits
+        self.rounds, self.pulls = rounds, pulls
+        self.steps_since_commit = 0
+        self.rest_s = 0.0
+        self.last_commit_begun_s = now
+
     def follow(self, version: int, targets: Targets, assigned_batch_size: int = 0) -> None:
         """Take over new targets and what is due under them."""
         self.version = version

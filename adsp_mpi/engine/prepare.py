@@ -174,7 +174,9 @@ def default_folder(config: Config) -> str:
 def how_to_resume(folder: Path) -> str:
     """What to tell of a run that was stopped."""
     if not whole_checkpoints(folder):
-        return f"trace and model are in {folder}"
+        ended = (folder / schema.TRACE_NAME).exists()
+        merge = f"python -m adsp_mpi.analysis merge {folder}"
+        return f"trace and model are in {folder}" if ended else f"what it recorded: {merge}"
     return f"go on with --resume {folder}"
 
 

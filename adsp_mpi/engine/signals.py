@@ -1,4 +1,4 @@
-"""Signals ask a run to end in order, and so does a launcher that is gone; a second one at once."""
+"""Signals ask a run to end in order, and so does a launcher that is gone."""
 
 import os
 import signal
@@ -15,7 +15,8 @@ REPEATED_S = 1.0
 class Signals:
     """A context in which `received` says whether the run is to end.
 
-    SIGUSR1 is how MPICH tells the others of a rank that died: it ends nothing.
+    SIGUSR1 is how MPICH's launcher tells the others of a rank that is gone: it ends nothing, then
+    and later.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         self._before = {number: signal.signal(number, self._receive) for number in WATCHED}
-        self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,10 +1,13 @@
 """A rank's access to the board in rank 0's window."""
 
+import time
+
 import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row
-from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.lost_server import ServerWatch
+from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import World
 
@@ -18,26 +21,38 @@ class BoardClient:
         self._incoming = np.zeros_like(self.board.data)
         self._reading: list[MPI.Request] = []
         self._reading_end = 0
+        self._asked_s = 0.0
+        self._looks = 0
+        self.watch: ServerWatch | None = None
+        """Is told of every look at the board."""
 
     def refresh(self, everything: bool = True) -> None:
         """Bring the copy up to date as far as can be done without waiting.
 
-        Reads the header and the counters, with `everything` the rows too.
+        Reads all but the rows, with `everything` these too.
         """
         if not self._reading:
-            end = len(self._incoming) if everything else self.board.assigned_offset
+            end = len(self._incoming) if everything else self.board.rows_offset
             self._reading = self.remote.read(self._incoming[:end])
             self._reading_end = end
-        if MPI.Request.Testall(self._reading):
+            self._asked_s, self._looks = time.monotonic(), 0
+        self._looks += 1
+        answered = MPI.Request.Testall(self._reading)
+        if answered:
             self._take()
+        if self.watch:
+            self.watch.look(self.board, self._asked_s, self._looks, answered)
 
     def refresh_now(self) -> None:
         """Bring the whole copy up to date."""
         wait_for(self._reading)
-        self._reading = self.remote.read(self._incoming)
-        self._reading_end = len(self._incoming)
-        wait_for(self._reading)
-        self._take()
+        self._reading = []
+        self.refresh()
+        wait_until(lambda: not self._reading or self._looked_again(), longest_s=4e-3)
+
+    def _looked_again(self) -> bool:
+        self.refresh()
+        return not self._reading
 
     def _take(self) -> None:
         self.board.data[: self._reading_end] = self._incoming[: self._reading_end]
@@ -75,6 +90,8 @@ class WorkerBoard(BoardClient):
     def publish(self, now: float) -> list[MPI.Request]:
         """Show the row to everyone as it is now; the requests are done when rank 0 has it."""
         wait_for(self._publishing)
+        if self.row.heartbeat_s:
+            self.row.longest_s = max(self.row.longest_s, now - self.row.heartbeat_s)
         self.row.heartbeat_s = now
         self._sent[:] = self.row.values
         self._publishing = self.remote.write(self._sent, self._before, self._offset)

@@ -8,7 +8,7 @@ from mpi4py import MPI
 from adsp_mpi.mpi.world import SERVER, World
 
 ROUND_TRIPS = 20
-TAG = 7
+ROUND_TRIP_TAG = 7
 
 
 class Clock:
@@ -45,7 +45,7 @@ def measure_offset(comm: MPI.Comm) -> float:
     best = (np.inf, 0.0)
     for _ in range(ROUND_TRIPS):
         sent = time.perf_counter()
-        comm.Sendrecv(np.zeros(1), SERVER, TAG, theirs, SERVER, TAG)
+        comm.Sendrecv(np.zeros(1), SERVER, ROUND_TRIP_TAG, theirs, SERVER, ROUND_TRIP_TAG)
         received = time.perf_counter()
         best = min(best, (received - sent, float(theirs[0]) - (sent + received) / 2))
     return best[1]
@@ -55,5 +55,5 @@ def answer_round_trips(comm: MPI.Comm, rank: int) -> None:
     """Rank 0's side of `measure_offset` on `rank`."""
     request = np.zeros(1)
     for _ in range(ROUND_TRIPS):
-        comm.Recv(request, rank, TAG)
-        comm.Send(np.array([time.perf_counter()]), rank, TAG)
+        comm.Recv(request, rank, ROUND_TRIP_TAG)
+        comm.Send(np.array([time.perf_counter()]), rank, ROUND_TRIP_TAG)

@@ -32,7 +32,7 @@ class Finding:
 def examine(config: Config) -> None:
     """Run every check and print the findings on rank 0; AdspError when one is an error."""
     world = World()
-    world.agree(world.require_workers)
+    world.agree(lambda: world.require_workers(0))
     findings = [
         *check_threads(),
         *check_hosts(world),

@@ -55,6 +55,11 @@ def exit_on_error(action: Callable[[], T]) -> T:
 
 def _leave(exit_code: int) -> NoReturn:
     """Leave together with the others; if they do not come, end the job."""
+    from adsp_mpi.mpi.session import leave_at_once
+    from adsp_mpi.mpi.world import World
+
+    if World.lost_ranks:
+        leave_at_once(exit_code)
     timer = threading.Timer(ABORT_AFTER_S, MPI.COMM_WORLD.Abort, [exit_code])
     timer.daemon = True
     timer.start()

@@ -47,6 +47,11 @@ class Prepared:
     resumes: "Resumes | None" = None
 
     @property
+    def num_shares(self) -> int:
+        """Workers that the data is dealt out to: all but the spares."""
+        return self.world.num_workers - self.config.run.spares
+
+    @property
     def begin_s(self) -> float:
         """What the run's clock shows at the start."""
         return self.resumes.begin_s if self.resumes else 0.0
@@ -58,15 +63,20 @@ class Prepared:
 
     @cached_property
     def _shares(self) -> DataShares:
-        return DataShares(self.task, self.config, self.world.num_workers)
+        return DataShares(self.task, self.config, self.num_shares)
 
-    def trainer(self) -> Trainer:
-        """A worker's trainer at its first step."""
-        return self._shares.trainer(self.world.worker, self.model)
+    @property
+    def first_share(self) -> int:
+        """The share of the data that this worker begins with; that of a spare is not its own."""
+        return self.world.worker % self.num_shares
+
+    def trainer(self, share: int) -> Trainer:
+        """A trainer on a share of the data, at its first step."""
+        return self._shares.trainer(share, self.model)
 
     def part_attributes(self) -> dict[str, Any]:
         """How many samples this worker trains on, and of which labels."""
-        return self._shares.attributes(self.world.worker)
+        return self._shares.attributes(self.first_share)
 
     def headline(self) -> str:
         """What is about to run, on one line."""
@@ -108,7 +118,7 @@ class Resumes:
 
 def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
     """Collective: all of it, the same on every rank; an error anywhere is raised everywhere."""
-    world.agree(world.require_workers)
+    world.agree(lambda: world.require_workers(config.run.spares))
     folder = Path(world.comm.bcast(config.run.out or default_folder(config)))
     resumes = _find_checkpoint(world, config)
     ready = replace(build(world, config, given_task, folder), resumes=resumes)
@@ -162,7 +172,7 @@ def _calibrated(ready: Prepared) -> Prepared:
         lambda: (
             0.0
             if world.is_server
-            else calibrated_step_time_s(ready.trainer(), config.train.batch_size)
+            else calibrated_step_time_s(ready.trainer(ready.first_share), config.train.batch_size)
         )
     )
     step_time_s = HEADROOM * max(world.allgather(measured))

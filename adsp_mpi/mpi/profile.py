@@ -61,7 +61,7 @@ class Measured:
 def measure(config: Config) -> None:
     """Measure all workers; rank 0 writes the profile to `run.out` and prints a table."""
     world = World()
-    world.agree(world.require_workers)
+    world.agree(lambda: world.require_workers(0))
     path = Path(config.run.out or "profile.toml")
     world.agree(lambda: require_new(path) if world.is_server else None)
     ready = build(world, replace(config, hetero=HeteroSection()), None, path.parent)
@@ -88,7 +88,7 @@ def measure_steps(ready: Prepared) -> tuple[float, float]:
     world, batch_size = ready.world, ready.config.train.batch_size
 
     def warmed_up() -> Trainer:
-        trainer = ready.trainer()
+        trainer = ready.trainer(ready.first_share)
         for _ in range(WARM_UP_STEPS):
             trainer.step(batch_size)
         return trainer

@@ -33,7 +33,7 @@ class WorkerSaver:
         part: PartWriter,
     ) -> None:
         self._folder = folder
-        self._me, self._trainer, self._replica = me, trainer, replica
+        self._me, self.trainer, self._replica = me, trainer, replica
         self._commits, self._part = commits, part
 
     def save(self, number: int) -> int:
@@ -41,7 +41,7 @@ class WorkerSaver:
         not take it the negative of it."""
         state = {
             "me": worker_state(self._me),
-            "trainer": self._trainer.state,
+            "trainer": self.trainer.state,
             "replica": self._replica.state,
             "landed_at_base": self._commits.landed_at_base,
             "random": random_state(),
@@ -58,7 +58,7 @@ class WorkerSaver:
     def resume(self, state: dict[str, Any]) -> None:
         """Stand where this worker stood when it wrote `state`."""
         put_worker_state(self._me, state["me"])
-        self._trainer.resume(state["trainer"])
+        self.trainer.resume(state["trainer"])
         self._replica.resume(state["replica"])
         self._commits.landed_at_base = state["landed_at_base"]
         put_random_state(state["random"])
@@ -66,7 +66,7 @@ class WorkerSaver:
     def catch_up(self, row: Row) -> None:
         """Stand where this worker had left the run before the checkpoint: its counts are known."""
         me = self._me
-        me.steps = self._trainer.steps = int(row.steps)
+        me.steps = self.trainer.steps = int(row.steps)
         me.begun = me.commits = int(row.commits)
         me.rounds, me.pulls = int(row.rounds), int(row.pulls)
 

@@ -9,14 +9,17 @@ import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.membership import LEAST_PATIENCE_S, Membership
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.engine.batch import JobEnd
+from adsp_mpi.engine.prepare import how_to_resume
 from adsp_mpi.engine.records import ServerTrace
 from adsp_mpi.engine.signals import Signals
+from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.mpi.clock import Clock, answer_round_trips
+from adsp_mpi.mpi.clock import ROUND_TRIP_TAG, Clock, answer_round_trips
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import ServerSaver
@@ -57,6 +60,7 @@ class Server:
         self._good_values = torch.empty(model.num_elements)
         self._snapshot = np.zeros(0, np.float32)
         self._saver = saver
+        self._members = Membership(board, ready.num_shares)
         self._checkpoint_s = 0.0
         self._job_end = JobEnd()
         self._checkpoint_period_s = ready.config.checkpoint.period_s or math.inf
@@ -108,6 +112,8 @@ class Server:
 
     def close(self, evaluate: bool) -> None:
         """Let every worker leave, evaluate the last model and align the clocks again."""
+        self._members.look(self.now())
+        self._members.release()
         self.board.stage = Stage.STOP
         self._wait_for_presence(Presence.LEFT)
         try:
@@ -116,8 +122,21 @@ class Server:
         finally:
             self.board.stage = Stage.ALIGN
             for worker in range(self._world.num_workers):
-                answer_round_trips(self._world.comm, worker + 1)
+                self._answer(worker)
             self._wait_for_presence(Presence.CLOSED)
+
+    def _answer(self, worker: int) -> None:
+        """Let a worker that is not lost measure its clock."""
+        comm = self._world.comm
+
+        def asked_or_lost() -> bool:
+            self._members.look(self.now())
+            return bool(self.board.lost[worker]) or comm.Iprobe(worker + 1, ROUND_TRIP_TAG)
+
+        if not self.board.lost[worker]:
+            wait_until(asked_or_lost)
+        if not self.board.lost[worker]:
+            answer_round_trips(comm, worker + 1)
 
     def last_good_model(self) -> FlatModel:
         """The model as of the last evaluation whose loss was finite."""
@@ -138,11 +157,49 @@ class Server:
             time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
                 return
+            self._watch_workers()
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
                 self._checkpoint()
                 self.board.stage = Stage.TRAIN
+            if self._steering.settled and (worker := self._members.candidate()) is not None:
+                self._take_in(worker)
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
+
+    def _watch_workers(self) -> None:
+        """Give up who gives no sign of life."""
+        for worker in self._members.look(self.now()):
+            begun, done = (int(self.board.column(n)[worker]) for n in ("begun", "commits"))
+            torn = f"; its commit {begun} may be applied in part" if begun > done else ""
+            silent_s = self._members.silent_s[worker]
+            self._tell_of(
+                "lost", worker, f"silent for {silent_s:.1f} s, after {done} commits{torn}"
+            )
+        if not self.board.present.any() and self.board.lost[: self._ready.num_shares].all():
+            raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
+
+    def _take_in(self, worker: int) -> None:
+        """Let a worker that was given up, or a spare, take part from here on."""
+        self.board.stage = Stage.PAUSE
+        admitted = self.board.column("admitted")
+        column = self.board.column("presence")
+        self._wait_for_workers(lambda: column == Presence.PAUSED)
+        self._members.assign(worker)
+        number = self.board.assignment("admitted")[worker]
+        patience = Until(self.now() + LEAST_PATIENCE_S, lambda: admitted[worker] == number)
+        while not patience.ready() and self.now() < patience.moment:
+            time.sleep(LOOK_S)
+        if patience.ready():
+            self.board.assignment("lost")[worker] = 0
+            steps = int(self.board.column("steps")[worker])
+            self._tell_of("back", worker, f"takes part from step {steps} on")
+        self.board.stage = Stage.TRAIN
+
+    def _tell_of(self, kind: str, worker: int, text: str) -> None:
+        host = self._world.hosts[worker + 1]
+        text = f"worker {worker} (rank {worker + 1} on {host}) {text}"
+        self._trace.part.event(self.now(), kind, text)
+        self._screen.note(f"{self.now():8.1f} s  {kind}: {text}")
 
     def _checkpoint(self) -> None:
         """Let everybody stand still and write; the stage stays at PAUSE."""
@@ -224,10 +281,22 @@ class Server:
 
     def _wait_for_workers(self, done: Callable[[], np.ndarray]) -> None:
         """Until `done`, bool[M], holds for every worker that takes part."""
-        wait_until(lambda: bool((done() | ~self.board.present).all()))
+
+        def all_done() -> bool:
+            self._watch_workers()
+            return bool((done() | ~self.board.present).all())
+
+        wait_until(all_done)
 
     def _wait_for_presence(self, presence: Presence) -> None:
-        wait_until(lambda: bool((self.board.column("presence") >= presence).all()))
+        """Until everyone who is not lost says so; who is, is not waited for."""
+        column = self.board.column("presence")
+
+        def reached() -> bool:
+            self._members.look(self.now())
+            return bool(((column >= presence) | self.board.lost).all())
+
+        wait_until(reached)
 
     def _status(self) -> Status:
         return Status(self.now(), self.progress, self.board)

@@ -22,11 +22,11 @@ from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.progress import ProgressHelper, SignOfLife
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server import Server
 from adsp_mpi.mpi.window import RemoteArray
-from adsp_mpi.mpi.world import Elsewhere
+from adsp_mpi.mpi.world import Elsewhere, World
 from adsp_mpi.screen import Screen, make_screen, show_report
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
@@ -51,6 +51,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         import scipy.optimize  # noqa: F401  the search's first fit must not pay for it
 
         window.memory[:] = initial_values(ready)
+        share_out(board, ready.num_shares)
         if ready.resumes and ready.same_workers:
             put_back(board, ready.resumes.state["server"]["board"])
         evaluator = Evaluator(ready.task, ready.model, config.eval.samples, config.run.seed)
@@ -74,7 +75,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         if not_begun:
             board.stage = Stage.STOP
         world.wait_for_all()
-        with ProgressHelper(world, board):
+        with ProgressHelper(world, board), SignOfLife(board, clock.now):
             failure = failure or _attempt(server.run)
             closing = _attempt(partial(server.close, evaluate=failure is None))
             screen.close()
@@ -87,6 +88,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     finally:
         screen.close()
         trace.part.close()
+        World.lost_ranks = bool(board.lost.any())
         board.stage = Stage.CLOSED
     if failure:
         raise failure
@@ -106,11 +108,17 @@ def initial_values(ready: Prepared) -> np.ndarray:
     return saved
 
 
+def share_out(board: Board, num_shares: int) -> None:
+    """Every worker has a share of the data; spares have none and stay outside."""
+    workers = np.arange(board.num_workers)
+    board.assignment("share")[:] = np.where(workers < num_shares, workers, -1)
+    board.assignment("lost")[:] = workers >= num_shares
+
+
 def put_back(board: Board, data: np.ndarray) -> None:
     """The board as a checkpoint has it, of a run that goes on with all its workers."""
     board.data[:] = data
     board.column("presence")[:] = Presence.TRAINING
-    board.assigned[:, 0] = 0
     board.counters[1:] = 0
     board.stage = Stage.TRAIN
 

@@ -1,11 +1,14 @@
 """A run from start to end on one rank: set-up, its side of the run, a clean end."""
 
+import atexit
+import os
+import sys
 from contextlib import ExitStack
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
 from adsp_mpi.engine.signals import Signals
-from adsp_mpi.errors import AdspError
+from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.server_side import Result, serve
@@ -29,6 +32,17 @@ def run(config: Config, task: Task | None = None) -> Result | None:
         except BaseException:
             stack.pop_all()  # no other rank knows: freeing windows would wait for them forever
             raise
+        finally:
+            if world.lost_ranks:
+                stack.pop_all()
+                atexit.register(leave_at_once, EXIT_DONE)
+
+
+def leave_at_once(exit_code: int) -> None:
+    """End this process without MPI's end, which would wait for ranks that are gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _run(

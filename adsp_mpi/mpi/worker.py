@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
-from adsp_mpi.core.board import Presence, Stage
+from adsp_mpi.core.board import Stage
 from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.engine.records import part_path
 from adsp_mpi.engine.signals import Signals
@@ -17,6 +17,7 @@ from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import Backoff, wait_for
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import WorkerSaver
+from adsp_mpi.mpi.standing import Standing
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.writer import PartWriter
 
@@ -69,7 +70,10 @@ class WorkerLoop:
         self._signals = signals
         self._told_signal = False
         self._exchanged_s = -LOOK_S
-        self._global_lr = self._sync.global_lr or 1.0 / ready.world.num_workers
+        self._global_lr = self._sync.global_lr or 1.0 / ready.num_shares
+        self._make_trainer = ready.trainer
+        self._share = ready.first_share
+        self._standing = Standing(me, self._share, board, commits, saver, clock.now)
         self._max_steps = ready.config.stop.max_steps or math.inf
         self._model_bytes = 4 * ready.model.num_elements
         self._pause = Backoff()
@@ -85,7 +89,7 @@ class WorkerLoop:
         self._sleep_out_rest()
         while True:
             self._look()
-            if self._board.stage == Stage.PAUSE:
+            if self._standing.lasts:
                 self._stand_still()
                 continue
             if self._board.stage != Stage.TRAIN:
@@ -254,25 +258,18 @@ class WorkerLoop:
         self._client.publish(self._clock.now())
 
     def _stand_still(self) -> None:
-        """No commit in flight, no step, until the pause is over; follow a restore meanwhile."""
+        """No commit in flight and no step, as long as rank 0 says so."""
         self._finish_commit()
         self._end_wait()
-        self._row.presence = Presence.PAUSED
-        self._client.publish(self._clock.now())
-        while self._board.stage == Stage.PAUSE:
-            self._wait("a snapshot")
-            self._client.refresh_now()
-            if self._board.checkpoint != abs(self._row.checkpoint):
-                self._row.checkpoint = self._saver.save(self._board.checkpoint)
-                self._client.publish(self._clock.now())
-            if self._board.restores > self._row.restores:
-                self._commits.pull()
-                self.me.restored(self._clock.now())
-                self._row.rounds = self._row.pulls = 0
-                self._row.restores = self._board.restores
-                self._client.publish(self._clock.now())
-        self._row.presence = Presence.TRAINING
-        self._client.publish(self._clock.now())
+        standing = self._standing
+        standing.begin()
+        while standing.lasts:
+            self._wait(standing.reason)
+            standing.follow()
+        if standing.share != self._share and standing.share >= 0:
+            self._share = standing.share
+            self._trainer = self._saver.trainer = self._make_trainer(self._share)
+        standing.end()
         self._sleep_out_rest()
         self._end_wait()
 

@@ -13,9 +13,11 @@ from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.clock import Clock, align, measure_offset
 from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import WorkerSaver, saved_state
+from adsp_mpi.mpi.standing import LOOK_S
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
 from adsp_mpi.mpi.world import Elsewhere, World
@@ -31,7 +33,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
 
     def build() -> tuple[Trainer, Replica, WorkerTrace, dict[str, Any]]:
         saved = saved_state(ready.resumes.path, world.worker) if ready.resumes else {}
-        trainer = ready.trainer()
+        trainer = ready.trainer(ready.first_share)
         keep = saved.get("part_bytes", sys.maxsize) if ready.resumes else 0
         trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s, keep)
         step_time_s = ready.profile.workers[world.worker].step_time_s
@@ -42,13 +44,14 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     trainer, replica, trace, saved = world.agree(build)
     clock = align(world, ready.begin_s)
     trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
-    commits = CommitPath(window, board, replica, clock.now, 1.0 / world.num_workers)
+    commits = CommitPath(window, board, replica, clock.now, 1.0 / ready.num_shares)
     commits.pull()
     me = WorkerState(world.worker, config.train.batch_size)
     saver = WorkerSaver(ready.folder, me, trainer, replica, commits, trace.part)
     if ready.same_workers and ready.resumes:
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up(board.row)
+    board.watch = ServerWatch(ready.folder, world.host, world.server_process, trace.part)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     failure: AdspError | None = None
     try:
@@ -57,6 +60,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
         failure = _count_failure(error, world, board, trace, clock)
     commits.finish()
     _leave(world, board, trace, clock)
+    World.lost_ranks = bool(board.board.lost.any())
     if failure:
         raise failure
     if board.board.exit_code:
@@ -83,20 +87,22 @@ def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -
     """Leave the counts, measure the clock again, close the trace, wait until all is written."""
     board.row.presence = Presence.LEFT
     board.publish(clock.now())
-    _wait_for_stage(board, Stage.ALIGN)
-    if board.board.stage == Stage.ALIGN:
+    _wait_for_stage(board, Stage.ALIGN, clock)
+    if board.board.stage == Stage.ALIGN and not board.board.lost[world.worker]:
         offset_s = measure_offset(world.comm)
         trace.part.attributes(trace.group, {"clock_offset_end_s": offset_s})
     trace.part.close()
     board.row.presence = Presence.CLOSED
     board.publish(clock.now())
-    _wait_for_stage(board, Stage.CLOSED)
+    _wait_for_stage(board, Stage.CLOSED, clock)
     board.finish()
 
 
-def _wait_for_stage(board: WorkerBoard, stage: Stage) -> None:
+def _wait_for_stage(board: WorkerBoard, stage: Stage, clock: Clock) -> None:
     def reached() -> bool:
         board.refresh(everything=False)
+        if clock.now() - board.row.heartbeat_s > LOOK_S:
+            board.publish_if_idle(clock.now())
         return board.board.stage >= stage
 
     wait_until(reached, longest_s=0.02)

@@ -26,12 +26,20 @@ class Elsewhere(AdspError):
 class World:
     """All ranks: rank 0 is the parameter server, rank i + 1 is worker i."""
 
+    lost_ranks = False
+    """Some rank of this process's job is gone: no collective will ever end."""
+
     def __init__(self) -> None:
         self.comm = MPI.COMM_WORLD.Dup()
         self.rank = self.comm.rank
         self.num_workers = self.comm.size - 1
         self.worker = self.rank - 1
         self.host = socket.gethostname()
+        everyone: list[tuple[str, int]] = self.comm.allgather((self.host, os.getpid()))
+        self.hosts = [host for host, _ in everyone]
+        self.server_process = everyone[SERVER]
+        """Rank 0's host and process number."""
+
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.node_rank = node.rank
         self.one_node = node.size == self.comm.size
@@ -41,10 +49,14 @@ class World:
     def is_server(self) -> bool:
         return self.rank == SERVER
 
-    def require_workers(self) -> None:
+    def require_workers(self, spares: int) -> None:
         """Raise UsageError where there is no worker, with the way to start one."""
-        if self.num_workers:
+        if self.num_workers > spares:
             return
+        if self.num_workers:
+            raise UsageError(
+                f"--spares {spares} leaves none of the {self.num_workers} workers to begin with"
+            )
         tasks = os.environ.get("SLURM_NTASKS", "1")
         if tasks.isdigit() and int(tasks) > 1:
             raise UsageError(

@@ -1,0 +1,78 @@
+"""A worker's watch over rank 0: without it nothing can go on, and MPI itself may never say so."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from adsp_mpi.core.board import Board, Stage
+from adsp_mpi.engine.prepare import how_to_resume
+from adsp_mpi.errors import EXIT_FAILED, tell
+from adsp_mpi.trace.writer import PartWriter
+
+PATIENCE_S = 6.0
+"""Rank 0 gives a sign of life twice a second, also while it evaluates or writes."""
+
+GAP_COUNTS_S = 1.0
+"""Of a time in which this worker did not look, so much counts: it may have been suspended."""
+
+MANY_LOOKS = 20
+"""An answer that is still missing after so many is not coming."""
+
+
+class ServerWatch:
+    """Ends this process when rank 0 is gone; the first worker to see it says so."""
+
+    def __init__(self, folder: Path, host: str, server: tuple[str, int], part: PartWriter) -> None:
+        """`server` is rank 0's host and process number."""
+        self._folder = folder
+        self._part = part
+        self._process = server[1] if server[0] == host else 0
+        self._heard = -1.0
+        self._alive_s = self._looked_s = time.monotonic()
+
+    def look(self, board: Board, asked_s: float, looks: int, answered: bool) -> None:
+        """The board was asked for at `asked_s` on the monotonic clock and looked for so often."""
+        now = time.monotonic()
+        self._alive_s += max(0.0, now - self._looked_s - GAP_COUNTS_S)
+        self._looked_s = now
+        if board.stage == Stage.CLOSED:
+            return
+        if answered and board.server_s != self._heard:
+            self._heard = board.server_s
+            self._alive_s = asked_s
+        silent_s = asked_s - self._alive_s if answered else now - self._alive_s
+        missing = answered or looks >= MANY_LOOKS
+        if (silent_s > PATIENCE_S and missing) or self._process_is_gone():
+            self._leave()
+
+    def _process_is_gone(self) -> bool:
+        if not self._process:
+            return False
+        try:
+            os.kill(self._process, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return _is_zombie(self._process)
+
+    def _leave(self) -> NoReturn:
+        self._part.close()
+        try:
+            (self._folder / "server-lost").open("x").close()
+            tell(f"rank 0 is gone; {how_to_resume(self._folder)}")
+        except OSError:
+            pass
+        sys.stdout.flush()
+        os._exit(EXIT_FAILED)
+
+
+def _is_zombie(process: int) -> bool:
+    """Killed, but its launcher has not looked yet."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] == "Z"
