@@ -19,11 +19,16 @@ run_and_requeue() {
     shift
   done
   shift
-  [ "${launcher[0]}" = srun ] || launcher+=(-n "$SLURM_NTASKS")
+  case "${launcher[0]} $(mpirun --version 2>/dev/null || true)" in
+    srun*) launcher+=(--kill-on-bad-exit=0) ;;
+    *"Open MPI"*) launcher+=(--enable-recovery -n "$SLURM_NTASKS") ;;
+    *) launcher+=(-disable-auto-cleanup -n "$SLURM_NTASKS") ;;
+  esac
   mkdir -p "$folder"
   exec >>"$folder/log.txt" 2>&1
   echo "== $(date +%FT%T) job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST"
-  "${launcher[@]}" python -m adsp_mpi --screen log "$@" --out "$folder" --resume auto &
+  "${launcher[@]}" bash jobs/rank.sh python -m adsp_mpi --screen log "$@" \
+    --out "$folder" --resume auto &
   local pid=$! again=yes
   # a trapped signal interrupts wait: pass it on, then wait again for the exit code
   trap 'again=yes; kill -TERM "$pid" 2>/dev/null || true' USR2 TERM
@@ -35,6 +40,8 @@ run_and_requeue() {
   echo "== $(date +%FT%T) exit code $code"
   if [ "$code" = 3 ]; then
     scontrol requeue "$SLURM_JOB_ID"
+  elif [ "$code" != 0 ] && [ -d "$folder/checkpoints" ]; then
+    echo "go on with: --resume $folder"
   fi
   return "$code"
 }

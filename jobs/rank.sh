@@ -17,6 +17,5 @@ while kill -0 "$rank" 2>/dev/null; do
   code=0
   wait "$rank" 2>/dev/null || code=$?
 done
-if [ "$code" -gt 128 ]; then wait "$rank" 2>/dev/null || code=$?; fi
 if [ "$code" -gt 128 ]; then code=0; fi
 exit "$code"

@@ -84,18 +84,19 @@ class Rank:
             os.kill(self.process, signal.SIGKILL)
 
 
-def ranks(folder: Path) -> list[Rank]:
-    """The ranks of the only job that was started in `folder`, by rank."""
+def ranks(folder: Path) -> dict[int, Rank]:
+    """The ranks that live of the only job that was started in `folder`."""
     found: dict[int, Rank] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             inside = (process / "cwd").resolve() == folder.resolve()
+            inside = inside and b"rank.sh" not in (process / "cmdline").read_bytes()
             variables = (process / "environ").read_bytes() if inside else b""
         except OSError:
             continue
         if match := re.search(rb"\0(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)\0", variables):
             found[int(match[1])] = Rank(int(process.name))
-    return [found[rank] for rank in sorted(found)]
+    return found
 
 
 def finish(process: subprocess.Popen[str], started: float, limit_s: float) -> Finished:

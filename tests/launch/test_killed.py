@@ -18,7 +18,7 @@ def test_a_killed_run_lacks_at_most_the_last_flush_interval(tmp_path: Path) -> N
     process = start(4, "-m", "adsp_mpi", *options, cwd=tmp_path)
     before = look_when_it_trains(tmp_path / "r")
     process.kill()
-    for rank in ranks(tmp_path):
+    for rank in ranks(tmp_path).values():
         rank.kill()
     process.communicate(timeout=60)
     main(["merge", str(tmp_path / "r"), "--force"])

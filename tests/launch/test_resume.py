@@ -110,7 +110,7 @@ def test_auto_goes_on_after_a_kill(tmp_path: Path) -> None:
     process = start(4, *MODULE, *options, *FOREVER, cwd=tmp_path)
     wait_until_it_trains(tmp_path / "r", process)
     process.kill()
-    for rank in ranks(tmp_path):
+    for rank in ranks(tmp_path).values():
         rank.kill()
     process.communicate(timeout=60)
     assert whole_checkpoints(tmp_path / "r")

@@ -1,0 +1,108 @@
+"""Kills workers of a run at seeded random moments, and says what must hold afterwards.
+
+python -m tests.launch.faults 20 [--sync asp]      so many runs, seeds 0, 1, ...
+"""
+
+import argparse
+import random
+import re
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import adsp_mpi.trace
+from tests.launch.launcher import (
+    Finished,
+    find_mpirun,
+    finish,
+    is_open_mpi,
+    ranks,
+    start_command,
+)
+
+ROOT = Path(__file__).parents[2]
+WORKERS = 7
+SECONDS = 12.0
+OPTIONS = ("--hetero", "ratio:2.0", "--target-loss", "0", "--max-seconds", f"{SECONDS:g}")
+IN_FLIGHT = ("--set", "hetero.step_time_s=0.02", "--set", "hetero.delay_s=0.05")
+"""Commits that are under way for 50 ms: many a kill meets one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which workers are killed, and how many seconds after the first step was recorded."""
+
+    victims: tuple[int, ...]
+    at_s: tuple[float, ...]
+
+    @classmethod
+    def of(cls, seed: int) -> "Plan":
+        draw = random.Random(seed)
+        victims = draw.sample(range(WORKERS), draw.randint(1, 3))
+        return cls(tuple(victims), tuple(sorted(draw.uniform(1, 5) for _ in victims)))
+
+
+def surviving(python: list[str]) -> list[str]:
+    """`python` under an mpirun that lets survivors live."""
+    mpirun = find_mpirun()
+    assert mpirun
+    option = "--enable-recovery" if is_open_mpi(mpirun) else "-disable-auto-cleanup"
+    wrapper = str(ROOT / "jobs" / "rank.sh")
+    return [mpirun, option, "-n", str(WORKERS + 1), "bash", wrapper, sys.executable, *python]
+
+
+def run_with_faults(folder: Path, seed: int, sync: str) -> tuple[Plan, Finished]:
+    """One run in `folder`, its workers killed as the seed says."""
+    plan = Plan.of(seed)
+    python = ["-m", "adsp_mpi", "--sync", sync, *OPTIONS, *IN_FLIGHT, "--out", "r"]
+    started = time.monotonic()
+    process = start_command(surviving(python), {}, folder)
+    while not list((folder / "r" / "parts").glob(f"rank-{WORKERS:05d}.part")):
+        assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
+        time.sleep(0.05)
+    begun = time.monotonic()
+    for victim, at_s in zip(plan.victims, plan.at_s, strict=True):
+        time.sleep(max(0.0, begun + at_s - time.monotonic()))
+        ranks(folder)[victim + 1].kill()
+    return plan, finish(process, started, 90)
+
+
+def check(folder: Path, plan: Plan, run: Finished, sync: str) -> str:
+    """Assert what must hold; a line about the run."""
+    assert run.code == 0, run.err + run.out
+    assert "Traceback" not in run.err, run.err
+    assert not ranks(folder), "a rank was left behind"
+    with adsp_mpi.trace.open(folder / "r") as trace:
+        events = trace.frame("events")
+        commits = [len(trace.table(f"workers/{w}/commits")) for w in range(WORKERS)]
+        landed = int(trace.table("ps/evals")["landed"][-1])
+        assert trace.meta["end_s"] >= SECONDS
+    told = {}
+    for text in events["text"][events["kind"] == "lost"]:
+        worker, done = re.match(r"worker (\d+) .* after (\d+) commits", text).groups()  # type: ignore[union-attr]
+        told[int(worker)] = (int(done), "applied in part" in text)
+    assert told.keys() == set(plan.victims), (told, plan)
+    survivors = [commits[w] for w in range(WORKERS) if w not in told]
+    whole = sum(survivors) + sum(done for done, _ in told.values())
+    torn = sum(is_torn for _, is_torn in told.values())
+    assert whole <= landed <= whole + torn, (whole, landed, torn)
+    if sync == "adsp":
+        assert max(survivors) - min(survivors) <= 1, survivors
+    return f"killed {plan.victims}, {torn} in a commit, {landed} landed, {run.seconds:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", type=int)
+    parser.add_argument("--sync", default="adsp")
+    options = parser.parse_args()
+    for seed in range(options.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            plan, run = run_with_faults(Path(folder), seed, options.sync)
+            print(seed, check(Path(folder), plan, run, options.sync), flush=True)
+
+
+if __name__ == "__main__":
+    main()

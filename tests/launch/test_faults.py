@@ -1,0 +1,68 @@
+"""Workers that are killed or stopped in the middle of a run, and a server that is."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import adsp_mpi.trace
+from tests.launch.faults import (
+    IN_FLIGHT,
+    OPTIONS,
+    WORKERS,
+    check,
+    run_with_faults,
+    surviving,
+)
+from tests.launch.launcher import finish, ranks, start_command
+
+
+@pytest.mark.parametrize(("seed", "sync"), [(3, "adsp"), (5, "bsp")])
+def test_the_others_go_on_and_no_commit_is_lost_or_doubled(
+    tmp_path: Path, seed: int, sync: str
+) -> None:
+    plan, run = run_with_faults(tmp_path, seed, sync)
+    check(tmp_path, plan, run, sync)
+
+
+def begun(folder: Path, *options: str):
+    started = time.monotonic()
+    python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
+    process = start_command(surviving(python), {}, folder)
+    while not list((folder / "r" / "parts").glob(f"rank-{WORKERS:05d}.part")):
+        assert process.poll() is None and time.monotonic() - started < 60
+        time.sleep(0.05)
+    time.sleep(2)
+    return process, started
+
+
+def test_a_worker_that_was_stopped_is_taken_out_and_back_and_a_spare_helps(tmp_path: Path) -> None:
+    process, started = begun(tmp_path, "--spares", "1", "--max-seconds", "16")
+    ranks(tmp_path)[2].kill()
+    ranks(tmp_path)[3].send_signal(signal.SIGSTOP)
+    time.sleep(5)
+    ranks(tmp_path)[3].send_signal(signal.SIGCONT)
+    run = finish(process, started, 90)
+    assert run.code == 0, run.err + run.out
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        events = trace.frame("events")
+        happened = [
+            (kind, int(text.split()[1]))
+            for kind, text in zip(events["kind"], events["text"], strict=True)
+            if kind in ("lost", "back")
+        ]
+        ends_s = [float(trace.table(f"workers/{w}/steps")["start_s"][-1]) for w in (2, 6)]
+    assert {("lost", 1), ("lost", 2), ("back", 6), ("back", 2)} <= set(happened)
+    assert min(ends_s) > 14
+
+
+def test_without_rank_0_the_job_ends_and_says_how_to_go_on(tmp_path: Path) -> None:
+    process, started = begun(tmp_path, "--set", "checkpoint.period_s=1")
+    time.sleep(2)
+    ranks(tmp_path)[0].kill()
+    killed = time.monotonic()
+    run = finish(process, started, 60)
+    assert time.monotonic() - killed < 10
+    assert run.err.count("rank 0 is gone; go on with --resume r") == 1, run.err
+    assert not ranks(tmp_path)
