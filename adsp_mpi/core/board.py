@@ -68,7 +68,8 @@ ROW_FIELDS = (
     "rounds",
     "pulls",
     "restores",
-    "checkpoint",  # the last one it wrote its part of; negative where the disk did not take it
+    "checkpoint",  # the last one that it was to write its part of
+    "disk_error",  # errno of its last write that failed; 0: none did
     "trace_cut",  # 1: the disk no longer takes its trace
     "admitted",  # how often it has followed being taken in
     "excused_steps",  # of its steps and commits, those that it was given when it was taken in

@@ -1,7 +1,7 @@
 """What a rank writes into a checkpoint while everybody stands still, and how it goes on from it."""
 
-import os
-import sys
+import errno
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,7 @@ class WorkerSaver:
         self._commits, self._part = commits, part
 
     def save(self, number: int) -> int:
-        """Write this worker's file of checkpoint `number`; returns that, or where the disk does
-        not take it the negative of it."""
+        """Write this worker's file of checkpoint `number`; errno where the disk is full, else 0."""
         state = {
             "me": worker_state(self._me),
             "trainer": self.trainer.state,
@@ -51,9 +50,8 @@ class WorkerSaver:
         try:
             save(folder / worker_file(self._me.index), state)
         except OSError as error:
-            warn_unwritten(number, error)
-            return -number
-        return number
+            return error.errno or errno.EIO
+        return 0
 
     def resume(self, state: dict[str, Any]) -> None:
         """Stand where this worker stood when it wrote `state`."""
@@ -88,16 +86,17 @@ class ServerSaver:
         self._path: Path | None = None
 
     def begin(self) -> int:
-        """Make room for a checkpoint; returns its number, 0 where the disk does not take it."""
-        try:
-            self._path = self._checkpoints.begin()
-        except OSError as error:
-            warn_unwritten(0, error)
-            return 0
+        """Make room for a checkpoint and return its number; OSError where there is none."""
+        self._path = self._checkpoints.begin()
         return int(self._path.stem)
 
-    def finish(self, server: "Server") -> bool:
-        """Every worker has written its file: write rank 0's. Whether the checkpoint is whole."""
+    def drop(self) -> None:
+        """The checkpoint that was begun will not be whole."""
+        if self._path:
+            shutil.rmtree(self._path, ignore_errors=True)
+
+    def finish(self, server: "Server") -> None:
+        """Every worker has written its file: write rank 0's; OSError where the disk is full."""
         assert self._path
         state = {
             "config": self._ready.config.to_toml(),
@@ -106,20 +105,5 @@ class ServerSaver:
             "part_bytes": self._part.flushed_bytes(),
             "server": server.state,
         }
-        try:
-            save(self._path / SERVER, state)
-            self._checkpoints.finish(self._path)
-        except OSError as error:
-            warn_unwritten(int(self._path.stem), error)
-            return False
-        return True
-
-
-def warn_unwritten(number: int, error: OSError) -> None:
-    """One line; training goes on, the checkpoint before stays the newest."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    print(
-        f"adsp_mpi: warning: checkpoint {number} could not be written: {reason}; training goes on",
-        file=sys.stderr,
-        flush=True,
-    )
+        save(self._path / SERVER, state)
+        self._checkpoints.finish(self._path)

@@ -1,29 +1,28 @@
 """Rank 0: lets `Steering` evaluate, steer and end the run in wall time over the windows."""
 
 import math
+import os
+import sys
 import time
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, Presence, Stage
-from adsp_mpi.core.membership import LEAST_PATIENCE_S, Membership
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.engine.batch import JobEnd
-from adsp_mpi.engine.prepare import how_to_resume
 from adsp_mpi.engine.records import ServerTrace
 from adsp_mpi.engine.signals import Signals
-from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.mpi.clock import ROUND_TRIP_TAG, Clock, answer_round_trips
-from adsp_mpi.mpi.pause import wait_until
+from adsp_mpi.mpi.clock import Clock
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.workers import Workers
 from adsp_mpi.screen import Screen, Status
 
 LOOK_S = 0.02
@@ -60,7 +59,7 @@ class Server:
         self._good_values = torch.empty(model.num_elements)
         self._snapshot = np.zeros(0, np.float32)
         self._saver = saver
-        self._members = Membership(board, ready.num_shares)
+        self._workers = Workers(ready, board, self.now, self._tell)
         self._checkpoint_s = 0.0
         self._job_end = JobEnd()
         self._checkpoint_period_s = ready.config.checkpoint.period_s or math.inf
@@ -112,31 +111,16 @@ class Server:
 
     def close(self, evaluate: bool) -> None:
         """Let every worker leave, evaluate the last model and align the clocks again."""
-        self._members.look(self.now())
-        self._members.release()
+        self._workers.release()
         self.board.stage = Stage.STOP
-        self._wait_for_presence(Presence.LEFT)
+        self._workers.wait_for_presence(Presence.LEFT)
         try:
             if evaluate and not self.board.failures:
                 self._steering.evaluate()
         finally:
             self.board.stage = Stage.ALIGN
-            for worker in range(self._world.num_workers):
-                self._answer(worker)
-            self._wait_for_presence(Presence.CLOSED)
-
-    def _answer(self, worker: int) -> None:
-        """Let a worker that is not lost measure its clock."""
-        comm = self._world.comm
-
-        def asked_or_lost() -> bool:
-            self._members.look(self.now())
-            return bool(self.board.lost[worker]) or comm.Iprobe(worker + 1, ROUND_TRIP_TAG)
-
-        if not self.board.lost[worker]:
-            wait_until(asked_or_lost)
-        if not self.board.lost[worker]:
-            answer_round_trips(comm, worker + 1)
+            self._workers.answer_clocks()
+            self._workers.wait_for_presence(Presence.CLOSED)
 
     def last_good_model(self) -> FlatModel:
         """The model as of the last evaluation whose loss was finite."""
@@ -157,68 +141,48 @@ class Server:
             time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
                 return
-            self._watch_workers()
+            self._workers.watch()
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
                 self._checkpoint()
                 self.board.stage = Stage.TRAIN
-            if self._steering.settled and (worker := self._members.candidate()) is not None:
-                self._take_in(worker)
+            if self._steering.settled and (worker := self._workers.candidate()) is not None:
+                self._workers.take_in(worker)
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
 
-    def _watch_workers(self) -> None:
-        """Give up who gives no sign of life."""
-        for worker in self._members.look(self.now()):
-            begun, done = (int(self.board.column(n)[worker]) for n in ("begun", "commits"))
-            torn = f"; its commit {begun} may be applied in part" if begun > done else ""
-            silent_s = self._members.silent_s[worker]
-            self._tell_of(
-                "lost", worker, f"silent for {silent_s:.1f} s, after {done} commits{torn}"
-            )
-        if not self.board.present.any() and self.board.lost[: self._ready.num_shares].all():
-            raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
-
-    def _take_in(self, worker: int) -> None:
-        """Let a worker that was given up, or a spare, take part from here on."""
-        self.board.stage = Stage.PAUSE
-        admitted = self.board.column("admitted")
-        column = self.board.column("presence")
-        self._wait_for_workers(lambda: column == Presence.PAUSED)
-        self._members.assign(worker)
-        number = self.board.assignment("admitted")[worker]
-        patience = Until(self.now() + LEAST_PATIENCE_S, lambda: admitted[worker] == number)
-        while not patience.ready() and self.now() < patience.moment:
-            time.sleep(LOOK_S)
-        if patience.ready():
-            self.board.assignment("lost")[worker] = 0
-            steps = int(self.board.column("steps")[worker])
-            self._tell_of("back", worker, f"takes part from step {steps} on")
-        self.board.stage = Stage.TRAIN
-
-    def _tell_of(self, kind: str, worker: int, text: str) -> None:
-        host = self._world.hosts[worker + 1]
-        text = f"worker {worker} (rank {worker + 1} on {host}) {text}"
-        self._trace.part.event(self.now(), kind, text)
-        self._screen.note(f"{self.now():8.1f} s  {kind}: {text}")
-
     def _checkpoint(self) -> None:
-        """Let everybody stand still and write; the stage stays at PAUSE."""
+        """Let everybody stand still and write; the stage stays at PAUSE.
+
+        Where a disk does not take it, the one before stays the newest.
+        """
         begun_s = self.now()
         self._next_checkpoint_s = begun_s + self._checkpoint_period_s
-        number = self._saver.begin()
-        if not number:
+        try:
+            number = self._write_checkpoint()
+        except OSError as error:
             self.saved = False
-            return
-        self.board.checkpoint = number
-        self.board.stage = Stage.PAUSE
-        self._wait_for_workers(lambda: np.abs(self.board.column("checkpoint")) == number)
-        failed = (self.board.column("checkpoint") == -number) & self.board.present
-        if failed.any() or not self._saver.finish(self):
-            self.saved = False
+            self._saver.drop()
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            text = f"adsp_mpi: warning: no checkpoint: {reason}; training goes on"
+            print(text, file=sys.stderr, flush=True)
             return
         self._checkpoint_s = seconds = self.now() - begun_s
-        self._trace.part.event(begun_s, "checkpoint", f"{number}, {seconds:.3f} s")
-        self._screen.note(f"{begun_s:8.1f} s  checkpoint {number} ({seconds:.2f} s)")
+        self._tell("checkpoint", f"{number} of {begun_s:.1f} s, written in {seconds:.2f} s")
+
+    def _write_checkpoint(self) -> int:
+        self.board.stage = Stage.PAUSE
+        number = self.board.checkpoint = self._saver.begin()
+        self._workers.wait_for(lambda: self.board.column("checkpoint") == number)
+        errors = self.board.column("disk_error")[self.board.present]
+        if errors.any():
+            raise OSError(int(errors.max()), "")
+        self._saver.finish(self)
+        return number
+
+    @property
+    def trace_is_cut(self) -> bool:
+        """Some rank's disk no longer takes its trace."""
+        return bool(self._trace.part.cut) or bool(self.board.column("trace_cut").any())
 
     @property
     def state(self) -> dict[str, Any]:
@@ -279,24 +243,11 @@ class Server:
     def _slowest_step_s(self) -> float:
         return float((self.board.column("sample_s") * self.board.column("batch_size")).max())
 
-    def _wait_for_workers(self, done: Callable[[], np.ndarray]) -> None:
-        """Until `done`, bool[M], holds for every worker that takes part."""
-
-        def all_done() -> bool:
-            self._watch_workers()
-            return bool((done() | ~self.board.present).all())
-
-        wait_until(all_done)
-
-    def _wait_for_presence(self, presence: Presence) -> None:
-        """Until everyone who is not lost says so; who is, is not waited for."""
-        column = self.board.column("presence")
-
-        def reached() -> bool:
-            self._members.look(self.now())
-            return bool(((column >= presence) | self.board.lost).all())
-
-        wait_until(reached)
+    def _tell(self, kind: str, text: str) -> None:
+        """Into the trace and onto the screen."""
+        now = self.now()
+        self._trace.part.event(now, kind, text)
+        self._screen.note(f"{now:8.1f} s  {kind}: {text}")
 
     def _status(self) -> Status:
         return Status(self.now(), self.progress, self.board)

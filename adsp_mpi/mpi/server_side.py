@@ -82,7 +82,8 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
             if not_begun:
                 _remove_parts(ready.folder, trace)
             else:
-                result = _write_results(ready, server, trace)
+                result, unwritten = _write_results(ready, server, trace)
+                closing = closing or unwritten
         failure = failure or closing or _failure_of_others(server, ready.folder)
         board.exit_code = failure.exit_code if failure else EXIT_DONE
     finally:
@@ -148,15 +149,27 @@ def _failure_of_others(server: Server, folder: Path) -> AdspError | None:
     return None
 
 
-def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Result:
-    """Model, merged trace and the last table."""
+def _write_results(
+    ready: Prepared, server: Server, trace: ServerTrace
+) -> tuple[Result, AdspError | None]:
+    """Model, merged trace and the last table; an error says what the disk did not take."""
+    unwritten = [] if server.saved else ["a checkpoint could not be written"]
     trace.part.event(server.ended_s, "end", server.reason)
     trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
     trace.part.close()
     model_path = ready.folder / "model.pt"
-    torch.save(server.last_good_model().module.state_dict(), model_path)
-    goes_on = bool(whole_checkpoints(ready.folder))
-    trace_path, left_out = merge_parts(ready.folder, keep=goes_on)
+    try:
+        torch.save(server.last_good_model().module.state_dict(), model_path)
+    except (OSError, RuntimeError) as error:
+        unwritten.append(f"{model_path} could not be written: {str(error).splitlines()[0]}")
+    if server.trace_is_cut:
+        unwritten.append("the trace is cut")
+    trace_path, left_out = ready.folder / schema.TRACE_NAME, list[str]()
+    try:
+        goes_on = bool(whole_checkpoints(ready.folder))
+        trace_path, left_out = merge_parts(ready.folder, keep=goes_on)
+    except (OSError, RuntimeError) as error:
+        unwritten.append(f"the trace stays in parts: {str(error).splitlines()[0]}")
     report = make_report(
         server.reason,
         server.ended_s,
@@ -169,4 +182,5 @@ def _write_results(ready: Prepared, server: Server, trace: ServerTrace) -> Resul
         show_report(report, {"trace": str(trace_path), "model": str(model_path)})
     for text in left_out:
         print(f"adsp_mpi: warning: {text}", file=sys.stderr)
-    return Result(report, trace_path, model_path)
+    failure = AdspError(f"training is over, but {'; '.join(unwritten)}") if unwritten else None
+    return Result(report, trace_path, model_path), failure

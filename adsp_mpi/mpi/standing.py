@@ -62,8 +62,9 @@ class Standing:
             self._client.publish_if_idle(self._now())
         if board.assignment("admitted")[self._me.index] > row.admitted:
             self._enter()
-        if board.checkpoint != abs(row.checkpoint):
-            row.checkpoint = self._saver.save(board.checkpoint)
+        if board.checkpoint != row.checkpoint:
+            row.disk_error = self._saver.save(board.checkpoint)
+            row.checkpoint = board.checkpoint
             self._client.publish(self._now())
         if board.restores > row.restores:
             self._restore()

@@ -85,6 +85,7 @@ def _count_failure(
 
 def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -> None:
     """Leave the counts, measure the clock again, close the trace, wait until all is written."""
+    board.row.trace_cut = bool(trace.part.cut)
     board.row.presence = Presence.LEFT
     board.publish(clock.now())
     _wait_for_stage(board, Stage.ALIGN, clock)

@@ -58,6 +58,7 @@ class MemoryPart:
     def __init__(self) -> None:
         self._tables: dict[str, Rows] = {}
         self._attributes: dict[str, dict[str, Any]] = {}
+        self.cut = ""
         self.told: list[tuple[str, dict[str, float]]] = []
         """What models told of themselves, in order: (table, values with `time_s`)."""
         self.add_table("events", schema.EVENTS)

@@ -24,19 +24,29 @@ def merge_parts(folder: Path, keep: bool = False) -> tuple[Path, list[str]]:
         raise AdspError(f"{folder}: no parts of a trace in {folder / schema.PARTS_NAME}")
     target = folder / schema.TRACE_NAME
     unfinished = target.with_suffix(".h5.unfinished")
-    with h5py.File(unfinished, "w", locking=False) as merged:
-        merger = Merger(merged)
-        left_out = [text for part in parts if (text := merger.add(part))]
-        merger.write_events()
-        merged.attrs["format"] = schema.FORMAT
-        merged.attrs["version"] = schema.VERSION
-        merged.attrs["left_out"] = "; ".join(left_out)
+    try:
+        left_out = _merge_into(unfinished, parts)
+    except (OSError, RuntimeError):
+        unfinished.unlink(missing_ok=True)
+        raise
     os.replace(unfinished, target)
     if not (left_out or keep):
         for part in parts:
             part.unlink()
         (folder / schema.PARTS_NAME).rmdir()
     return target, left_out
+
+
+def _merge_into(path: Path, parts: list[Path]) -> list[str]:
+    """Write the trace of `parts` to `path`; what was left out, in words."""
+    with h5py.File(path, "w", locking=False) as merged:
+        merger = Merger(merged)
+        left_out = [text for part in parts if (text := merger.add(part))]
+        merger.write_events()
+        merged.attrs["format"] = schema.FORMAT
+        merged.attrs["version"] = schema.VERSION
+        merged.attrs["left_out"] = "; ".join(left_out)
+    return left_out
 
 
 class Merger:

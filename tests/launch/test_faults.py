@@ -18,7 +18,9 @@ from tests.launch.faults import (
 from tests.launch.launcher import finish, ranks, start_command
 
 
-@pytest.mark.parametrize(("seed", "sync"), [(3, "adsp"), (5, "bsp")])
+@pytest.mark.parametrize(
+    ("seed", "sync"), [(3, "adsp"), pytest.param(5, "bsp", marks=pytest.mark.one_mpi_is_enough)]
+)
 def test_the_others_go_on_and_no_commit_is_lost_or_doubled(
     tmp_path: Path, seed: int, sync: str
 ) -> None:

@@ -36,13 +36,13 @@ def wait_until_it_trains(run: Path, process) -> None:
     time.sleep(4)
 
 
-@pytest.mark.parametrize("whom", ["mpirun", "rank 0", "rank 2"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [(signal.SIGTERM, "mpirun"), (signal.SIGINT, "rank 0"), (signal.SIGUSR2, "rank 2")],
+)
 def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
     tmp_path: Path, number: int, whom: str
 ) -> None:
-    if (number, whom) == (signal.SIGUSR2, "mpirun") and not is_open_mpi(str(find_mpirun())):
-        pytest.skip("MPICH's mpirun dies of SIGUSR2 and takes every rank with it")
     stopped = stop(tmp_path, number, whom, *FOREVER)
     assert "Traceback" not in stopped.err, stopped.err
     if whom != "mpirun" or not is_open_mpi(str(find_mpirun())):
@@ -68,6 +68,7 @@ def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
 BSP_STEPS = 60
 
 
+@pytest.mark.one_mpi_is_enough
 def test_bsp_stopped_and_resumed_ends_in_the_same_model(tmp_path: Path) -> None:
     """A sum of floats depends on the order of its terms: of the order in which commits arrive."""
     (tmp_path / "p.toml").write_text("step_time_s = [0.05, 0.1, 0.16]")
@@ -93,8 +94,9 @@ def order_of_commits(run: Path) -> list[list[int]]:
     return np.argsort(np.array(landed_s), axis=0).T.tolist()
 
 
-@pytest.mark.parametrize("workers", [2, 5])
-def test_another_number_of_workers_is_told(tmp_path: Path, workers: int) -> None:
+@pytest.mark.one_mpi_is_enough
+def test_another_number_of_workers_is_told(tmp_path: Path) -> None:
+    workers = 5
     assert stop(tmp_path, signal.SIGTERM, "rank 1", *FOREVER).code == 3
     options = ("--resume", "auto", "--out", "r", "--target-loss", "0", "--max-seconds", "12")
     on = launch(workers + 1, *MODULE, *options, cwd=tmp_path)
@@ -105,6 +107,7 @@ def test_another_number_of_workers_is_told(tmp_path: Path, workers: int) -> None
         assert len(trace.workers) == max(workers, 3) and losses[-1] < losses[0] / 2
 
 
+@pytest.mark.one_mpi_is_enough
 def test_auto_goes_on_after_a_kill(tmp_path: Path) -> None:
     options = ("--resume", "auto", "--out", "r", "--set", "checkpoint.period_s=1.5")
     process = start(4, *MODULE, *options, *FOREVER, cwd=tmp_path)

@@ -1,0 +1,108 @@
+"""Rank 0's dealings with the workers: who is lost, who is taken in, waiting for all of them."""
+
+import time
+from typing import Callable
+
+import numpy as np
+
+from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.membership import LEAST_PATIENCE_S, Membership
+from adsp_mpi.engine.prepare import how_to_resume
+from adsp_mpi.errors import AdspError
+from adsp_mpi.mpi.clock import ROUND_TRIP_TAG, answer_round_trips
+from adsp_mpi.mpi.pause import wait_until
+from adsp_mpi.mpi.prepare import Prepared
+
+LOOK_S = 0.02
+
+
+class Workers:
+    """All workers of `board`; what happens to one is told by `tell(kind, text)`."""
+
+    def __init__(
+        self,
+        ready: Prepared,
+        board: Board,
+        now: Callable[[], float],
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._ready = ready
+        self._world = ready.world
+        self._board = board
+        self._members = Membership(board, ready.num_shares)
+        self._now = now
+        self._tell = tell
+
+    def watch(self) -> None:
+        """Give up who gives no sign of life; AdspError when nobody is left."""
+        for worker in self._members.look(self._now()):
+            begun, done = (int(self._board.column(n)[worker]) for n in ("begun", "commits"))
+            torn = f"; its commit {begun} may be applied in part" if begun > done else ""
+            silent_s = self._members.silent_s[worker]
+            self._tell_of(
+                "lost", worker, f"silent for {silent_s:.1f} s, after {done} commits{torn}"
+            )
+        if not self._board.present.any() and self._board.lost[: self._ready.num_shares].all():
+            raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
+
+    def candidate(self) -> int | None:
+        """A worker to take in now."""
+        return self._members.candidate()
+
+    def take_in(self, worker: int) -> None:
+        """Let a worker that was given up, or a spare, take part from here on."""
+        board = self._board
+        board.stage = Stage.PAUSE
+        presence, admitted = board.column("presence"), board.column("admitted")
+        self.wait_for(lambda: presence == Presence.PAUSED)
+        self._members.assign(worker)
+        number = board.assignment("admitted")[worker]
+        until_s = self._now() + LEAST_PATIENCE_S
+        while admitted[worker] != number and self._now() < until_s:
+            time.sleep(LOOK_S)
+        if admitted[worker] == number:
+            board.assignment("lost")[worker] = 0
+            steps = int(board.column("steps")[worker])
+            self._tell_of("back", worker, f"takes part from step {steps} on")
+        board.stage = Stage.TRAIN
+
+    def wait_for(self, done: Callable[[], np.ndarray]) -> None:
+        """Until `done`, bool[M], holds for every worker that takes part."""
+
+        def all_done() -> bool:
+            self.watch()
+            return bool((done() | ~self._board.present).all())
+
+        wait_until(all_done)
+
+    def release(self) -> None:
+        """The run is over: who is outside and lives leaves like everybody else."""
+        self._members.look(self._now())
+        self._members.release()
+
+    def wait_for_presence(self, presence: Presence) -> None:
+        """Until everyone who is not lost says so."""
+        column = self._board.column("presence")
+
+        def reached() -> bool:
+            self._members.look(self._now())
+            return bool(((column >= presence) | self._board.lost).all())
+
+        wait_until(reached)
+
+    def answer_clocks(self) -> None:
+        """Let every worker that is not lost measure its clock."""
+        comm = self._world.comm
+        for worker in range(self._world.num_workers):
+
+            def asked_or_lost(worker: int = worker) -> bool:
+                self._members.look(self._now())
+                return bool(self._board.lost[worker]) or comm.Iprobe(worker + 1, ROUND_TRIP_TAG)
+
+            wait_until(asked_or_lost)
+            if not self._board.lost[worker]:
+                answer_round_trips(comm, worker + 1)
+
+    def _tell_of(self, kind: str, worker: int, text: str) -> None:
+        host = self._world.hosts[worker + 1]
+        self._tell(kind, f"worker {worker} (rank {worker + 1} on {host}) {text}")

@@ -1,0 +1,120 @@
+"""Who is given up, who is taken in, and from where: on a board, by hand."""
+
+import numpy as np
+import pytest
+
+from adsp_mpi.core.board import Board, Presence
+from adsp_mpi.core.membership import UNKNOWN_PATIENCE_S, Membership
+from adsp_mpi.core.worker_state import WorkerState
+
+
+def board_of(workers: int, steps: int = 10, longest_s: float = 1.0) -> Board:
+    board = Board(workers)
+    board.column("steps")[:] = steps
+    board.column("longest_s")[:] = longest_s
+    board.column("heartbeat_s")[:] = 1.0
+    board.assignment("share")[:] = np.arange(workers)
+    return board
+
+
+def let_pass(members: Membership, board: Board, from_s: float, to_s: float, speaks: list[int]):
+    """Look four times a second while only the workers of `speaks` give signs of life."""
+    lost = []
+    for now in np.arange(from_s, to_s, 0.25):
+        board.column("heartbeat_s")[speaks] = now
+        lost += members.look(float(now))
+    return lost
+
+
+def test_silence_of_five_times_its_own_longest_is_too_long() -> None:
+    board = board_of(3)
+    board.column("longest_s")[2] = 3.0
+    members = Membership(board, 3)
+    assert let_pass(members, board, 2.0, 6.9, [0]) == []
+    assert let_pass(members, board, 7.0, 8.0, [0]) == [1]
+    assert list(board.lost) == [False, True, False]
+    assert let_pass(members, board, 8.0, 16.5, [0]) == []
+    assert let_pass(members, board, 16.5, 19.0, [0]) == [2]
+
+
+def test_a_look_that_comes_late_is_no_silence() -> None:
+    board = board_of(2)
+    members = Membership(board, 2)
+    members.look(1.0)
+    for now in (100.0, 200.0, 300.0):
+        assert members.look(now) == []
+    assert members.silent_s[0] == pytest.approx(1.5)
+
+
+def test_first_steps_may_take_long_and_who_has_closed_may_be_silent() -> None:
+    board = board_of(3, steps=0, longest_s=0.1)
+    board.column("presence")[1] = Presence.CLOSED
+    members = Membership(board, 3)
+    assert let_pass(members, board, 1.0, UNKNOWN_PATIENCE_S - 1, [0]) == []
+    assert let_pass(members, board, UNKNOWN_PATIENCE_S - 1, UNKNOWN_PATIENCE_S + 9, [0]) == [2]
+
+
+def test_who_is_back_comes_before_a_spare_and_gets_its_share_again() -> None:
+    board = board_of(4)
+    board.assignment("share")[3], board.assignment("lost")[3] = -1, 1
+    board.column("steps")[3] = 0
+    members = Membership(board, 3)
+    let_pass(members, board, 2.0, 9.0, [0, 2, 3])
+    assert list(board.lost) == [False, True, False, True]
+    assert members.candidate() == 3
+    let_pass(members, board, 9.0, 10.0, [0, 1, 2, 3])
+    assert members.candidate() == 1
+    members.assign(1)
+    assert board.assignment("share")[1] == 1
+    board.assignment("lost")[1] = 0
+    assert members.candidate() is None
+
+
+def test_a_spare_takes_the_share_and_counts_of_the_slowest_of_the_others() -> None:
+    board = board_of(4)
+    board.assignment("share")[3] = -1
+    board.assignment("lost")[[1, 3]] = 1
+    for name, counts in {
+        "steps": [30, 99, 20, 0], "commits": [7, 9, 6, 0],
+        "rounds": [6, 9, 6, 0], "pulls": [5, 9, 6, 0],
+    }.items():  # fmt: skip
+        board.column(name)[:] = counts
+    Membership(board, 3).assign(3)
+    said = {n: int(board.assignment(f"from_{n}")[3]) for n in ("steps", "commits", "rounds")}
+    assert said == {"steps": 20, "commits": 6, "rounds": 6}
+    assert board.assignment("from_pulls")[3] == 5 and board.assignment("share")[3] == 1
+    assert board.assignment("admitted")[3] == 1
+
+
+def test_the_last_one_goes_on_from_its_own_counts() -> None:
+    board = board_of(2)
+    board.assignment("lost")[:] = 1
+    Membership(board, 2).assign(1)
+    assert board.assignment("from_steps")[1] == 10
+
+
+def test_at_the_end_who_lives_is_waited_for() -> None:
+    board = board_of(3)
+    members = Membership(board, 3)
+    let_pass(members, board, 1.0, 8.0, [0])
+    let_pass(members, board, 8.0, 9.0, [0, 1])
+    members.release()
+    assert list(board.lost) == [False, False, True]
+
+
+def test_commits_that_were_given_are_not_counted_as_made() -> None:
+    board = board_of(2)
+    board.column("commits")[:] = board.column("begun")[:] = [5, 5]
+    board.column("excused_commits")[1] = 4
+    board.counters[0] = 6
+    board.validate()
+    board.counters[0] = 5
+    with pytest.raises(ValueError, match="6 commits done but 5 landed"):
+        board.validate()
+
+
+def test_a_worker_that_is_taken_in_counts_from_there() -> None:
+    me = WorkerState(0, 32, steps=3, steps_since_commit=3, rest_s=0.5)
+    me.admitted(20, 6, 6, 5, now=9.0)
+    assert (me.steps, me.begun, me.commits, me.rounds, me.pulls) == (20, 6, 6, 6, 5)
+    assert not me.in_flight and me.steps_since_commit == 0 and me.last_commit_begun_s == 9.0
