@@ -41,6 +41,7 @@ setup(
             "pandas>=2.1",
             "pyarrow>=15",
             "pytest>=8",
+            "pytest-xdist>=3.5",
             "ruff>=0.5",
         ],
     },

@@ -3,11 +3,13 @@
 #   bash jobs/test.sh                  both MPIs, each from its wheel
 #   MPIS=mpich bash jobs/test.sh       one of them; MPIS=system takes the MPI on PATH
 #   bash jobs/test.sh -k bsp           arguments go to pytest
+#   JOBS=4 bash jobs/test.sh           so many tests at once; 2 unless told
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source jobs/environment.sh
 
 read -ra mpis <<<"${MPIS:-mpich openmpi}"
+parallel=(-n "${JOBS:-2}" --dist loadgroup)
 first=yes
 for mpi in "${mpis[@]}"; do
   (
@@ -16,9 +18,10 @@ for mpi in "${mpis[@]}"; do
       ruff check .
       ruff format --check .
       mypy
-      python -m pytest "$@"
+      python -m pytest "${parallel[@]}" "$@"
     else
-      python -m pytest tests/contract tests/launch tests/cluster -m "not one_mpi_is_enough" "$@"
+      python -m pytest "${parallel[@]}" tests/contract tests/launch tests/cluster \
+        -m "not one_mpi_is_enough" "$@"
     fi
   )
   first=no

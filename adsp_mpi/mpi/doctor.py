@@ -39,6 +39,7 @@ def examine(config: Config) -> None:
         *check_sums(world),
         *check_progress(world),
         *world.agree(lambda: check_folder(Path(config.run.out or "."))),
+        *check_shared(world, Path(config.run.out or ".")),
     ]
     errors = [f for f in findings if f.level == ERROR]
     if world.is_server:
@@ -126,6 +127,21 @@ def check_progress(world: World) -> list[Finding]:
         text = "over this network commits need rank 0 inside MPI: its progress thread sees to it"
         findings.append(Finding(OK, text))
     return findings
+
+
+def check_shared(world: World, folder: Path) -> list[Finding]:
+    """Whether every host sees what rank 0 writes: parts, checkpoints and trace lie together."""
+    probe = folder / f".adsp-mpi-doctor-{world.comm.bcast(os.getpid())}.seen"
+    if world.is_server:
+        probe.touch()
+    world.wait_for_all()
+    seen = world.allgather((world.host, probe.exists()))
+    if world.is_server:
+        probe.unlink()
+    blind = sorted({host for host, sees in seen if not sees})
+    if blind:
+        return [Finding(ERROR, f"{folder.resolve()}: not the same folder on {', '.join(blind)}")]
+    return [Finding(OK, f"{folder.resolve()}: every host sees it")]
 
 
 def check_folder(folder: Path) -> list[Finding]:
