@@ -4,7 +4,10 @@
 
 # shellcheck source=jobs/environment.sh
 source jobs/environment.sh
-use_local_environment
+# an environment that is active already is taken as it is
+python -c 'import importlib.util as u, sys
+sys.exit(not all(map(u.find_spec, ("adsp_mpi", "mpi4py", "torch", "h5py"))))' 2>/dev/null ||
+  use_local_environment
 
 # one torch thread per rank, whatever the nodes offer
 export OMP_NUM_THREADS=1

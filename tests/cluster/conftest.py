@@ -43,9 +43,18 @@ def hosts() -> Iterator[Callable[..., None]]:
 
 def launch_on_hosts(ranks: int, *arguments: str, cwd: Path, limit_s: float = 120) -> Finished:
     """One rank per host, over TCP."""
+    command, settings = command_on_hosts(ranks, *arguments, hosts=ranks)
+    return launch_command(command, settings, cwd, limit_s)
+
+
+def command_on_hosts(
+    ranks: int, *arguments: str, hosts: int = HOSTS
+) -> tuple[list[str], dict[str, str]]:
+    """`mpirun` of so many ranks over TCP, evenly over the hosts, and its environment."""
     mpirun = find_mpirun()
     assert mpirun
-    addresses = [f"10.77.0.{i + 1}" for i in range(ranks)]
+    addresses = [f"10.77.0.{i + 1}" for i in range(hosts)]
+    per_host = ranks // hosts
     if is_open_mpi(mpirun):
         settings = {
             "OMPI_MCA_pml": "ob1",
@@ -54,15 +63,14 @@ def launch_on_hosts(ranks: int, *arguments: str, cwd: Path, limit_s: float = 120
         }
         options = [
             *("--prtemca", "plm_ssh_agent", str(SCRIPT), "--prtemca", "prte_if_include", "e0"),
-            *("--host", ",".join(f"{a}:1" for a in addresses), "--map-by", "node"),
+            *("--host", ",".join(f"{a}:{per_host}" for a in addresses), "--map-by", "node"),
             *("-x", "OMPI_MCA_btl_tcp_if_include"),
         ]
     else:
         settings = {}
         options = [
             *("-launcher", "ssh", "-launcher-exec", str(SCRIPT), "-hosts", ",".join(addresses)),
-            *("-ppn", "1", "-genv", "UCX_TLS", "tcp,self"),
+            *("-ppn", str(per_host), "-genv", "UCX_TLS", "tcp,self"),
         ]
     inside = ["ip", "netns", "exec", "t1", "unshare", "--uts", "bash", "-c", 'hostname t1; "$@"']
-    command = [*inside, "-", mpirun, *options, "-n", str(ranks), *arguments]
-    return launch_command(command, settings, cwd, limit_s)
+    return [*inside, "-", mpirun, *options, "-n", str(ranks), *arguments], settings

@@ -1,0 +1,78 @@
+"""The batch scripts on a real Slurm; skipped, with the reason, where there is none to be had."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Iterator
+
+import numpy as np
+import pytest
+
+import adsp_mpi.trace
+from tests.launch.launcher import OPEN_MPI_SETTINGS, find_mpirun
+
+pytestmark = pytest.mark.one_mpi_is_enough
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("slurm.sh")
+FOREVER = ("--target-loss", "0", "--max-seconds", "12")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which sbatch finds a Slurm of two nodes."""
+    if os.geteuid() or not all(map(shutil.which, ("slurmctld", "slurmd", "munged", "sbatch"))):
+        pytest.skip("a Slurm of our own needs root and Slurm's programs")
+    folder = tmp_path_factory.mktemp("slurm")
+    made = subprocess.run(
+        ["bash", str(SCRIPT), "up", str(folder)], capture_output=True, text=True, timeout=90
+    )
+    if made.returncode:
+        subprocess.run(["bash", str(SCRIPT), "down", str(folder)], timeout=30)
+        pytest.skip(f"Slurm does not start here: {made.stderr[-300:]}")
+    mpirun = find_mpirun()
+    assert mpirun
+    path = f"{Path(mpirun).parent}:{os.environ['PATH']}"
+    conf = str(folder / "slurm.conf")
+    yield {**os.environ, **OPEN_MPI_SETTINGS, "SLURM_CONF": conf, "PATH": path}
+    subprocess.run(["bash", str(SCRIPT), "down", str(folder)], timeout=30)
+
+
+def ask(slurm: dict[str, str], *command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, env=slurm, timeout=30)
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout.strip()
+
+
+def wait_for_log(log: Path, words: str, limit_s: float = 60) -> None:
+    started = time.monotonic()
+    while not (log.exists() and words in log.read_text()):
+        assert time.monotonic() - started < limit_s, log.read_text() if log.exists() else log
+        time.sleep(0.3)
+
+
+def test_a_job_that_is_stopped_requeues_and_goes_on_by_itself(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "jobs").symlink_to(ROOT / "jobs")
+    batch = ["sbatch", "--parsable", "--ntasks=4", "--time=5", f"--chdir={tmp_path}"]
+    slurm = {**slurm, "PROJECT": str(tmp_path)}
+    job = ask(slurm, *batch, str(ROOT / "jobs" / "adsp.sbatch"), *FOREVER)
+    run = tmp_path / "runs" / f"adsp-{job}"
+    wait_for_log(run / "log.txt", "loss")
+    ask(slurm, "scancel", "--batch", "--signal=USR2", job)
+    wait_for_log(run / "log.txt", "exit code 3")
+    for _ in range(40):
+        if "PENDING" in ask(slurm, "scontrol", "show", "job", job):
+            break
+        time.sleep(0.5)
+    ask(slurm, "scontrol", "update", f"JobId={job}", "StartTime=now")
+    wait_for_log(run / "log.txt", "exit code 0")
+    text = (run / "log.txt").read_text()
+    assert "start 1" in text and "resumed from" in text
+    with adsp_mpi.trace.open(run) as trace:
+        evals = trace.table("ps/evals")
+        assert (np.diff(evals["time_s"]) > 0).all() and evals["time_s"][0] < 1
+        assert trace.meta["reason"] == "12 s are over"
