@@ -1,6 +1,7 @@
 """Kills workers of a run at seeded random moments, and says what must hold afterwards.
 
 python -m tests.launch.faults 20 [--sync asp]      so many runs, seeds 0, 1, ...
+python -m tests.launch.faults 20 --hosts           on the hosts that tests/cluster/hosts.sh makes
 """
 
 import argparse
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import adsp_mpi.trace
+from tests.cluster.conftest import command_on_hosts
 from tests.launch.launcher import (
     Finished,
     find_mpirun,
@@ -26,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 WORKERS = 7
 SECONDS = 12.0
 OPTIONS = ("--hetero", "ratio:2.0", "--target-loss", "0", "--max-seconds", f"{SECONDS:g}")
-IN_FLIGHT = ("--set", "hetero.step_time_s=0.02", "--set", "hetero.delay_s=0.05")
-"""Commits that are under way for 50 ms: many a kill meets one."""
+IN_FLIGHT = ("--set", "hetero.step_time_s=0.02", "--set", "hetero.delay_s=0.3")
+"""Commits that are under way for 300 ms, half of the time: many a kill meets one."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,25 @@ class Plan:
         return cls(tuple(victims), tuple(sorted(draw.uniform(1, 5) for _ in victims)))
 
 
-def surviving(python: list[str]) -> list[str]:
-    """`python` under an mpirun that lets survivors live."""
+def surviving(python: list[str], hosts: bool = False) -> tuple[list[str], dict[str, str]]:
+    """`python` under an mpirun that lets survivors live, and its environment."""
     mpirun = find_mpirun()
     assert mpirun
     option = "--enable-recovery" if is_open_mpi(mpirun) else "-disable-auto-cleanup"
-    wrapper = str(ROOT / "jobs" / "rank.sh")
-    return [mpirun, option, "-n", str(WORKERS + 1), "bash", wrapper, sys.executable, *python]
+    rank = [option, "bash", str(ROOT / "jobs" / "rank.sh"), sys.executable, *python]
+    if hosts:
+        return command_on_hosts(WORKERS + 1, *rank)
+    return [mpirun, "-n", str(WORKERS + 1), *rank], {}
 
 
-def run_with_faults(folder: Path, seed: int, sync: str) -> tuple[Plan, Finished]:
+def run_with_faults(
+    folder: Path, seed: int, sync: str, hosts: bool = False
+) -> tuple[Plan, Finished]:
     """One run in `folder`, its workers killed as the seed says."""
     plan = Plan.of(seed)
     python = ["-m", "adsp_mpi", "--sync", sync, *OPTIONS, *IN_FLIGHT, "--out", "r"]
     started = time.monotonic()
-    process = start_command(surviving(python), {}, folder)
+    process = start_command(*surviving(python, hosts), folder)
     while not list((folder / "r" / "parts").glob(f"rank-{WORKERS:05d}.part")):
         assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
         time.sleep(0.05)
@@ -97,10 +103,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("runs", type=int)
     parser.add_argument("--sync", default="adsp")
+    parser.add_argument("--hosts", action="store_true")
     options = parser.parse_args()
     for seed in range(options.runs):
         with tempfile.TemporaryDirectory() as folder:
-            plan, run = run_with_faults(Path(folder), seed, options.sync)
+            plan, run = run_with_faults(Path(folder), seed, options.sync, options.hosts)
             print(seed, check(Path(folder), plan, run, options.sync), flush=True)
 
 

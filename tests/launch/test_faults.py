@@ -31,7 +31,7 @@ def test_the_others_go_on_and_no_commit_is_lost_or_doubled(
 def begun(folder: Path, *options: str):
     started = time.monotonic()
     python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
-    process = start_command(surviving(python), {}, folder)
+    process = start_command(*surviving(python), folder)
     while not list((folder / "r" / "parts").glob(f"rank-{WORKERS:05d}.part")):
         assert process.poll() is None and time.monotonic() - started < 60
         time.sleep(0.05)
