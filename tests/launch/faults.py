@@ -1,7 +1,7 @@
 """Kills workers of a run at seeded random moments, and says what must hold afterwards.
 
 python -m tests.launch.faults 20 [--sync asp]      so many runs, seeds 0, 1, ...
-python -m tests.launch.faults 20 --hosts           on the hosts that tests/cluster/hosts.sh makes
+python -m tests.launch.faults 20 --hosts           on those that cluster/hosts.sh makes
 """
 
 import argparse
