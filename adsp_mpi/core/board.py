@@ -37,6 +37,7 @@ class Presence(IntEnum):
     PAUSED = 1  # stands still, no commit in flight
     LEFT = 2  # takes part in nothing any more
     CLOSED = 3  # its trace is closed too
+    GONE = 4  # it knows that all is written, and needs rank 0 no more
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))

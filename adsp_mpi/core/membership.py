@@ -42,7 +42,7 @@ class Membership:
         spoke = heartbeat_s != self._heard_s
         self._heard_s = heartbeat_s.copy()
         self._silent_s = np.where(spoke, 0.0, self._silent_s + min(passed_s, LOOK_AT_MOST_S))
-        here = ~self._board.lost & (self._board.column("presence") < Presence.CLOSED)
+        here = ~self._board.lost & (self._board.column("presence") < Presence.GONE)
         gone = here & (self._silent_s > self.patience_s)
         self._board.assignment("lost")[gone] = 1
         return np.flatnonzero(gone).tolist()

@@ -59,7 +59,7 @@ class Server:
         self._good_values = torch.empty(model.num_elements)
         self._snapshot = np.zeros(0, np.float32)
         self._saver = saver
-        self._workers = Workers(ready, board, self.now, self._tell)
+        self.workers = Workers(ready, board, self.now, self._tell)
         self._checkpoint_s = 0.0
         self._job_end = JobEnd()
         self._checkpoint_period_s = ready.config.checkpoint.period_s or math.inf
@@ -111,16 +111,16 @@ class Server:
 
     def close(self, evaluate: bool) -> None:
         """Let every worker leave, evaluate the last model and align the clocks again."""
-        self._workers.release()
+        self.workers.release()
         self.board.stage = Stage.STOP
-        self._workers.wait_for_presence(Presence.LEFT)
+        self.workers.wait_for_presence(Presence.LEFT)
         try:
             if evaluate and not self.board.failures:
                 self._steering.evaluate()
         finally:
             self.board.stage = Stage.ALIGN
-            self._workers.answer_clocks()
-            self._workers.wait_for_presence(Presence.CLOSED)
+            self.workers.answer_clocks()
+            self.workers.wait_for_presence(Presence.CLOSED)
 
     def last_good_model(self) -> FlatModel:
         """The model as of the last evaluation whose loss was finite."""
@@ -141,12 +141,12 @@ class Server:
             time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
                 return
-            self._workers.watch()
+            self.workers.watch()
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
                 self._checkpoint()
                 self.board.stage = Stage.TRAIN
-            if self._steering.settled and (worker := self._workers.candidate()) is not None:
-                self._workers.take_in(worker)
+            if self._steering.settled and (worker := self.workers.candidate()) is not None:
+                self.workers.take_in(worker)
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
 
@@ -172,7 +172,7 @@ class Server:
     def _write_checkpoint(self) -> int:
         self.board.stage = Stage.PAUSE
         number = self.board.checkpoint = self._saver.begin()
-        self._workers.wait_for(lambda: self.board.column("checkpoint") == number)
+        self.workers.wait_for(lambda: self.board.column("checkpoint") == number)
         errors = self.board.column("disk_error")[self.board.present]
         if errors.any():
             raise OSError(int(errors.max()), "")

@@ -91,6 +91,9 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         trace.part.close()
         World.lost_ranks = bool(board.lost.any())
         board.stage = Stage.CLOSED
+        if World.lost_ranks:
+            with ProgressHelper(world, board):
+                server.workers.wait_for_presence(Presence.GONE)
     if failure:
         raise failure
     return result

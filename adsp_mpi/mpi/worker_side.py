@@ -96,6 +96,8 @@ def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -
     board.row.presence = Presence.CLOSED
     board.publish(clock.now())
     _wait_for_stage(board, Stage.CLOSED, clock)
+    board.row.presence = Presence.GONE
+    board.publish(clock.now())
     board.finish()
 
 

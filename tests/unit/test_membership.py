@@ -48,7 +48,7 @@ def test_a_look_that_comes_late_is_no_silence() -> None:
 
 def test_first_steps_may_take_long_and_who_has_closed_may_be_silent() -> None:
     board = board_of(3, steps=0, longest_s=0.1)
-    board.column("presence")[1] = Presence.CLOSED
+    board.column("presence")[1] = Presence.GONE
     members = Membership(board, 3)
     assert let_pass(members, board, 1.0, UNKNOWN_PATIENCE_S - 1, [0]) == []
     assert let_pass(members, board, UNKNOWN_PATIENCE_S - 1, UNKNOWN_PATIENCE_S + 9, [0]) == [2]
