@@ -64,12 +64,12 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
 
     evaluator, part, screen = world.agree(build)
     trace = ServerTrace(part)
+    saver = ServerSaver(ready, part)
+    server = Server(ready, evaluator, window, board, trace, screen, saver, signals)
     try:
         screen.note(ready.headline())
         if ready.resumes:
             screen.note(ready.resumes.text(world.num_workers))
-        saver = ServerSaver(ready, part)
-        server = Server(ready, evaluator, window, board, trace, screen, saver, signals)
         clock = align(world, ready.begin_s)
         failure = not_begun = _attempt(partial(server.start, clock))
         if not_begun:
