@@ -1,7 +1,12 @@
 """`python -m adsp_mpi`, alone or under mpirun or srun."""
 
+import signal
 import sys
 from typing import NoReturn, Sequence
+
+if __name__ == "__main__":
+    # until a run watches for it, Ctrl-C ends the process without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from adsp_mpi.cli import parse
 from adsp_mpi.errors import AdspError

@@ -24,7 +24,7 @@ def run(config: Config, task: Task | None = None) -> Result | None:
     raised with its message on one rank; the others raise `Elsewhere` and say nothing.
     """
     world = World()
-    with ExitStack() as stack, Signals() as signals:
+    with ExitStack() as stack, Signals(has_launcher=True) as signals:
         try:
             return _run(world, config, task, signals, stack)
         except AdspError:

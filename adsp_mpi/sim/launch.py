@@ -48,7 +48,7 @@ def _simulate(config: Config) -> None:
     _require_one_process()
     folder = Path(config.run.out or default_folder(config))
     make_folder(folder, config.run.resume)
-    with Signals() as signals:
+    with Signals(has_launcher=False) as signals:
         screen = make_screen(config.run.screen)
         done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
     if config.run.screen != "quiet":
@@ -80,7 +80,7 @@ def _predict(config: Config, recorded: Recorded, one_model: bool) -> None:
 
     mode = config.run.screen
     screen = make_screen("log" if mode in ("auto", "live") else mode)
-    with Signals() as signals:
+    with Signals(has_launcher=False) as signals:
         found = predict_all(
             config, recorded, one_model, screen.note, stopped=lambda: bool(signals.received)
         )
