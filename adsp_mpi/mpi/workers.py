@@ -35,15 +35,17 @@ class Workers:
 
     def watch(self) -> None:
         """Give up who gives no sign of life; AdspError when nobody is left."""
+        self._give_up()
+        if not self._board.present.any() and self._board.lost[: self._ready.num_shares].all():
+            raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
+
+    def _give_up(self) -> None:
         for worker in self._members.look(self._now()):
             begun, done = (int(self._board.column(n)[worker]) for n in ("begun", "commits"))
             torn = f"; its commit {begun} may be applied in part" if begun > done else ""
             silent_s = self._members.silent_s[worker]
-            self._tell_of(
-                "lost", worker, f"silent for {silent_s:.1f} s, after {done} commits{torn}"
-            )
-        if not self._board.present.any() and self._board.lost[: self._ready.num_shares].all():
-            raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
+            text = f"silent for {silent_s:.1f} s, after {done} commits{torn}"
+            self._tell_of("lost", worker, text)
 
     def candidate(self) -> int | None:
         """A worker to take in now."""
@@ -85,7 +87,7 @@ class Workers:
         column = self._board.column("presence")
 
         def reached() -> bool:
-            self._members.look(self._now())
+            self._give_up()
             return bool(((column >= presence) | self._board.lost).all())
 
         wait_until(reached)
@@ -96,7 +98,7 @@ class Workers:
         for worker in range(self._world.num_workers):
 
             def asked_or_lost(worker: int = worker) -> bool:
-                self._members.look(self._now())
+                self._give_up()
                 return bool(self._board.lost[worker]) or comm.Iprobe(worker + 1, ROUND_TRIP_TAG)
 
             wait_until(asked_or_lost)

@@ -7,11 +7,14 @@ python -m tests.launch.faults 20 --hosts           on those that cluster/hosts.s
 import argparse
 import random
 import re
+import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from adsp_mpi.analysis.parts import Follower
 
 import adsp_mpi.trace
 from tests.cluster.conftest import command_on_hosts
@@ -65,14 +68,20 @@ def run_with_faults(
     python = ["-m", "adsp_mpi", "--sync", sync, *OPTIONS, *IN_FLIGHT, "--out", "r"]
     started = time.monotonic()
     process = start_command(*surviving(python, hosts), folder)
-    while not list((folder / "r" / "parts").glob(f"rank-{WORKERS:05d}.part")):
-        assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
-        time.sleep(0.05)
+    wait_until_all_train(folder / "r", process)
     begun = time.monotonic()
     for victim, at_s in zip(plan.victims, plan.at_s, strict=True):
         time.sleep(max(0.0, begun + at_s - time.monotonic()))
         ranks(folder)[victim + 1].kill()
     return plan, finish(process, started, 90)
+
+
+def wait_until_all_train(run: Path, process: subprocess.Popen[str]) -> None:
+    """Until steps of every worker are recorded."""
+    follower, started = Follower(run), time.monotonic()
+    while sum(worker.steps > 0 for worker in follower.look().workers) < WORKERS:
+        assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
+        time.sleep(0.1)
 
 
 def check(folder: Path, plan: Plan, run: Finished, sync: str) -> str:

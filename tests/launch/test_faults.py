@@ -10,10 +10,10 @@ import adsp_mpi.trace
 from tests.launch.faults import (
     IN_FLIGHT,
     OPTIONS,
-    WORKERS,
     check,
     run_with_faults,
     surviving,
+    wait_until_all_train,
 )
 from tests.launch.launcher import finish, ranks, start_command
 
@@ -32,10 +32,7 @@ def begun(folder: Path, *options: str):
     started = time.monotonic()
     python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
     process = start_command(*surviving(python), folder)
-    while not list((folder / "r" / "parts").glob(f"rank-{WORKERS:05d}.part")):
-        assert process.poll() is None and time.monotonic() - started < 60
-        time.sleep(0.05)
-    time.sleep(2)
+    wait_until_all_train(folder / "r", process)
     return process, started
 
 
