@@ -76,10 +76,10 @@ def run_with_faults(
     return plan, finish(process, started, 90)
 
 
-def wait_until_all_train(run: Path, process: subprocess.Popen[str]) -> None:
-    """Until steps of every worker are recorded."""
+def wait_until_all_train(run: Path, process: subprocess.Popen[str], workers: int = WORKERS) -> None:
+    """Until steps of so many workers are recorded."""
     follower, started = Follower(run), time.monotonic()
-    while sum(worker.steps > 0 for worker in follower.look().workers) < WORKERS:
+    while sum(worker.steps > 0 for worker in follower.look().workers) < workers:
         assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
         time.sleep(0.1)
 

@@ -10,6 +10,7 @@ import adsp_mpi.trace
 from tests.launch.faults import (
     IN_FLIGHT,
     OPTIONS,
+    WORKERS,
     check,
     run_with_faults,
     surviving,
@@ -32,7 +33,7 @@ def begun(folder: Path, *options: str):
     started = time.monotonic()
     python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
     process = start_command(*surviving(python), folder)
-    wait_until_all_train(folder / "r", process)
+    wait_until_all_train(folder / "r", process, WORKERS - 1)
     return process, started
 
 
