@@ -8,6 +8,7 @@ from types import FrameType
 from adsp_mpi.errors import EXIT_INTERRUPTED
 
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+STOPPED = "stopped by a signal"
 REPEATED_S = 1.0
 """Launchers deliver one signal more than once; a second one that comes later is meant."""
 

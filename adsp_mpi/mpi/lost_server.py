@@ -17,6 +17,9 @@ PATIENCE_S = 6.0
 GAP_COUNTS_S = 1.0
 """Of a time in which this worker did not look, so much counts: it may have been suspended."""
 
+ASK_SYSTEM_S = 0.5
+"""On rank 0's own host the operating system is asked for its process this often."""
+
 MANY_LOOKS = 20
 """An answer that is still missing after so many is not coming."""
 
@@ -29,6 +32,7 @@ class ServerWatch:
         self._folder = folder
         self._part = part
         self._process = server[1] if server[0] == host else 0
+        self._asked_system_s = 0.0
         self._heard = -1.0
         self._alive_s = self._looked_s = time.monotonic()
 
@@ -44,12 +48,13 @@ class ServerWatch:
             self._alive_s = asked_s
         silent_s = asked_s - self._alive_s if answered else now - self._alive_s
         missing = answered or looks >= MANY_LOOKS
-        if (silent_s > PATIENCE_S and missing) or self._process_is_gone():
+        if (silent_s > PATIENCE_S and missing) or self._process_is_gone(now):
             self._leave()
 
-    def _process_is_gone(self) -> bool:
-        if not self._process:
+    def _process_is_gone(self, now: float) -> bool:
+        if not self._process or now - self._asked_system_s < ASK_SYSTEM_S:
             return False
+        self._asked_system_s = now
         try:
             os.kill(self._process, 0)
         except ProcessLookupError:

@@ -15,7 +15,7 @@ from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.engine.batch import JobEnd
 from adsp_mpi.engine.records import ServerTrace
-from adsp_mpi.engine.signals import Signals
+from adsp_mpi.engine.signals import STOPPED, Signals
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.clock import Clock
@@ -103,8 +103,8 @@ class Server:
         """
         try:
             self.reason = self._steer()
-            self.stopped = self.interrupted() or ""
-            if self.stopped and not self.board.failures:
+            if self.reason == self.interrupted() and not self.board.failures:
+                self.stopped = self.reason
                 self._checkpoint()
         finally:
             self.ended_s = self.now()
@@ -235,7 +235,7 @@ class Server:
         if self.board.failures:
             return "a worker failed"
         if self._signals.received or self.board.interrupts:
-            return "stopped by a signal"
+            return STOPPED
         if self._job_end.is_near(self._checkpoint_s + 2 * self._slowest_step_s()):
             return "stopped before the batch job ends"
         return None

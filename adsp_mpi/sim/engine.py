@@ -13,6 +13,7 @@ from adsp_mpi.core.hetero import Profile
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.engine.records import ServerTrace
+from adsp_mpi.engine.signals import STOPPED
 from adsp_mpi.errors import AdspError
 from adsp_mpi.screen import Screen, Status
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
@@ -284,7 +285,7 @@ class Engine:
         self._trace.observed(seen)
 
     def interrupted(self) -> str | None:
-        return "stopped by a signal" if self._stopping else None
+        return STOPPED if self._stopping else None
 
 
 def _concerns(worker: SimWorker, changed: set[str]) -> bool:

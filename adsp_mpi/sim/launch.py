@@ -9,7 +9,7 @@ from rich.console import Console
 
 from adsp_mpi.config import Config
 from adsp_mpi.engine.prepare import default_folder, how_to_resume, make_folder
-from adsp_mpi.engine.signals import Signals
+from adsp_mpi.engine.signals import STOPPED, Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.recorded import Recorded
@@ -56,7 +56,7 @@ def _simulate(config: Config) -> None:
         show_report(done.report, paths)
         rate = done.actions / done.wall_s
         print(f"{'simulated':<18}{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s")
-    if signals.received:
+    if done.report.reason == STOPPED:
         raise Interrupted(f"stopped by a signal; {how_to_resume(folder)}")
 
 
