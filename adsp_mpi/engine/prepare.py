@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from adsp_mpi.learn.trainer import Trainer
 
 MAX_LABELS = 1000
+SERVER_LOST = "server-lost"
+"""The worker that makes this file in the run's folder is the one to say that rank 0 is gone."""
+
 PACKAGES = ("adsp-mpi", "numpy", "torch", "h5py")
 
 
@@ -197,5 +200,6 @@ def make_folder(folder: Path, resume: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: {os.strerror(error.errno or 0)}") from error
+    (folder / SERVER_LOST).unlink(missing_ok=True)
     if resumes and parts.exists():
         (folder / schema.TRACE_NAME).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from adsp_mpi.core.board import Board, Stage
-from adsp_mpi.engine.prepare import how_to_resume
+from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
 from adsp_mpi.trace.writer import PartWriter
 
@@ -66,7 +66,7 @@ class ServerWatch:
     def _leave(self) -> NoReturn:
         self._part.close()
         try:
-            (self._folder / "server-lost").open("x").close()
+            (self._folder / SERVER_LOST).open("x").close()
             tell(f"rank 0 is gone; {how_to_resume(self._folder)}")
         except OSError:
             pass
