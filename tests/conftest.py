@@ -10,6 +10,7 @@ settings.register_profile(
 settings.load_profile("any-machine")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several tests at once a file stays together, and so do those that share runs."""
     for item in items:
