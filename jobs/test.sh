@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 source jobs/environment.sh
 
 read -ra mpis <<<"${MPIS:-mpich openmpi}"
-parallel=(-n "${JOBS:-2}" --dist loadgroup)
+parallel=(-n "${JOBS:-2}" --dist loadfile)
 first=yes
 for mpi in "${mpis[@]}"; do
   (
