@@ -37,6 +37,7 @@ def begun(folder: Path, *options: str):
     return process, started
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_worker_that_was_stopped_is_taken_out_and_back_and_a_spare_helps(tmp_path: Path) -> None:
     process, started = begun(tmp_path, "--spares", "1", "--max-seconds", "16")
     ranks(tmp_path)[2].kill()
@@ -57,6 +58,7 @@ def test_a_worker_that_was_stopped_is_taken_out_and_back_and_a_spare_helps(tmp_p
     assert min(ends_s) > 14
 
 
+@pytest.mark.one_mpi_is_enough
 def test_without_rank_0_the_job_ends_and_says_how_to_go_on(tmp_path: Path) -> None:
     process, started = begun(tmp_path, "--set", "checkpoint.period_s=1")
     time.sleep(2)

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import pytest
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.figures import run_figures
 from adsp_mpi.analysis.parts import Follower, Look
@@ -13,6 +14,7 @@ from tests.launch.launcher import ranks, start
 FLUSH_S = 0.5
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_killed_run_lacks_at_most_the_last_flush_interval(tmp_path: Path) -> None:
     options = ("--out", "r", "--set", "stop.target_loss=0.0", "--set", f"trace.flush_s={FLUSH_S}")
     process = start(4, "-m", "adsp_mpi", *options, cwd=tmp_path)
