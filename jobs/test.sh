@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 source jobs/environment.sh
 
 read -ra mpis <<<"${MPIS:-mpich openmpi}"
-parallel=(-n "${JOBS:-2}" --dist loadfile)
+parallel=(-n "${JOBS:-2}" --dist loadfile --no-loadscope-reorder)
 first=yes
 for mpi in "${mpis[@]}"; do
   (

@@ -11,6 +11,8 @@ from tests.contract.engines import Run, run_on
 from tests.contract.recording import Different, Recording
 from tests.contract.replay import replay
 
+pytestmark = pytest.mark.one_mpi_is_enough
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_recorded_decision_is_taken_again(run: Run) -> None:

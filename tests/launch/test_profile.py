@@ -11,6 +11,8 @@ import adsp_mpi.trace
 from adsp_mpi.trace import schema
 from tests.launch.launcher import Finished, launch
 
+pytestmark = pytest.mark.one_mpi_is_enough
+
 MODULE = ("-m", "adsp_mpi")
 
 
