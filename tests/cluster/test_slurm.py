@@ -53,16 +53,6 @@ def wait_for_log(log: Path, words: str, limit_s: float = 60) -> None:
         time.sleep(0.3)
 
 
-def start_again(slurm: dict[str, str], job: str, log: Path) -> None:
-    """Slurm lets a job that requeued wait for some minutes; ask for it at once."""
-    for _ in range(60):
-        now = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
-        subprocess.run(now, capture_output=True, env=slurm, timeout=30)
-        if "start 1" in log.read_text():
-            return
-        time.sleep(2)
-
-
 def test_a_job_that_is_stopped_requeues_and_goes_on_by_itself(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
@@ -74,8 +64,8 @@ def test_a_job_that_is_stopped_requeues_and_goes_on_by_itself(
     wait_for_log(run / "log.txt", "loss")
     ask(slurm, "scancel", "--batch", "--signal=USR2", job)
     wait_for_log(run / "log.txt", "exit code 3")
-    start_again(slurm, job, run / "log.txt")
-    wait_for_log(run / "log.txt", "exit code 0", limit_s=150)
+    # Slurm lets a job that requeued wait for two minutes; a node refuses it when it comes sooner
+    wait_for_log(run / "log.txt", "exit code 0", limit_s=300)
     text = (run / "log.txt").read_text()
     assert "start 1" in text and "resumed from" in text
     with adsp_mpi.trace.open(run) as trace:
