@@ -11,6 +11,10 @@ from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import World
 
+LOOK_S = 0.05
+"""A worker whose model does not look at others exchanges news with the board this often, and a
+sleeping or standing one too: over a network every exchange costs both ends."""
+
 
 class BoardClient:
     """A local copy, `board`, that is refreshed without blocking, and ways to write one's part."""
@@ -47,12 +51,12 @@ class BoardClient:
         """Bring the whole copy up to date."""
         wait_for(self._reading)
         self._reading = []
-        self.refresh()
-        wait_until(lambda: not self._reading or self._looked_again(), longest_s=4e-3)
 
-    def _looked_again(self) -> bool:
-        self.refresh()
-        return not self._reading
+        def refreshed() -> bool:
+            self.refresh()
+            return not self._reading
+
+        wait_until(refreshed)
 
     def _take(self) -> None:
         self.board.data[: self._reading_end] = self._incoming[: self._reading_end]
@@ -96,6 +100,11 @@ class WorkerBoard(BoardClient):
         self._sent[:] = self.row.values
         self._publishing = self.remote.write(self._sent, self._before, self._offset)
         return self._publishing
+
+    def show_life(self, now: float) -> None:
+        """`publish_if_idle`, where the last sign of life is `LOOK_S` old."""
+        if now - self.row.heartbeat_s > LOOK_S:
+            self.publish_if_idle(now)
 
     def publish_if_idle(self, now: float) -> None:
         """`publish`, unless the last one is still under way."""

@@ -22,11 +22,8 @@ from adsp_mpi.mpi.clock import Clock
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.window import RemoteArray
-from adsp_mpi.mpi.workers import Workers
+from adsp_mpi.mpi.workers import LOOK_S, Workers
 from adsp_mpi.screen import Screen, Status
-
-LOOK_S = 0.02
-"""The server looks at the board at least this often."""
 
 
 class Server:

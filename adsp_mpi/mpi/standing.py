@@ -9,8 +9,6 @@ from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.saved import WorkerSaver
 
-LOOK_S = 0.05
-
 
 class Standing:
     """Follows what rank 0 asks of a worker that has no commit in flight."""
@@ -58,8 +56,7 @@ class Standing:
         """Do what rank 0 has asked for since the last time."""
         self._client.refresh_now()
         board, row = self._board, self._row
-        if self._now() - row.heartbeat_s > LOOK_S:
-            self._client.publish_if_idle(self._now())
+        self._client.show_life(self._now())
         if board.assignment("admitted")[self._me.index] > row.admitted:
             self._enter()
         if board.checkpoint != row.checkpoint:

@@ -11,7 +11,7 @@ from adsp_mpi.engine.records import part_path
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.board_client import WorkerBoard
+from adsp_mpi.mpi.board_client import LOOK_S, WorkerBoard
 from adsp_mpi.mpi.clock import Clock
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import Backoff, wait_for
@@ -20,10 +20,6 @@ from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.mpi.standing import Standing
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.writer import PartWriter
-
-LOOK_S = 0.05
-"""A worker whose model does not look at others exchanges news with the board this often, and a
-sleeping one too: over a network every exchange costs both ends."""
 
 IN_FLIGHT_LOOK_S = 1e-3
 

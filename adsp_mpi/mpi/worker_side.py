@@ -17,7 +17,6 @@ from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import WorkerSaver, saved_state
-from adsp_mpi.mpi.standing import LOOK_S
 from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
 from adsp_mpi.mpi.world import Elsewhere, World
@@ -104,8 +103,7 @@ def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -
 def _wait_for_stage(board: WorkerBoard, stage: Stage, clock: Clock) -> None:
     def reached() -> bool:
         board.refresh(everything=False)
-        if clock.now() - board.row.heartbeat_s > LOOK_S:
-            board.publish_if_idle(clock.now())
+        board.show_life(clock.now())
         return board.board.stage >= stage
 
     wait_until(reached, longest_s=0.02)

@@ -14,6 +14,7 @@ from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared
 
 LOOK_S = 0.02
+"""Rank 0 looks at the board at least this often."""
 
 
 class Workers:

@@ -131,6 +131,7 @@ class ProcessPlaces:
 
 
 def _serve(pipe: Connection, run: Run) -> None:
+    """Simulate what the pipe asks for. The parent raises whatever a run raised."""
     while True:
         try:
             config = pipe.recv()
