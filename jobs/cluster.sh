@@ -11,11 +11,9 @@ sys.exit(not all(map(u.find_spec, ("adsp_mpi", "mpi4py", "torch", "h5py"))))' 2>
 
 # one torch thread per rank, whatever the nodes offer
 export OMP_NUM_THREADS=1
-# Open MPI: time to write a checkpoint between SIGTERM and SIGKILL
-export PRTE_MCA_odls_base_sigkill_timeout="${PRTE_MCA_odls_base_sigkill_timeout:-20}"
 
 run_and_requeue() {
-  local folder=$1 code=0 launcher=()
+  local folder=$1 code=0 launcher=() stop=USR2
   shift
   while [ "$1" != -- ]; do
     launcher+=("$1")
@@ -25,7 +23,7 @@ run_and_requeue() {
   case "${launcher[0]} $(mpirun --version 2>/dev/null || true)" in
     srun*) launcher+=(--kill-on-bad-exit=0) ;;
     *"Open MPI"*) launcher+=(--enable-recovery -n "$SLURM_NTASKS") ;;
-    *) launcher+=(-disable-auto-cleanup -n "$SLURM_NTASKS") ;;
+    *) launcher+=(-disable-auto-cleanup -n "$SLURM_NTASKS") && stop=TERM ;;
   esac
   mkdir -p "$folder"
   exec >>"$folder/log.txt" 2>&1
@@ -33,8 +31,9 @@ run_and_requeue() {
   "${launcher[@]}" bash jobs/rank.sh python -m adsp_mpi --screen log "$@" \
     --out "$folder" --resume auto &
   local pid=$! again=yes
-  # a trapped signal interrupts wait: pass it on, then wait again for the exit code
-  trap 'again=yes; kill -TERM "$pid" 2>/dev/null || true' USR2 TERM
+  # a trapped signal interrupts wait: pass it on, then wait again for the exit code; MPICH's mpirun
+  # dies of SIGUSR2, srun and Open MPI's end everything on SIGTERM
+  trap 'again=yes; kill "-$stop" "$pid" 2>/dev/null || true' USR2 TERM
   while [ "$again" ]; do
     again=
     code=0

@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Starts one rank so that its death does not end the others':
+# Stands between a launcher and one rank:
 #   mpirun -disable-auto-cleanup -n 8 bash jobs/rank.sh python -m adsp_mpi      MPICH
 #   mpirun --enable-recovery -n 8 bash jobs/rank.sh python -m adsp_mpi          Open MPI
-# MPICH's launcher ends the job when a process of its own is killed; this one lives on, and leaves
-# with exit code 0 when its rank is lost.
-set -uo pipefail
+# A rank that is killed does not end the others: MPICH's launcher ends the job when a process of its
+# own is killed; this one lives on, and leaves with exit code 0. And a rank that is told to stop has
+# the time to write: Open MPI's launcher kills its processes 0.25 s after SIGTERM, but not a group
+# of its own, which `set -m` makes.
+set -muo pipefail
 "$@" &
 rank=$!
 # of the rank's line to the launcher only the rank holds an end
 if [ -n "${PMI_FD:-}" ]; then eval "exec $PMI_FD>&-"; fi
-# the launcher signals the rank too; here a signal only interrupts wait
-trap : TERM INT USR1 USR2
+for signal in TERM INT USR1 USR2; do
+  # shellcheck disable=SC2064  # the rank and the signal of now
+  trap "kill -$signal $rank 2>/dev/null || true" "$signal"
+done
 code=0
 wait "$rank" 2>/dev/null || code=$?
 while kill -0 "$rank" 2>/dev/null; do

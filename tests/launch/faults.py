@@ -19,6 +19,7 @@ from adsp_mpi.analysis.parts import Follower
 import adsp_mpi.trace
 from tests.cluster.conftest import command_on_hosts
 from tests.launch.launcher import (
+    RANK_SH,
     Finished,
     find_mpirun,
     finish,
@@ -27,7 +28,6 @@ from tests.launch.launcher import (
     start_command,
 )
 
-ROOT = Path(__file__).parents[2]
 WORKERS = 7
 SECONDS = 12.0
 OPTIONS = ("--hetero", "ratio:2.0", "--target-loss", "0", "--max-seconds", f"{SECONDS:g}")
@@ -54,7 +54,7 @@ def surviving(python: list[str], hosts: bool = False) -> tuple[list[str], dict[s
     mpirun = find_mpirun()
     assert mpirun
     option = "--enable-recovery" if is_open_mpi(mpirun) else "-disable-auto-cleanup"
-    rank = [option, "bash", str(ROOT / "jobs" / "rank.sh"), sys.executable, *python]
+    rank = [option, "bash", str(RANK_SH), sys.executable, *python]
     if hosts:
         return command_on_hosts(WORKERS + 1, *rank)
     return [mpirun, "-n", str(WORKERS + 1), *rank], {}

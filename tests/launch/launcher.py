@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parents[1] / "mpi"
+RANK_SH = Path(__file__).parents[2] / "jobs" / "rank.sh"
 
 OPEN_MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_osc": "^ucx",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "PRTE_MCA_odls_base_sigkill_timeout": "10",
 }
 
 
@@ -50,11 +50,12 @@ def is_open_mpi(mpirun: str) -> bool:
     return "Open MPI" in out.stdout or "prrte" in out.stdout.lower()
 
 
-def start(ranks: int, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start `mpirun -n ranks python ARGUMENTS` in a process group of its own."""
+def start(ranks: int, *arguments: str, cwd: Path, guarded: bool = False) -> subprocess.Popen[str]:
+    """Start `mpirun -n ranks python ARGUMENTS`, `guarded` by jobs/rank.sh, in its own group."""
     mpirun = find_mpirun()
     assert mpirun, "no mpirun; see the README for how to get one"
-    return start_command([mpirun, "-n", str(ranks), sys.executable, *arguments], {}, cwd)
+    guard = ["bash", str(RANK_SH)] if guarded else []
+    return start_command([mpirun, "-n", str(ranks), *guard, sys.executable, *arguments], {}, cwd)
 
 
 def start_command(command: list[str], settings: dict[str, str], cwd: Path) -> subprocess.Popen[str]:
@@ -97,6 +98,14 @@ def ranks(folder: Path) -> dict[int, Rank]:
         if match := re.search(rb"\0(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)\0", variables):
             found[int(match[1])] = Rank(int(process.name))
     return found
+
+
+def wait_until_no_rank_is_left(folder: Path, limit_s: float = 30) -> None:
+    """Under jobs/rank.sh Open MPI's launcher is gone before its ranks."""
+    started = time.monotonic()
+    while ranks(folder):
+        assert time.monotonic() - started < limit_s
+        time.sleep(0.1)
 
 
 def finish(process: subprocess.Popen[str], started: float, limit_s: float) -> Finished:

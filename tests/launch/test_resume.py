@@ -9,7 +9,16 @@ import pytest
 
 import adsp_mpi.trace
 from adsp_mpi.engine.checkpoints import whole_checkpoints
-from tests.launch.launcher import Finished, find_mpirun, finish, is_open_mpi, launch, ranks, start
+from tests.launch.launcher import (
+    Finished,
+    find_mpirun,
+    finish,
+    is_open_mpi,
+    launch,
+    ranks,
+    start,
+    wait_until_no_rank_is_left,
+)
 
 MODULE = ("-m", "adsp_mpi", "--set", "hetero.step_time_s=0.02", "--hetero", "ratio:2.0")
 FOREVER = ("--target-loss", "0", "--max-seconds", "600")
@@ -18,14 +27,16 @@ FOREVER = ("--target-loss", "0", "--max-seconds", "600")
 def stop(folder: Path, number: int, whom: str, *options: str) -> Finished:
     """Start a run in `folder`, let it train for some seconds, signal `whom`."""
     started = time.monotonic()
-    process = start(4, *MODULE, *options, "--out", "r", cwd=folder)
+    process = start(4, *MODULE, *options, "--out", "r", cwd=folder, guarded=whom == "mpirun")
     wait_until_it_trains(folder / "r", process)
     if whom == "mpirun":
         process.send_signal(number)
     else:
         rank = int(whom.removeprefix("rank "))
         ranks(folder)[rank].send_signal(number)
-    return finish(process, started, 60)
+    finished = finish(process, started, 60)
+    wait_until_no_rank_is_left(folder)
+    return finished
 
 
 def wait_until_it_trains(run: Path, process) -> None:

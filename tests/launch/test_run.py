@@ -9,7 +9,15 @@ import pytest
 import torch
 
 import adsp_mpi.trace
-from tests.launch.launcher import Finished, find_mpirun, finish, is_open_mpi, launch, start
+from tests.launch.launcher import (
+    Finished,
+    find_mpirun,
+    finish,
+    is_open_mpi,
+    launch,
+    start,
+    wait_until_no_rank_is_left,
+)
 
 MODULE = ("-m", "adsp_mpi")
 
@@ -213,13 +221,16 @@ def test_nan_keeps_the_last_good_model_and_the_trace(tmp_path: Path) -> None:
 
 def interrupted(tmp_path: Path, number: int) -> Finished:
     started = time.monotonic()
-    process = start(3, *MODULE, "--out", "r", "--set", "stop.target_loss=0.0", cwd=tmp_path)
+    options = ("--out", "r", "--set", "stop.target_loss=0.0")
+    process = start(3, *MODULE, *options, cwd=tmp_path, guarded=True)
     while not (tmp_path / "r" / "parts").exists():
         assert process.poll() is None and time.monotonic() - started < 60
         time.sleep(0.1)
     time.sleep(3)
     process.send_signal(number)
-    return finish(process, started, 40)
+    finished = finish(process, started, 40)
+    wait_until_no_rank_is_left(tmp_path)
+    return finished
 
 
 def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
