@@ -14,6 +14,10 @@ from pathlib import Path
 PROGRAMS = Path(__file__).parents[1] / "mpi"
 RANK_SH = Path(__file__).parents[2] / "jobs" / "rank.sh"
 
+LAUNCHERS_OWN = re.compile(
+    r"prterun|Process name:|Exit code:|thus causing|-----|\[warn\] Ep|\[\S+\] plm:ssh: Warning"
+)
+
 OPEN_MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -34,9 +38,8 @@ class Finished:
     @property
     def error_lines(self) -> list[str]:
         """Lines on stderr, without what the launcher itself says."""
-        launcher = ("prterun", "Process name:", "Exit code:", "thus causing", "-----", "[warn] Ep")
         lines = [line.strip() for line in self.err.splitlines()]
-        return [line for line in lines if line and not line.startswith(launcher)]
+        return [line for line in lines if line and not LAUNCHERS_OWN.match(line)]
 
 
 def find_mpirun() -> str | None:
