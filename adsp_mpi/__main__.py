@@ -14,6 +14,12 @@ from adsp_mpi.errors import AdspError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["bench"]:
+        from adsp_mpi.bench.launch import bench
+        from adsp_mpi.mpi.launch import exit_on_error
+
+        exit_on_error(lambda: bench(arguments[1:]))
+        return
     try:
         verb, config, recorded, one_model = parse(arguments)
     except AdspError as error:

@@ -16,6 +16,7 @@ VERBS = {
     "config": "print the whole configuration as TOML",
     "doctor": "check this MPI and these hosts",
     "profile": "measure these machines' speeds and links, into a file for --hetero",
+    "bench": "what a commit, a step and a start cost here, beside other ways (bench --help)",
 }
 
 SHORT_OPTIONS = {

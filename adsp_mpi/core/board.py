@@ -93,6 +93,10 @@ _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
 _STEPS, _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
     _ROW[name] for name in ("steps", "loss", "compute_s", "sleep_s", "batch_size", "sample_s")
 )
+_COMMITS, _ROUNDS, _SENT_MB, _STALENESS = (
+    _ROW[name] for name in ("commits", "rounds", "sent_mb", "staleness")
+)
+_HEARTBEAT_S, _LONGEST_S = _ROW["heartbeat_s"], _ROW["longest_s"]
 
 SMOOTHING = 0.1
 """Weight of a new step in the recent time per sample."""
@@ -266,6 +270,22 @@ class Row:
         if name not in _ROW:
             raise AttributeError(name)
         self.values[_ROW[name]] = value
+
+    def lives(self, now: float) -> None:
+        """A sign of life, and how long the longest silence before one was."""
+        values = self.values
+        last_s = values[_HEARTBEAT_S]
+        if last_s and now - last_s > values[_LONGEST_S]:
+            values[_LONGEST_S] = now - last_s
+        values[_HEARTBEAT_S] = now
+
+    def committed(self, sent_mb: float, staleness: int) -> None:
+        """One more commit has landed."""
+        values = self.values
+        values[_COMMITS] += 1
+        values[_ROUNDS] += 1
+        values[_SENT_MB] += sent_mb
+        values[_STALENESS] += staleness
 
     def stepped(
         self, steps: int, loss: float, compute_s: float, sleep_s: float, batch_size: int

@@ -15,6 +15,9 @@ class Replica:
     W + update + everything learnt since the update was taken. All vectors are float32[P];
     `update` and `answer` are what MPI sees, in pinned memory where the model is on a GPU.
 
+    Where the server answers within the call, the same goes part by part, each while it is in the
+    processor's cache and without a step in between: `take_part`, then `land_part`.
+
     Float buffers (batch-norm statistics) are the part [T:]. Where all commits start from the
     `same_base`, their updates add up to the mean like everything else. Elsewhere sums of stale
     differences could overshoot, and a variance become negative: there a commit moves the
@@ -26,22 +29,21 @@ class Replica:
         self.local = model.values
         self.base = self.local.clone()
         on_gpu = self.local.is_cuda
+        self.has_parts = not on_gpu
         self._update = torch.empty(self.local.shape, pin_memory=on_gpu)
         self._answer = torch.empty(self.local.shape, pin_memory=on_gpu)
         self._scratch = torch.empty_like(self.local) if on_gpu else self._update
         self.first_buffer = model.num_trainable
         self.averages_buffers = not same_base and model.num_trainable < model.num_elements
-        self._rebased = slice(0, model.num_trainable if self.averages_buffers else None)
-
-    @property
-    def update(self) -> np.ndarray:
+        self.num_rebased = self.first_buffer if self.averages_buffers else len(self.local)
+        self.update = self._update.numpy()
         """The update in flight, host float32[P]."""
-        return self._update.numpy()
 
-    @property
-    def answer(self) -> np.ndarray:
+        self.answer = self._answer.numpy()
         """Where a commit or a pull puts the global model, host float32[P]."""
-        return self._answer.numpy()
+
+        if self.has_parts:
+            self._local_values, self._base_values = self.local.numpy(), self.base.numpy()
 
     @property
     def state(self) -> dict[str, np.ndarray]:
@@ -68,32 +70,52 @@ class Replica:
         self.base.copy_(self.local)
         return self.update
 
+    def take_part(self, part: slice, factor: float, spot: slice) -> np.ndarray:
+        """`factor` times what was learnt in `part` since the base, in `update[spot]`."""
+        update = self.update[spot]
+        np.subtract(self._local_values[part], self._base_values[part], out=update)
+        np.multiply(update, np.float32(factor), out=update)
+        return update
+
+    def land_part(self, part: slice, spot: slice) -> None:
+        """What was just taken of `part` has landed on `answer[spot]`: go on from there."""
+        base = self._base_values[part]
+        np.add(self.answer[spot], self.update[spot], out=base)
+        self._local_values[part] = base
+
+    def let_fly(self, part: slice) -> None:
+        """What was just taken of `part` will land later; learning goes on until `rebase`."""
+        self._base_values[part] = self._local_values[part]
+
     @property
     def buffers_answer(self) -> np.ndarray:
         """Where the server's buffers go before `average_buffers`, host float32[P - T]."""
         return self.answer[self.first_buffer :]
 
     def average_buffers(self, share: float) -> None:
-        """Let the update move the server's buffers, just read, by `share` towards those sent."""
-        sent = self.base[self.first_buffer :].to(self._answer.device)
+        """Let the update move the server's buffers, just read, by `share` towards the worker's."""
+        sent = self.local[self.first_buffer :].to(self._answer.device)
         update = self._update[self.first_buffer :]
         torch.sub(sent, self._answer[self.first_buffer :], out=update).mul_(share)
 
-    def rebase(self) -> None:
-        """The update has landed on `answer`: go on from there, keeping what came after it."""
-        self._answer.add_(self._update)
-        self._go_on_from_answer()
+    def rebase(self, part: slice = slice(None), spot: slice = slice(None)) -> None:
+        """The update, or a `part` of it that was taken to `spot`, has landed on `answer`.
+
+        Go on from there, keeping what came after it.
+        """
+        self._answer[spot].add_(self._update[spot])
+        self._go_on_from(part, spot)
 
     def replace(self, keep_local: bool = False) -> None:
         """The local model becomes `answer`, if `keep_local` plus what was learnt since the base."""
         if keep_local:
-            self._go_on_from_answer()
+            self._go_on_from(slice(None), slice(None))
         else:
             self.local.copy_(self._answer)
             self.base.copy_(self.local)
 
-    def _go_on_from_answer(self) -> None:
-        part = self._rebased
-        landed = self._answer[part].to(self.base.device)
-        self.local[part].sub_(self.base[part]).add_(landed)
-        self.base[part].copy_(landed)
+    def _go_on_from(self, part: slice, spot: slice) -> None:
+        local, base = self.local[: self.num_rebased][part], self.base[: self.num_rebased][part]
+        landed = self._answer[: self.num_rebased][spot].to(base.device)
+        local.sub_(base).add_(landed)
+        base.copy_(landed)

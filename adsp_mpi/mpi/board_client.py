@@ -94,9 +94,7 @@ class WorkerBoard(BoardClient):
     def publish(self, now: float) -> list[MPI.Request]:
         """Show the row to everyone as it is now; the requests are done when rank 0 has it."""
         wait_for(self._publishing)
-        if self.row.heartbeat_s:
-            self.row.longest_s = max(self.row.longest_s, now - self.row.heartbeat_s)
-        self.row.heartbeat_s = now
+        self.row.lives(now)
         self._sent[:] = self.row.values
         self._publishing = self.remote.write(self._sent, self._before, self._offset)
         return self._publishing

@@ -2,13 +2,15 @@
 
 from typing import Callable, Iterator
 
-import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.window import RemoteArray
+
+Flight = tuple[slice, slice, list[MPI.Request]]
+"""A part of the model that is on its way, its place in the buffers, and what to wait for."""
 
 LOOK_S = 2e-4
 """How often a rank that waits for its commit lets MPI move data."""
@@ -20,7 +22,8 @@ class CommitPath:
     `begin`, then `poll` after each step until it says True. In between, in this order and each
     only when the one before is complete at rank 0: the row says begun + 1; the injected delay
     passes; the update is added to the model chunk by chunk; the counter of landed commits rises
-    and the row says commits + 1. A worker that dies in between leaves begun = commits + 1.
+    and the row says commits + 1. A worker that dies in between leaves begun = commits + 1. On one
+    node all of it is done within `begin`.
     """
 
     def __init__(
@@ -51,8 +54,14 @@ class CommitPath:
         """Take the update, times `factor`, and set out; it lands no sooner than in `delay_s`."""
         if self.in_flight:
             raise RuntimeError("a commit is in flight already")
-        update = self._replica.take_update(factor)
-        self._protocol = self._send(update, delay_s)
+        lands_from = self._now() + delay_s
+        self._board.row.begun += 1
+        shown = self._board.publish(self._now())
+        at_once = not delay_s and self._replica.has_parts and MPI.Request.Testall(shown)
+        if not at_once:
+            self._replica.take_update(factor)
+        self._protocol = self._send(factor, at_once, shown, lands_from)
+        self.poll()
 
     def poll(self) -> bool:
         """Go on as far as can be done without waiting; True when no commit is in flight."""
@@ -73,29 +82,58 @@ class CommitPath:
         self._model.read_now(self._replica.answer)
         self._replica.replace(keep_local)
 
-    def _send(self, update: np.ndarray, delay_s: float) -> Iterator[None]:
-        lands_from = self._now() + delay_s
-        row = self._board.row
-        row.begun += 1
-        yield from _until_done(self._board.publish(self._now()))
+    def _send(
+        self, factor: float, at_once: bool, shown: list[MPI.Request], lands_from: float
+    ) -> Iterator[None]:
+        replica = self._replica
+        flying = self._add_by_parts(factor) if at_once else []
+        yield from _until_done(shown)
         while self._now() < lands_from:
             yield
-        if self._replica.averages_buffers:
-            buffers = self._replica.buffers_answer
-            yield from _until_done(self._model.read(buffers, self._replica.first_buffer))
-            self._replica.average_buffers(self._buffer_share)
-        yield from _until_done(self._model.add(update, self._replica.answer))
+        if not at_once:
+            flying = self._add_taken()
+        if replica.averages_buffers:
+            yield from self._add_buffers()
+        for part, spot, requests in flying:
+            yield from _until_done(requests)
+            replica.rebase(part, spot)
         self._model.flush()
         counted, landed_before = self._board.count("landed")
         yield from _until_done(counted)
-        row.commits += 1
-        row.rounds += 1
-        row.sent_mb += update.nbytes / 1e6
-        yield from _until_done(self._board.publish(self._now()))
-        self._replica.rebase()
         self.staleness = int(landed_before[0]) - self.landed_at_base
         self.landed_at_base = int(landed_before[0]) + 1
-        row.staleness += self.staleness
+        self._board.row.committed(replica.update.nbytes / 1e6, self.staleness)
+        yield from _until_done(self._board.publish(self._now()))
+
+    def _add_by_parts(self, factor: float) -> list[Flight]:
+        """Take, add and, where that is done at once, land each part while it is in the cache.
+
+        Parts that land at once share one place in the buffers. Gives those that still fly.
+        """
+        replica, flying = self._replica, list[Flight]()
+        for part in self._model.parts(replica.num_rebased):
+            spot = part if flying else slice(0, part.stop - part.start)
+            update = replica.take_part(part, factor, spot)
+            requests = self._model.add(update, replica.answer[spot], part.start)
+            if MPI.Request.Testall(requests):
+                replica.land_part(part, spot)
+            else:
+                replica.let_fly(part)
+                flying.append((part, spot, requests))
+        return flying
+
+    def _add_taken(self) -> list[Flight]:
+        """Add what was taken when the commit set out."""
+        replica, whole = self._replica, slice(0, self._replica.num_rebased)
+        return [(whole, whole, self._model.add(replica.update[whole], replica.answer[whole]))]
+
+    def _add_buffers(self) -> Iterator[None]:
+        """Move the server's buffers towards this worker's."""
+        replica, first = self._replica, self._replica.first_buffer
+        yield from _until_done(self._model.read(replica.buffers_answer, first))
+        replica.average_buffers(self._buffer_share)
+        update, answer = replica.update[first:], replica.buffers_answer
+        yield from _until_done(self._model.add(update, answer, first))
 
 
 def _until_done(requests: list[MPI.Request]) -> Iterator[None]:

@@ -5,21 +5,33 @@ from typing import Callable, Sequence
 
 from mpi4py import MPI
 
+SHORTEST_S = 50e-6
+MOST_PATIENT_S = 20e-3
+
 
 class Backoff:
-    """Each call sleeps twice as long as the last, from `shortest_s` up to `longest_s`."""
+    """Each call sleeps twice as long as the last, up to `longest_s`.
 
-    def __init__(self, shortest_s: float = 50e-6, longest_s: float = 4e-3) -> None:
-        self._shortest_s = shortest_s
+    A `patient` one sleeps for a sixteenth of the time so far where that is longer, up to 20 ms.
+    """
+
+    def __init__(self, longest_s: float = 4e-3, patient: bool = False) -> None:
         self._longest_s = longest_s
-        self._next_s = shortest_s
+        self._patient = patient
+        self._next_s = SHORTEST_S
+        self._slept_s = 0.0
 
     def __call__(self) -> None:
         time.sleep(self._next_s)
-        self._next_s = min(2 * self._next_s, self._longest_s)
+        self._slept_s += self._next_s
+        longest_s = self._longest_s
+        if self._patient:
+            longest_s = max(longest_s, min(self._slept_s / 16, MOST_PATIENT_S))
+        self._next_s = min(2 * self._next_s, longest_s)
 
     def reset(self) -> None:
-        self._next_s = self._shortest_s
+        """Begin with short sleeps again."""
+        self._next_s, self._slept_s = SHORTEST_S, 0.0
 
 
 def wait_until(condition: Callable[[], bool], longest_s: float = 4e-3) -> None:

@@ -25,6 +25,9 @@ from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.workers import LOOK_S, Workers
 from adsp_mpi.screen import Screen, Status
 
+WATCH_S = 0.1
+"""How often rank 0 looks for who is silent and for what is due, and draws."""
+
 
 class Server:
     """The parameter server: `start` while the workers stand still, then `run`, `close`.
@@ -58,6 +61,7 @@ class Server:
         self._saver = saver
         self.workers = Workers(ready, board, self.now, self._tell)
         self._checkpoint_s = 0.0
+        self._next_watch_s = 0.0
         self._job_end = JobEnd()
         self._checkpoint_period_s = ready.config.checkpoint.period_s or math.inf
         self.stopped = ""
@@ -138,6 +142,9 @@ class Server:
             time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
                 return
+            if self.now() < self._next_watch_s:
+                continue
+            self._next_watch_s = self.now() + WATCH_S
             self.workers.watch()
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
                 self._checkpoint()

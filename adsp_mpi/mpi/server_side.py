@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from functools import partial
@@ -71,6 +72,9 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         if ready.resumes:
             screen.note(ready.resumes.text(world.num_workers))
         clock = align(world, ready.begin_s)
+        start_unix_s = time.time() - clock.now()
+        facts = {"start_unix_s": start_unix_s, "chunk_elements": window.chunk_elements}
+        part.attributes("/", facts)
         failure = not_begun = _attempt(partial(server.start, clock))
         if not_begun:
             board.stage = Stage.STOP

@@ -5,11 +5,14 @@ import os
 import sys
 from contextlib import ExitStack
 
+from mpi4py import MPI
+
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
+from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.server_side import Result, serve
 from adsp_mpi.mpi.window import RemoteArray, self_test
@@ -17,13 +20,15 @@ from adsp_mpi.mpi.worker_side import work
 from adsp_mpi.mpi.world import World
 
 
-def run(config: Config, task: Task | None = None) -> Result | None:
-    """Train as `config` says; collective over all ranks of the job.
+def run(
+    config: Config, task: Task | None = None, comm: MPI.Intracomm = MPI.COMM_WORLD
+) -> Result | None:
+    """Train as `config` says; collective over all ranks of `comm`.
 
     `task` takes the place of the config's. Rank 0 gets the Result, workers None. An error is
     raised with its message on one rank; the others raise `Elsewhere` and say nothing.
     """
-    world = World()
+    world = World(comm)
     with ExitStack() as stack, Signals(has_launcher=True) as signals:
         try:
             return _run(world, config, task, signals, stack)
@@ -49,7 +54,7 @@ def _run(
     world: World, config: Config, task: Task | None, signals: Signals, stack: ExitStack
 ) -> Result | None:
     ready = prepare(world, config, task)
-    window = RemoteArray(world, ready.model.num_elements, "f4")
+    window = RemoteArray(world, ready.model.num_elements, "f4", chosen_chunk(world))
     stack.callback(window.free)
     board = RemoteArray(world, Board.size(world.num_workers), "f8")
     stack.callback(board.free)

@@ -1,5 +1,7 @@
 """One array on rank 0 that every rank reads and adds to by one-sided MPI."""
 
+from typing import Iterator
+
 import numpy as np
 from mpi4py import MPI
 
@@ -21,8 +23,15 @@ class RemoteArray:
     its answer is here. Every operation is cut into chunks.
     """
 
-    def __init__(self, world: World, num_elements: int, dtype: str) -> None:
+    def __init__(
+        self,
+        world: World,
+        num_elements: int,
+        dtype: str,
+        chunk_elements: int = CHUNK_ELEMENTS,
+    ) -> None:
         self.num_elements = num_elements
+        self.chunk_elements = chunk_elements
         self.dtype = np.dtype(dtype)
         self._type = MPI_TYPES[self.dtype]
         self._one_at_a_time = holds_lock_in_flight(world)
@@ -54,6 +63,11 @@ class RemoteArray:
         self.window.Sync()
         return self._memory
 
+    def parts(self, num_elements: int) -> Iterator[slice]:
+        """The operations that the first so many elements are cut into."""
+        for start in range(0, num_elements, self.chunk_elements):
+            yield slice(start, min(start + self.chunk_elements, num_elements))
+
     def add(self, values: np.ndarray, before: np.ndarray, offset: int = 0) -> list[MPI.Request]:
         """Add `values` at `offset`; `before` gets what was there. Both stay untouched till done."""
         return self._start(values, before, offset, MPI.SUM)
@@ -78,11 +92,10 @@ class RemoteArray:
         self, values: np.ndarray | None, before: np.ndarray, offset: int, op: MPI.Op
     ) -> list[MPI.Request]:
         requests = []
-        for start in range(0, len(before), CHUNK_ELEMENTS):
-            part = slice(start, start + CHUNK_ELEMENTS)
+        for part in self.parts(len(before)):
             answer = before[part]
             origin = [None, 0, self._type] if values is None else [values[part], self._type]
-            target = (offset + start, len(answer), self._type)
+            target = (offset + part.start, len(answer), self._type)
             requests.append(
                 self.window.Rget_accumulate(origin, [answer, self._type], SERVER, target, op)
             )

@@ -72,7 +72,7 @@ class WorkerLoop:
         self._standing = Standing(me, self._share, board, commits, saver, clock.now)
         self._max_steps = ready.config.stop.max_steps or math.inf
         self._model_bytes = 4 * ready.model.num_elements
-        self._pause = Backoff()
+        self._pause = Backoff(patient=True)
         self._waiting_since: tuple[float, str, int, float] | None = None
         self._step_due_s: float | None = None
         self._commit_steps = 0
@@ -108,7 +108,10 @@ class WorkerLoop:
         if self._sync.sees_others or now - self._exchanged_s >= LOOK_S:
             self._exchanged_s = now
             self._client.refresh(self._sync.sees_others)
-            self._client.publish_if_idle(now)
+            if self._waiting_since:
+                self._client.show_life(now)
+            else:
+                self._client.publish_if_idle(now)
             self._row.commit_s += self._clock.now() - now
         if self._board.version != self.me.version:
             self._client.refresh_now()

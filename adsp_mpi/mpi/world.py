@@ -24,13 +24,13 @@ class Elsewhere(AdspError):
 
 
 class World:
-    """All ranks: rank 0 is the parameter server, rank i + 1 is worker i."""
+    """The ranks of a run: rank 0 is the parameter server, rank i + 1 is worker i."""
 
     lost_ranks = False
     """Some rank of this process's job is gone: no collective will ever end."""
 
-    def __init__(self) -> None:
-        self.comm = MPI.COMM_WORLD.Dup()
+    def __init__(self, comm: MPI.Intracomm = MPI.COMM_WORLD) -> None:
+        self.comm = comm.Dup()
         self.rank = self.comm.rank
         self.num_workers = self.comm.size - 1
         self.worker = self.rank - 1

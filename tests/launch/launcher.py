@@ -65,7 +65,12 @@ def start_command(command: list[str], settings: dict[str, str], cwd: Path) -> su
     return subprocess.Popen(
         command,
         cwd=cwd,
-        env={**os.environ, **OPEN_MPI_SETTINGS, **settings},
+        env={
+            **os.environ,
+            **OPEN_MPI_SETTINGS,
+            "XDG_CACHE_HOME": str(cwd / "cache"),
+            **settings,
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -22,17 +22,29 @@ class Integers:
     """A replica whose update is one integer in every element."""
 
     averages_buffers = False
+    has_parts = True
 
     def __init__(self, elements: int, value: int) -> None:
         self.update = np.full(elements, value, np.float32)
         self.answer = np.zeros(elements, np.float32)
+        self.num_rebased = elements
         self.seen: list[float] = []
 
     def take_update(self, factor: float) -> np.ndarray:
         return self.update
 
-    def rebase(self) -> None:
-        self.seen.append(float(self.answer[0]))
+    def take_part(self, part: slice, factor: float, spot: slice) -> np.ndarray:
+        return self.update[spot]
+
+    def land_part(self, part: slice, spot: slice) -> None:
+        self.rebase(part, spot)
+
+    def let_fly(self, part: slice) -> None:
+        pass
+
+    def rebase(self, part: slice, spot: slice) -> None:
+        if not part.start:
+            self.seen.append(float(self.answer[spot][0]))
 
     def replace(self) -> None:
         pass

@@ -1,0 +1,48 @@
+"""What a part of the benchmark found: lines for people, rows for programs, figures with a bar."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One figure and what it is to hold."""
+
+    what: str
+    figure: float
+    limit: float
+    at_least: bool = False
+    unit: str = "x"
+
+    @property
+    def holds(self) -> bool:
+        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
+
+    def line(self) -> str:
+        """The bar for people."""
+        sign = "at least" if self.at_least else "at most"
+        verdict = "holds" if self.holds else "MISSED"
+        return f"{verdict:<7} {self.figure:>9.3g} {self.unit:<2} {sign} {self.limit:g}: {self.what}"
+
+
+@dataclass
+class Findings:
+    """Of one part."""
+
+    lines: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file of results."""
+        return {
+            "rows": self.rows,
+            "bars": [{**asdict(bar), "holds": bar.holds} for bar in self.bars],
+        }
+
+
+def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> list[str]:
+    """The rows as aligned text; `columns` gives each column's format."""
+    cells = [list(columns)] + [[format(row[c], f) for c, f in columns.items()] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells]

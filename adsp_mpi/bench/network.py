@@ -1,0 +1,119 @@
+"""Part `network`: commits over TCP while rank 0 is busy, and beside a worker with a slow link.
+
+For ranks on several hosts. A slow link is the last rank's: limit it before the start.
+"""
+
+import time
+from typing import Callable
+
+import numpy as np
+import torch
+from mpi4py import MPI
+from torch import nn
+
+from adsp_mpi.bench.findings import Bar, Findings, table
+from adsp_mpi.bench.part import ROUNDS, Bench
+from adsp_mpi.bench.systems.own import Own
+from adsp_mpi.bench.timing import Loop, closed_loop, figures
+from adsp_mpi.mpi.world import SERVER
+
+PARAMS = 1_000_000
+LEAVE = 7
+OVER_SPINNING = 3.0
+OVER_UNDISTURBED = 1.5
+IDLE_S = 3.0
+SHARE = 3.0
+COLUMNS = {"rank 0": "", "median_ms": ".2f", "p95_ms": ".2f", "p99_ms": ".2f", "commits": "d"}
+
+
+class Busy(Own):
+    """Rank 0 does something, over and over, while workers commit."""
+
+    do: Callable[[], object]
+
+    def serve(self, workers: int) -> None:
+        for _ in range(workers):
+            while not self.world.comm.Iprobe(MPI.ANY_SOURCE, LEAVE):
+                self.do()
+            self.world.comm.recv(source=MPI.ANY_SOURCE, tag=LEAVE)
+
+    def leave(self) -> None:
+        self.world.comm.send(None, SERVER, LEAVE)
+
+
+def measure(bench: Bench) -> Findings:
+    """Collective."""
+    system = Busy(bench.world, PARAMS)
+    found = beside_a_slow_link(bench, system, while_busy(bench, system))
+    system.close()
+    return idle(bench, found)
+
+
+def while_busy(bench: Bench, system: Busy) -> Findings:
+    """Commits of worker 0, by what rank 0 does in its main thread; in turns."""
+    doings = activities(bench)
+    loops: dict[str, list[Loop]] = {name: [] for name in doings}
+    for turn in range(ROUNDS):
+        for name, do in doings.items():
+            bench.tell(f"commits while rank 0 {name}, turn {turn + 1} of {ROUNDS}")
+            system.do = do
+            loops[name].append(closed_loop(system, [0], 4 * bench.seconds))
+    rows = [{"rank 0": name, **figures(rounds)} for name, rounds in loops.items()]
+    spinning = rows[0]["p95_ms"]
+    bars = [
+        Bar(f"p95 of 4 MB while rank 0 {row['rank 0']}, over spinning", x, OVER_SPINNING)
+        for row in rows[1:]
+        for x in [row["p95_ms"] / spinning]
+    ]
+    return Findings(table(rows, COLUMNS), rows, bars)
+
+
+def activities(bench: Bench) -> dict[str, Callable[[], object]]:
+    """What rank 0 may be at; the first one is the yardstick."""
+    images, layer = torch.randn(64, 3, 32, 32), nn.Conv2d(3, 64, 3)
+    values = np.zeros(3 * PARAMS, np.float32)
+
+    def evaluates() -> None:
+        with torch.no_grad():
+            for _ in range(50):
+                layer(images)
+
+    return {
+        "spins": lambda: bench.world.comm.Iprobe(MPI.ANY_SOURCE, LEAVE),
+        "idles": lambda: time.sleep(0.02),
+        "evaluates": evaluates,
+        "writes": lambda: np.savez(bench.folder / "checkpoint.npz", values=values),
+    }
+
+
+def beside_a_slow_link(bench: Bench, system: Busy, found: Findings) -> Findings:
+    """Commits of worker 0 alone, and while the last worker commits too; in turns."""
+    last = bench.world.num_workers - 1
+    if not last:
+        return found
+    system.do = lambda: time.sleep(0.02)
+    alone, beside = [], []
+    for turn in range(ROUNDS):
+        bench.tell(f"commits beside the last rank, turn {turn + 1} of {ROUNDS}")
+        alone.append(closed_loop(system, [0], 4 * bench.seconds))
+        beside.append(closed_loop(system, [0, last], 4 * bench.seconds).of(0))
+    alone_ms, beside_ms = (figures(loops)["median_ms"] for loops in (alone, beside))
+    found.lines.append(f"worker 0 alone {alone_ms:.2f} ms, beside the last rank {beside_ms:.2f} ms")
+    found.rows.append({"alone_ms": alone_ms, "beside_ms": beside_ms})
+    what = "commit of 4 MB beside the last rank, over alone"
+    found.bars.append(Bar(what, beside_ms / alone_ms, OVER_UNDISTURBED))
+    return found
+
+
+def idle(bench: Bench, found: Findings) -> Findings:
+    """The CPU of rank 0, its helper included, while nothing is in flight."""
+    system = Own(bench.world, PARAMS)
+    bench.world.wait_for_all()
+    begun_s = time.process_time()
+    time.sleep(IDLE_S)
+    share = 100 * (time.process_time() - begun_s) / IDLE_S
+    share = bench.world.allgather(share)[SERVER]
+    system.close()
+    found.lines.append(f"CPU of rank 0 with nothing in flight {share:.2f}% of a core")
+    found.bars.append(Bar("CPU of rank 0 with nothing in flight", share, SHARE, unit="%"))
+    return found

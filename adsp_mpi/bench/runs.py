@@ -1,0 +1,40 @@
+"""Real runs for the benchmark, on the first ranks; the others sleep meanwhile."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import adsp_mpi.trace
+from adsp_mpi.bench.part import Bench
+from adsp_mpi.config import Config, load_preset
+from adsp_mpi.learn.task import Task
+from adsp_mpi.mpi import session
+from adsp_mpi.trace.reader import Trace
+
+QUIET = {"run": {"screen": "quiet"}, "checkpoint": {"period_s": 0.0}}
+
+
+def configured(*changes: dict[str, Any], preset: str = "quickstart") -> Config:
+    """The preset, quiet and without checkpoints, with the changes."""
+    config = load_preset(Config(), preset)
+    for change in (QUIET, *changes):
+        config = config.with_values(change, "bench")
+    return config
+
+
+def run(bench: Bench, ranks: int, config: Config, task: Task | None = None) -> Path:
+    """Collective: a run of so many ranks, rank 0 among them, in a new folder; where it is."""
+    world = bench.world
+    folder = bench.folder / f"run-{len(list(bench.folder.iterdir()))}"
+    folder = Path(world.comm.bcast(str(folder)))
+    if world.rank < ranks:
+        comm = world.comm.Create_group(world.comm.group.Incl(range(ranks)))
+        config = replace(config, run=replace(config.run, out=str(folder)))
+        session.run(config, task, comm)
+        comm.Free()
+    world.wait_for_all()
+    return folder
+
+
+def trace_of(folder: Path) -> Trace:
+    return adsp_mpi.trace.open(folder)

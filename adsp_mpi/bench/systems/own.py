@@ -1,0 +1,55 @@
+"""The commit path of a run, whole: the difference, the board, the chunks, the rebasing."""
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from adsp_mpi.bench.systems.system import LEARNT, STEP, System
+from adsp_mpi.core.board import Board
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.replica import Replica
+from adsp_mpi.mpi.board_client import WorkerBoard, server_board
+from adsp_mpi.mpi.chunks import chosen_chunk
+from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.world import World
+
+
+class Own(System):
+    def __init__(self, world: World, num_elements: int, chunk_elements: int | None = None) -> None:
+        super().__init__(world, num_elements)
+        chunk_elements = chunk_elements or chosen_chunk(world)
+        self._window = RemoteArray(world, num_elements, "f4", chunk_elements)
+        self._rows = RemoteArray(world, Board.size(world.num_workers), "f8")
+        if world.is_server:
+            self._helper = ProgressHelper(world, server_board(world, self._rows))
+            self._helper.__enter__()
+            return
+        module = nn.Module()
+        module.weight = nn.Parameter(torch.zeros(num_elements))
+        self._flat = FlatModel(module, torch.device("cpu"))
+        self._board = WorkerBoard(world, self._rows)
+        replica = Replica(self._flat, same_base=True)
+        self._path = CommitPath(self._window, self._board, replica, time.monotonic, 0.0)
+
+    def learn(self) -> None:
+        self._flat.values[:LEARNT].add_(1.0)
+
+    def commit(self) -> None:
+        self._path.begin(STEP, 0.0)
+        self._path.finish()
+
+    def model(self) -> np.ndarray:
+        return self._window.memory
+
+    def close(self) -> None:
+        super().close()
+        if self.world.is_server:
+            self._helper.__exit__()
+        else:
+            self._board.finish()
+        self._rows.free()
+        self._window.free()

@@ -1,0 +1,77 @@
+"""Part `waiting`: the CPU of ranks that have nothing to do."""
+
+import threading
+import time
+
+import numpy as np
+
+from adsp_mpi.bench.findings import Bar, Findings
+from adsp_mpi.bench.part import Bench
+from adsp_mpi.bench.runs import configured, run
+from adsp_mpi.config import Config
+
+SLOW_STEP_S, FAST_STEP_S = 1.0, 0.01
+SECONDS = 12.0
+MEASURED_S = 8.0
+LOOK_S = 0.1
+SHARE = 3.0
+
+
+def measure(bench: Bench) -> Findings:
+    """Collective: BSP beside one slow worker. The others wait 99% of the time, and so does rank 0.
+
+    A waiting worker's step a second counts too.
+    """
+    world = bench.world
+    bench.tell(f"ranks that wait, {SECONDS:g} s")
+    config = world.agree(lambda: _config(bench))
+    with CpuClock() as clock:
+        run(bench, world.comm.size, config)
+    shares = world.allgather(clock.share(MEASURED_S))
+    server, waiting = 100 * shares[0], 100 * float(np.max(shares[1:-1] or [0.0]))
+    lines = [
+        f"CPU of rank 0 between evaluations {server:.2f}% of a core, "
+        f"of waiting workers at most {waiting:.2f}%"
+    ]
+    bars = [
+        Bar("CPU of rank 0 between evaluations", server, SHARE, unit="%"),
+        Bar("CPU of a waiting worker", waiting, SHARE, unit="%"),
+    ]
+    return Findings(lines, [{"cpu_shares": shares}], bars)
+
+
+class CpuClock:
+    """A context in which this process's CPU time is looked at, again and again."""
+
+    def __enter__(self) -> "CpuClock":
+        self._looks: list[tuple[float, float]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_S):
+            self._looks.append((time.monotonic(), time.process_time()))
+
+    def share(self, seconds: float) -> float:
+        """Of a core, in the quietest stretch of so many seconds: neither start nor end."""
+        count = int(seconds / LOOK_S)
+        pairs = zip(self._looks, self._looks[count:], strict=False)
+        return min((cpu - cpu0) / (now - now0) for (now0, cpu0), (now, cpu) in pairs)
+
+
+def _config(bench: Bench) -> Config:
+    profile = bench.folder / f"waiting-{bench.world.rank}.toml"
+    steps_s = [FAST_STEP_S] * (bench.world.num_workers - 1) + [SLOW_STEP_S]
+    profile.write_text(f"step_time_s = {steps_s}\n")
+    return configured(
+        {"sync": {"model": "bsp", "check_period_s": 1000.0}},
+        {"hetero": {"profile": str(profile), "step_time_s": 0.0}},
+        {"stop": {"target_loss": 0.0, "max_seconds": SECONDS}},
+        {"eval": {"period_s": 1000.0}},
+    )

@@ -1,0 +1,42 @@
+"""Into how large operations a commit is cut: what `bench commit` found best for this MPI."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from adsp_mpi.mpi.window import CHUNK_ELEMENTS, library_version
+from adsp_mpi.mpi.world import World
+
+
+def chosen_chunk(world: World) -> int:
+    """Collective: the elements of an operation, as rank 0 finds them stored; else the usual."""
+    mine = _stored().get(_key(world), CHUNK_ELEMENTS) if world.is_server else 0
+    return world.comm.bcast(mine)
+
+
+def store_chunk(world: World, num_elements: int) -> Path:
+    """Rank 0: every later run with this MPI takes operations of so many elements."""
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**_stored(), _key(world): num_elements}, indent=1)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(text + "\n")
+    part.replace(path)
+    return path
+
+
+def _key(world: World) -> str:
+    return f"{library_version()}, {'one node' if world.one_node else 'several nodes'}"
+
+
+def _path() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "adsp_mpi" / "chunk_elements.json"
+
+
+def _stored() -> dict[str, int]:
+    with suppress(OSError, ValueError):
+        found = json.loads(_path().read_text())
+        return {key: n for key, n in found.items() if isinstance(n, int) and n > 0}
+    return {}

@@ -1,0 +1,54 @@
+"""The benchmark runs and its commits are exact; how fast they are is not tested."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.launch.launcher import launch
+
+BENCH = ("-m", "adsp_mpi", "bench")
+
+
+def test_commits_of_every_system_are_exact(tmp_path: Path) -> None:
+    """Each part raises an error where a commit was lost or doubled."""
+    small = ("--params", "57000", "--seconds", "0.05", "--out", "bench.json")
+    run = launch(4, *BENCH, "trace", "chunks", "commit", *small, cwd=tmp_path)
+    assert run.code == 0, run.err
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert list(found["parts"]) == ["commit", "chunks", "trace"]
+    rows = [row for row in found["parts"]["commit"]["rows"] if "system" in row]
+    assert {row["system"] for row in rows} == {"adsp", "raw", "p2p", "rpc"}
+    assert {row["workers"] for row in rows} == {1, 2}
+    assert all(row["commits"] > 0 for row in rows)
+    stored = json.loads((tmp_path / "cache" / "adsp_mpi" / "chunk_elements.json").read_text())
+    assert set(stored.values()) <= {16384, 65536, 262144, 1048576}
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["bench.json", "cache"]
+
+
+@pytest.mark.one_mpi_is_enough
+def test_the_other_parts_run(tmp_path: Path) -> None:
+    small = ("--params", "57000", "--out", "bench.json")
+    run = launch(3, *BENCH, "memory", "waiting", "startup", *small, cwd=tmp_path)
+    assert run.code == 0, run.err
+    assert list(json.loads((tmp_path / "bench.json").read_text())["parts"]) == [
+        *("startup", "memory", "waiting")
+    ]
+
+
+@pytest.mark.one_mpi_is_enough
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["fly"], "unknown part 'fly' of bench; there are: all, commit, chunks"),
+        (["--against", "magic"], "--against magic: there are raw, p2p, rpc"),
+        (["--params", "1,x"], "--params 1,x: numbers of 4096 or more"),
+        (["--speed", "3"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    run = launch(2, *BENCH, *arguments, cwd=tmp_path)
+    assert run.code == 2 and len(run.error_lines) == 1 and says in run.error_lines[0], run.err
