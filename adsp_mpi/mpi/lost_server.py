@@ -9,6 +9,7 @@ from typing import NoReturn
 from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
+from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.trace.writer import PartWriter
 
 PATIENCE_S = 6.0
@@ -16,9 +17,6 @@ PATIENCE_S = 6.0
 
 GAP_COUNTS_S = 1.0
 """Of a time in which this worker did not look, so much counts: it may have been suspended."""
-
-ASK_SYSTEM_S = 0.5
-"""On rank 0's own host the operating system is asked for its process this often."""
 
 MANY_LOOKS = 20
 """An answer that is still missing after so many is not coming."""
@@ -55,13 +53,7 @@ class ServerWatch:
         if not self._process or now - self._asked_system_s < ASK_SYSTEM_S:
             return False
         self._asked_system_s = now
-        try:
-            os.kill(self._process, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        return _is_zombie(self._process)
+        return is_gone(self._process)
 
     def _leave(self) -> NoReturn:
         self._part.close()
@@ -72,12 +64,3 @@ class ServerWatch:
             pass
         sys.stdout.flush()
         os._exit(EXIT_FAILED)
-
-
-def _is_zombie(process: int) -> bool:
-    """Killed, but its launcher has not looked yet."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] == "Z"

@@ -7,8 +7,9 @@ from typing import Callable, TypeVar
 
 from mpi4py import MPI
 
-from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError
-from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
+from adsp_mpi.mpi.neighbours import Neighbours
+from adsp_mpi.mpi.pause import wait_until
 
 T = TypeVar("T")
 
@@ -40,6 +41,9 @@ class World:
         self.server_process = everyone[SERVER]
         """Rank 0's host and process number."""
 
+        here = {rank: pid for rank, (host, pid) in enumerate(everyone) if host == self.host}
+        self._neighbours = Neighbours(here)
+
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.node_rank = node.rank
         self.one_node = node.size == self.comm.size
@@ -69,8 +73,24 @@ class World:
         )
 
     def wait_for_all(self) -> None:
-        """A barrier that sleeps: early ranks leave their cores to late ones."""
-        wait_for([self.comm.Ibarrier()])
+        """A barrier that sleeps: early ranks leave their cores to late ones.
+
+        Where a rank of this host dies meanwhile, the job is aborted: nothing else would end it.
+        """
+        barrier = self.comm.Ibarrier()
+        self._neighbours.begin()
+        wait_until(lambda: barrier.Test() or self._leave_if_one_is_missing())
+
+    def _leave_if_one_is_missing(self) -> bool:
+        if self._neighbours.orphaned():
+            os._exit(EXIT_FAILED)
+        missing = self._neighbours.missing()
+        if missing is None:
+            return False
+        if self._neighbours.first_alive() == self.rank:
+            tell(f"rank {missing} on {self.host} died while the others waited for it")
+            self.comm.Abort(EXIT_FAILED)
+        return False
 
     def allgather(self, value: T) -> list[T]:
         """`value` of every rank, in order."""

@@ -16,7 +16,7 @@ def test_commits_of_every_system_are_exact(tmp_path: Path) -> None:
     run = launch(4, *BENCH, "trace", "chunks", "commit", *small, cwd=tmp_path)
     assert run.code == 0, run.err
     found = json.loads((tmp_path / "bench.json").read_text())
-    assert list(found["parts"]) == ["commit", "chunks", "trace"]
+    assert list(found["parts"]) == ["trace", "chunks", "commit"]
     rows = [row for row in found["parts"]["commit"]["rows"] if "system" in row]
     assert {row["system"] for row in rows} == {"adsp", "raw", "p2p", "rpc"}
     assert {row["workers"] for row in rows} == {1, 2}
@@ -41,7 +41,7 @@ def test_the_other_parts_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["fly"], "unknown part 'fly' of bench; there are: all, commit, chunks"),
+        (["fly"], "unknown part 'fly' of bench; there are: all, step, startup"),
         (["--against", "magic"], "--against magic: there are raw, p2p, rpc"),
         (["--params", "1,x"], "--params 1,x: numbers of 4096 or more"),
         (["--speed", "3"], "unrecognized arguments"),

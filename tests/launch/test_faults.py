@@ -16,7 +16,7 @@ from tests.launch.faults import (
     surviving,
     wait_until_all_train,
 )
-from tests.launch.launcher import finish, ranks, start_command
+from tests.launch.launcher import finish, ranks, start_command, wait_until_no_rank_is_left
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,27 @@ def begun(folder: Path, *options: str):
     process = start_command(*surviving(python), folder)
     wait_until_all_train(folder / "r", process, WORKERS - 1)
     return process, started
+
+
+DIES = """
+import os, signal
+from adsp_mpi.learn.tasks.digits import digits_cnn
+
+def task():
+    if "2" in (os.environ.get("PMI_RANK"), os.environ.get("OMPI_COMM_WORLD_RANK")):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return digits_cnn()
+"""
+
+
+def test_a_rank_that_dies_before_training_ends_the_others(tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text(DIES)
+    python = ["-m", "adsp_mpi", "--task", "dies:task", "--out", "r"]
+    command, settings = surviving(python)
+    run = finish(start_command(command, settings, tmp_path), time.monotonic(), 60)
+    assert run.code != 0 and "Traceback" not in run.err
+    assert run.err.count("rank 2 on") == 1 and "died while the others waited" in run.err, run.err
+    wait_until_no_rank_is_left(tmp_path)
 
 
 @pytest.mark.one_mpi_is_enough
