@@ -22,7 +22,11 @@ run_and_requeue() {
   shift
   case "${launcher[0]} $(mpirun --version 2>/dev/null || true)" in
     srun*) launcher+=(--kill-on-bad-exit=0) ;;
-    *"Open MPI"*) launcher+=(--enable-recovery -n "$SLURM_NTASKS") ;;
+    *"Open MPI"*)
+      launcher+=(--enable-recovery -n "$SLURM_NTASKS")
+      # over TCP a lost connection is an error that ends everybody, but for this
+      if [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then launcher+=(--with-ft ulfm); fi
+      ;;
     *) launcher+=(-disable-auto-cleanup -n "$SLURM_NTASKS") && stop=TERM ;;
   esac
   mkdir -p "$folder"

@@ -11,15 +11,16 @@ set -muo pipefail
 rank=$!
 # of the rank's line to the launcher only the rank holds an end
 if [ -n "${PMI_FD:-}" ]; then eval "exec $PMI_FD>&-"; fi
+exec 2>/dev/null # what the shell would say of a rank that is killed
 for signal in TERM INT USR1 USR2; do
   # shellcheck disable=SC2064  # the rank and the signal of now
-  trap "kill -$signal $rank 2>/dev/null || true" "$signal"
+  trap "kill -$signal $rank || true" "$signal"
 done
 code=0
-wait "$rank" 2>/dev/null || code=$?
-while kill -0 "$rank" 2>/dev/null; do
+wait "$rank" || code=$?
+while kill -0 "$rank"; do
   code=0
-  wait "$rank" 2>/dev/null || code=$?
+  wait "$rank" || code=$?
 done
 if [ "$code" -gt 128 ]; then code=0; fi
 exit "$code"

@@ -16,7 +16,8 @@ class Bar:
 
     @property
     def holds(self) -> bool:
-        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
+        held = self.figure >= self.limit if self.at_least else self.figure <= self.limit
+        return bool(held)
 
     def line(self) -> str:
         """The bar for people."""

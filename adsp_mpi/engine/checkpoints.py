@@ -98,13 +98,17 @@ def save(path: Path, state: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile)
+"""What the zip reader raises for one changed byte or another."""
+
+
 def load(path: Path) -> dict[str, Any]:
     """What `save` wrote; AdspError where the file is not whole."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             text = arrays[TEXT].tobytes().decode()
             return json.loads(text, object_hook=lambda d: arrays[d["="]] if "=" in d else d)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise AdspError(f"{path}: not a whole checkpoint file: {error}") from error
 
 
@@ -123,7 +127,7 @@ def _damage(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as file:
             bad = file.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         return f"{path.name}: {error}"
     return f"{path.name}: {bad}" if bad else ""
 

@@ -10,6 +10,7 @@ from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
 from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
+from adsp_mpi.mpi.world import World
 from adsp_mpi.trace.writer import PartWriter
 
 PATIENCE_S = 6.0
@@ -23,13 +24,18 @@ MANY_LOOKS = 20
 
 
 class ServerWatch:
-    """Ends this process when rank 0 is gone; the first worker to see it says so."""
+    """Ends this process when rank 0 is gone; the first worker to see it says so.
 
-    def __init__(self, folder: Path, host: str, server: tuple[str, int], part: PartWriter) -> None:
-        """`server` is rank 0's host and process number."""
+    On one host all see it by themselves. Across hosts some may wait for an answer that never
+    comes: there the first one ends the job.
+    """
+
+    def __init__(self, folder: Path, world: World, part: PartWriter) -> None:
+        host, process = world.server_process
         self._folder = folder
         self._part = part
-        self._process = server[1] if server[0] == host else 0
+        self._world = world
+        self._process = process if host == world.host else 0
         self._asked_system_s = 0.0
         self._heard = -1.0
         self._alive_s = self._looked_s = time.monotonic()
@@ -47,7 +53,7 @@ class ServerWatch:
         silent_s = asked_s - self._alive_s if answered else now - self._alive_s
         missing = answered or looks >= MANY_LOOKS
         if (silent_s > PATIENCE_S and missing) or self._process_is_gone(now):
-            self._leave()
+            self.leave("rank 0 is gone")
 
     def _process_is_gone(self, now: float) -> bool:
         if not self._process or now - self._asked_system_s < ASK_SYSTEM_S:
@@ -55,11 +61,14 @@ class ServerWatch:
         self._asked_system_s = now
         return is_gone(self._process)
 
-    def _leave(self) -> NoReturn:
+    def leave(self, what: str) -> NoReturn:
+        """End this process; `what` has happened to rank 0."""
         self._part.close()
         try:
             (self._folder / SERVER_LOST).open("x").close()
-            tell(f"rank 0 is gone; {how_to_resume(self._folder)}")
+            tell(f"{what}; {how_to_resume(self._folder)}")
+            if not self._world.one_node:
+                self._world.comm.Abort(EXIT_FAILED)
         except OSError:
             pass
         sys.stdout.flush()

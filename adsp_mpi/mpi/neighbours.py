@@ -8,9 +8,6 @@ ASK_SYSTEM_S = 0.5
 PATIENCE_S = 2.0
 """A launcher that ends the job itself does so sooner."""
 
-ORPHANS_PATIENCE_S = 5.0
-"""Ranks whose launcher is gone may still end a run in order."""
-
 
 def is_gone(process: int) -> bool:
     """Whether the process with this number is no more, or dead and not yet buried."""
@@ -40,12 +37,11 @@ class Neighbours:
     def __init__(self, processes: dict[int, int]) -> None:
         known = not any(map(is_gone, processes.values()))
         self._processes = processes if known else {}
-        self._launcher = os.getppid()
         self.begin()
 
     def begin(self) -> None:
         """A wait begins."""
-        self._asked_s = self._complete_s = self._led_s = time.monotonic()
+        self._asked_s = self._complete_s = time.monotonic()
 
     def missing(self) -> int | None:
         """A rank that has been gone for so long that nobody else will end the job."""
@@ -57,12 +53,6 @@ class Neighbours:
         if not gone:
             self._complete_s = now
         return gone[0] if now - self._complete_s > PATIENCE_S else None
-
-    def orphaned(self) -> bool:
-        """The launcher has been gone for so long that the others are not coming either."""
-        if os.getppid() == self._launcher:
-            self._led_s = time.monotonic()
-        return time.monotonic() - self._led_s > ORPHANS_PATIENCE_S
 
     def first_alive(self) -> int:
         """Of the ranks here."""

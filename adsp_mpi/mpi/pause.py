@@ -1,12 +1,19 @@
 """Waiting without a busy core: bounded exponential backoff."""
 
+import os
 import time
 from typing import Callable, Sequence
 
 from mpi4py import MPI
 
+from adsp_mpi.errors import EXIT_FAILED
+
 SHORTEST_S = 50e-6
 MOST_PATIENT_S = 20e-3
+
+LAUNCHER = os.getppid()
+ORPHANS_PATIENCE_S = 5.0
+"""Ranks whose launcher is gone may still end a run in order."""
 
 
 class Backoff:
@@ -19,26 +26,31 @@ class Backoff:
         self._longest_s = longest_s
         self._patient = patient
         self._next_s = SHORTEST_S
-        self._slept_s = 0.0
+        self.slept_s = 0.0
 
     def __call__(self) -> None:
         time.sleep(self._next_s)
-        self._slept_s += self._next_s
+        self.slept_s += self._next_s
         longest_s = self._longest_s
         if self._patient:
-            longest_s = max(longest_s, min(self._slept_s / 16, MOST_PATIENT_S))
+            longest_s = max(longest_s, min(self.slept_s / 16, MOST_PATIENT_S))
         self._next_s = min(2 * self._next_s, longest_s)
 
     def reset(self) -> None:
         """Begin with short sleeps again."""
-        self._next_s, self._slept_s = SHORTEST_S, 0.0
+        self._next_s, self.slept_s = SHORTEST_S, 0.0
 
 
 def wait_until(condition: Callable[[], bool], longest_s: float = 4e-3) -> None:
-    """Sleep until `condition()` holds; it is asked at once and then at growing intervals."""
+    """Sleep until `condition()` holds; it is asked at once and then at growing intervals.
+
+    A rank whose launcher is gone, with the others perhaps, does not wait for long.
+    """
     pause = Backoff(longest_s=longest_s)
     while not condition():
         pause()
+        if pause.slept_s > ORPHANS_PATIENCE_S and os.getppid() != LAUNCHER:
+            os._exit(EXIT_FAILED)
 
 
 def wait_for(requests: Sequence[MPI.Request]) -> None:

@@ -45,7 +45,7 @@ class ProgressHelper:
     """A context in which rank 0 makes progress. `seen` is the board in rank 0's window memory."""
 
     def __init__(self, world: World, seen: Board) -> None:
-        self._comm = world.comm
+        self._probed: MPI.Comm = world.comm
         self._begun, self._commits = seen.column("begun"), seen.column("commits")
         self._always_eager = holds_lock_in_flight(world)
         self._over = threading.Event()
@@ -65,6 +65,13 @@ class ProgressHelper:
 
     def _work(self) -> None:
         while not self._over.is_set():
-            self._comm.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG)
+            self._enter_mpi()
             eager = self._always_eager or (self._begun != self._commits).any()
             self._over.wait(EAGER_S if eager else IDLE_S)
+
+    def _enter_mpi(self) -> None:
+        try:
+            self._probed.Iprobe(MPI.ANY_SOURCE, MPI.ANY_TAG)
+        except MPI.Exception:
+            # Open MPI's ULFM, when a rank has failed; there its own communicator does as well
+            self._probed = MPI.COMM_SELF

@@ -4,6 +4,8 @@ import sys
 import traceback
 from typing import Any
 
+from mpi4py import MPI
+
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.engine.signals import Signals
@@ -50,15 +52,18 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     if ready.same_workers and ready.resumes:
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up(board.row)
-    board.watch = ServerWatch(ready.folder, world.host, world.server_process, trace.part)
+    board.watch = ServerWatch(ready.folder, world, trace.part)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     failure: AdspError | None = None
     try:
-        WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
-    except Exception as error:
-        failure = _count_failure(error, world, board, trace, clock)
-    commits.finish()
-    _leave(world, board, trace, clock)
+        try:
+            WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
+        except Exception as error:
+            failure = _count_failure(error, world, board, trace, clock)
+        commits.finish()
+        _leave(world, board, trace, clock)
+    except MPI.Exception:
+        board.watch.leave("rank 0 cannot be reached any more")
     World.lost_ranks = bool(board.board.lost.any())
     if failure:
         raise failure

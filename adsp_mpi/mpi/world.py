@@ -79,11 +79,9 @@ class World:
         """
         barrier = self.comm.Ibarrier()
         self._neighbours.begin()
-        wait_until(lambda: barrier.Test() or self._leave_if_one_is_missing())
+        wait_until(lambda: barrier.Test() or self._abort_if_one_is_missing())
 
-    def _leave_if_one_is_missing(self) -> bool:
-        if self._neighbours.orphaned():
-            os._exit(EXIT_FAILED)
+    def _abort_if_one_is_missing(self) -> bool:
         missing = self._neighbours.missing()
         if missing is None:
             return False

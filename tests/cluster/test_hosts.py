@@ -3,12 +3,22 @@
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Callable
 
 import adsp_mpi.trace
 from tests.cluster.conftest import HOSTS, launch_on_hosts
-from tests.launch.launcher import PROGRAMS, find_mpirun, is_open_mpi
+from tests.launch.faults import OPTIONS, surviving, wait_until_all_train
+from tests.launch.launcher import (
+    PROGRAMS,
+    find_mpirun,
+    finish,
+    is_open_mpi,
+    ranks,
+    start_command,
+    wait_until_no_rank_is_left,
+)
 
 ROOT = PROGRAMS.parents[1]
 Limit = Callable[[int, str], None]
@@ -36,6 +46,20 @@ def test_training_over_tcp_never_waits_and_ends(hosts: Limit, tmp_path: Path) ->
         assert len(hosts_used) == HOSTS - 1
         assert min(counts) >= 2 and max(counts) - min(counts) <= 2
         assert all(len(trace.table(f"workers/{w}/waits")) == 0 for w in trace.workers)
+
+
+def test_the_death_of_rank_0_ends_all_hosts(hosts: Limit, tmp_path: Path) -> None:
+    """Open MPI's own library ends all ranks then, with words of its own."""
+    command, settings = surviving(["-m", "adsp_mpi", *OPTIONS, "--out", "r"], hosts=True)
+    started = time.monotonic()
+    process = start_command(command, settings, tmp_path)
+    wait_until_all_train(tmp_path / "r", process)
+    ranks(tmp_path)[0].kill()
+    run = finish(process, started, 90)
+    wait_until_no_rank_is_left(tmp_path)
+    assert run.code != 0
+    if not is_open_mpi(command[command.index("-") + 1]):
+        assert "Traceback" not in run.err and run.err.count("adsp_mpi: error: rank 0") == 1, run.err
 
 
 def test_a_slow_link_slows_its_own_worker_only(hosts: Limit) -> None:

@@ -53,8 +53,10 @@ def surviving(python: list[str], hosts: bool = False) -> tuple[list[str], dict[s
     """`python` under an mpirun that lets survivors live, and its environment."""
     mpirun = find_mpirun()
     assert mpirun
-    option = "--enable-recovery" if is_open_mpi(mpirun) else "-disable-auto-cleanup"
-    rank = [option, "bash", str(RANK_SH), sys.executable, *python]
+    options = ["-disable-auto-cleanup"]
+    if is_open_mpi(mpirun):
+        options = ["--enable-recovery", *(("--with-ft", "ulfm") if hosts else ())]
+    rank = [*options, "bash", str(RANK_SH), sys.executable, *python]
     if hosts:
         return command_on_hosts(WORKERS + 1, *rank)
     return [mpirun, "-n", str(WORKERS + 1), *rank], {}

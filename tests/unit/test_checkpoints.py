@@ -91,6 +91,16 @@ def test_a_crash_at_each_step_leaves_the_one_before(
     assert newest_value(tmp_path) == 3
 
 
+def test_every_byte_of_a_file_counts(tmp_path: Path) -> None:
+    write(tmp_path, 50)
+    write(tmp_path, 60)
+    path = whole_checkpoints(tmp_path)[-1] / worker_file(0)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert newest_value(tmp_path) in (50, 60)
+
+
 @given(st.data())
 @settings(max_examples=80, deadline=None)
 def test_a_byte_that_changed_is_noticed(tmp_path_factory: Any, data: st.DataObject) -> None:
