@@ -48,6 +48,7 @@ def make_parser() -> Parser:
 
 def bench(arguments: Sequence[str]) -> None:
     """Collective: measure the parts asked for and print what was found on rank 0."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # rpc's agents warn when they end
     options = make_parser().parse_args(arguments)
     parts = chosen_parts(options.parts)
     world = World()

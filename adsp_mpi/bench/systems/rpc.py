@@ -3,6 +3,7 @@
 import atexit
 import socket
 import threading
+import warnings
 from functools import cache
 
 import numpy as np
@@ -45,6 +46,7 @@ class Rpc(Rival):
 @cache
 def start_rpc(world: World) -> None:
     """Collective, once: it does not start reliably a second time."""
+    warnings.filterwarnings("ignore", module="torch.distributed")  # of its own use of itself
     address = world.comm.bcast(_free_address() if world.is_server else None)
     options = rpc.TensorPipeRpcBackendOptions(init_method=f"tcp://{address}", rpc_timeout=LIMIT_S)
     rpc.init_rpc(
