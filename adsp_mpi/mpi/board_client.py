@@ -8,7 +8,7 @@ from mpi4py import MPI
 from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row
 from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.pause import wait_for, wait_until
-from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.world import World
 
 LOOK_S = 0.05

@@ -5,7 +5,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from adsp_mpi.mpi.window import CHUNK_ELEMENTS, library_version
+from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS
+from adsp_mpi.mpi.window import library_version
 from adsp_mpi.mpi.world import World
 
 

@@ -7,7 +7,7 @@ from mpi4py import MPI
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.pause import wait_until
-from adsp_mpi.mpi.window import RemoteArray
+from adsp_mpi.mpi.remote_array import RemoteArray
 
 Flight = tuple[slice, slice, list[MPI.Request]]
 """A part of the model that is on its way, its place in the buffers, and what to wait for."""

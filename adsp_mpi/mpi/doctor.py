@@ -12,8 +12,9 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import AdspError
+from adsp_mpi.mpi.arrays import make_array, self_test
 from adsp_mpi.mpi.pause import wait_for
-from adsp_mpi.mpi.window import RemoteArray, library_version, self_test
+from adsp_mpi.mpi.window import library_version
 from adsp_mpi.mpi.world import SERVER, World
 
 AWAY_S = 0.5
@@ -83,7 +84,7 @@ def check_hosts(world: World) -> list[Finding]:
 
 
 def check_sums(world: World) -> list[Finding]:
-    array = RemoteArray(world, 200_000, "f4")
+    array = make_array(world, 200_000, "f4")
     try:
         self_test(world, array)
     except AdspError as error:
@@ -95,7 +96,7 @@ def check_sums(world: World) -> list[Finding]:
 
 def check_progress(world: World) -> list[Finding]:
     """Time a 4 MB commit of the last rank while rank 0 polls and while it is away."""
-    array = RemoteArray(world, COMMIT_ELEMENTS, "f4")
+    array = make_array(world, COMMIT_ELEMENTS, "f4")
     values, before = (np.zeros(COMMIT_ELEMENTS, np.float32) for _ in range(2))
     served_s = away_s = 0.0
     last = world.comm.size - 1

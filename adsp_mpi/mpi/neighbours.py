@@ -35,6 +35,9 @@ class Neighbours:
     """
 
     def __init__(self, processes: dict[int, int]) -> None:
+        self.teller: int | None = None
+        """Of the ranks that lived when the first was missed, the one that tells it."""
+
         known = not any(map(is_gone, processes.values()))
         self._processes = processes if known else {}
         self.begin()
@@ -49,11 +52,9 @@ class Neighbours:
         if now - self._asked_s < ASK_SYSTEM_S:
             return None
         self._asked_s = now
-        gone = [rank for rank, process in self._processes.items() if is_gone(process)]
+        gone = {rank for rank, process in self._processes.items() if is_gone(process)}
         if not gone:
             self._complete_s = now
-        return gone[0] if now - self._complete_s > PATIENCE_S else None
-
-    def first_alive(self) -> int:
-        """Of the ranks here."""
-        return min(rank for rank, process in self._processes.items() if not is_gone(process))
+        elif self.teller is None:
+            self.teller = min(self._processes.keys() - gone)
+        return min(gone) if now - self._complete_s > PATIENCE_S else None

@@ -18,11 +18,13 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.mpi.arrays import make_array
 from adsp_mpi.mpi.commit import LOOK_S
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared, build
 from adsp_mpi.mpi.progress import ProgressHelper
-from adsp_mpi.mpi.window import RemoteArray, library_version
+from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.window import library_version
 from adsp_mpi.mpi.world import World
 
 WARM_UP_STEPS = 5
@@ -113,7 +115,7 @@ def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
 def measure_commits(ready: Prepared) -> tuple[float, float]:
     """Collective: this worker's `delay_s` and `bandwidth_mb_s`, each measured alone in turn."""
     world = ready.world
-    array = RemoteArray(world, ready.model.num_elements, "f4")
+    array = make_array(world, ready.model.num_elements, "f4")
     costs = 0.0, 0.0
     with eager_progress(world) if world.is_server else nullcontext():
         for rank in range(1, world.comm.size):

@@ -1,8 +1,7 @@
 """Keeps one-sided traffic between hosts moving while rank 0 computes or sleeps.
 
 Across hosts nothing lands in rank 0's windows unless rank 0 enters MPI. A thread does: often
-while a commit is in flight, rarely otherwise; always often where each operation takes several
-turns of rank 0 (see `holds_lock_in_flight`). On one node nobody needs it.
+while a commit is in flight, rarely otherwise. On one node nobody needs it.
 """
 
 import threading
@@ -11,7 +10,6 @@ from typing import Callable
 from mpi4py import MPI
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.mpi.window import holds_lock_in_flight
 from adsp_mpi.mpi.world import World
 
 EAGER_S = 1e-4
@@ -47,7 +45,6 @@ class ProgressHelper:
     def __init__(self, world: World, seen: Board) -> None:
         self._probed: MPI.Comm = world.comm
         self._begun, self._commits = seen.column("begun"), seen.column("commits")
-        self._always_eager = holds_lock_in_flight(world)
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         if not world.one_node and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
@@ -66,7 +63,7 @@ class ProgressHelper:
     def _work(self) -> None:
         while not self._over.is_set():
             self._enter_mpi()
-            eager = self._always_eager or (self._begun != self._commits).any()
+            eager = (self._begun != self._commits).any()
             self._over.wait(EAGER_S if eager else IDLE_S)
 
     def _enter_mpi(self) -> None:

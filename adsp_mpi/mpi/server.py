@@ -20,8 +20,8 @@ from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.clock import Clock
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.saved import ServerSaver
-from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.workers import LOOK_S, Workers
 from adsp_mpi.screen import Screen, Status
 

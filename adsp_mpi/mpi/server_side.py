@@ -24,9 +24,9 @@ from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper, SignOfLife
+from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server import Server
-from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere, World
 from adsp_mpi.screen import Screen, make_screen, show_report
 from adsp_mpi.trace import schema

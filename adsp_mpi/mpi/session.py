@@ -12,10 +12,10 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
+from adsp_mpi.mpi.arrays import make_array, self_test
 from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.server_side import Result, serve
-from adsp_mpi.mpi.window import RemoteArray, self_test
 from adsp_mpi.mpi.worker_side import work
 from adsp_mpi.mpi.world import World
 
@@ -54,9 +54,9 @@ def _run(
     world: World, config: Config, task: Task | None, signals: Signals, stack: ExitStack
 ) -> Result | None:
     ready = prepare(world, config, task)
-    window = RemoteArray(world, ready.model.num_elements, "f4", chosen_chunk(world))
+    window = make_array(world, ready.model.num_elements, "f4", chosen_chunk(world))
     stack.callback(window.free)
-    board = RemoteArray(world, Board.size(world.num_workers), "f8")
+    board = make_array(world, Board.size(world.num_workers), "f8")
     stack.callback(board.free)
     stack.callback(world.wait_for_all)
     world.agree(lambda: self_test(world, window))

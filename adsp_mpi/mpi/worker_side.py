@@ -18,8 +18,8 @@ from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.saved import WorkerSaver, saved_state
-from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
 from adsp_mpi.mpi.world import Elsewhere, World
 

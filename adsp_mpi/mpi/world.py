@@ -85,7 +85,7 @@ class World:
         missing = self._neighbours.missing()
         if missing is None:
             return False
-        if self._neighbours.first_alive() == self.rank:
+        if self._neighbours.teller == self.rank:
             tell(f"rank {missing} on {self.host} died while the others waited for it")
             self.comm.Abort(EXIT_FAILED)
         return False

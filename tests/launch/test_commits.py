@@ -8,11 +8,11 @@ import pytest
 from tests.launch.launcher import PROGRAMS, launch
 
 
-@pytest.mark.parametrize(("elements", "seconds"), [(1000, 3), (200_000, 3)])
-def test_no_commit_is_lost_or_doubled(tmp_path: Path, elements: int, seconds: int) -> None:
-    run = launch(
-        8, "-m", "tests.mpi.stress_commits", str(elements), str(seconds), cwd=PROGRAMS.parents[1]
-    )
+@pytest.mark.parametrize("kind", ["window", "served"])
+@pytest.mark.parametrize("elements", [1000, 200_000])
+def test_no_commit_is_lost_or_doubled(tmp_path: Path, elements: int, kind: str) -> None:
+    arguments = (str(elements), "3", kind)
+    run = launch(8, "-m", "tests.mpi.stress_commits", *arguments, cwd=PROGRAMS.parents[1])
     assert run.code == 0, run.err
     facts = json.loads(run.out)
     assert facts["wrong"] == 0

@@ -6,15 +6,19 @@ Prints one JSON object on rank 0. No torch: the commit path sees arrays only.
 import json
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.arrays import make_array, self_test
 from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.progress import ProgressHelper
-from adsp_mpi.mpi.window import RemoteArray, self_test
+from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS, RemoteArray
+from adsp_mpi.mpi.served import ServedArray
+from adsp_mpi.mpi.window import WindowArray
 from adsp_mpi.mpi.world import World
 
 
@@ -50,10 +54,14 @@ class Integers:
         pass
 
 
-def main(elements: int, seconds: float) -> None:
+KINDS = {"window": WindowArray, "served": ServedArray}
+
+
+def main(elements: int, seconds: float, kind: str) -> None:
     world = World()
-    model = RemoteArray(world, elements, "f4")
-    remote = RemoteArray(world, Board.size(world.num_workers), "f8")
+    make = partial(KINDS[kind], chunk_elements=CHUNK_ELEMENTS) if kind else make_array
+    model = make(world, elements, "f4")
+    remote = make(world, Board.size(world.num_workers), "f8")
     self_test(world, model)
     clock = align(world)
     if world.is_server:
@@ -101,4 +109,4 @@ def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: flo
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]), float(sys.argv[2]), "".join(sys.argv[3:]))

@@ -7,11 +7,11 @@ import time
 import numpy as np
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.arrays import make_array
 from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.progress import ProgressHelper
-from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import World
 from tests.mpi.stress_commits import Integers
 
@@ -20,8 +20,8 @@ ELEMENTS = 1_000_000
 if __name__ == "__main__":
     seconds = float(sys.argv[1])
     world = World()
-    model = RemoteArray(world, ELEMENTS, "f4")
-    remote = RemoteArray(world, Board.size(world.num_workers), "f8")
+    model = make_array(world, ELEMENTS, "f4")
+    remote = make_array(world, Board.size(world.num_workers), "f8")
     clock = align(world)
     times: list[float] = []
     if world.is_server:

@@ -10,11 +10,11 @@ from adsp_mpi.bench.systems.system import LEARNT, STEP, System
 from adsp_mpi.core.board import Board
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica
+from adsp_mpi.mpi.arrays import make_array
 from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.progress import ProgressHelper
-from adsp_mpi.mpi.window import RemoteArray
 from adsp_mpi.mpi.world import World
 
 
@@ -22,8 +22,8 @@ class Own(System):
     def __init__(self, world: World, num_elements: int, chunk_elements: int | None = None) -> None:
         super().__init__(world, num_elements)
         chunk_elements = chunk_elements or chosen_chunk(world)
-        self._window = RemoteArray(world, num_elements, "f4", chunk_elements)
-        self._rows = RemoteArray(world, Board.size(world.num_workers), "f8")
+        self._window = make_array(world, num_elements, "f4", chunk_elements)
+        self._rows = make_array(world, Board.size(world.num_workers), "f8")
         if world.is_server:
             self._helper = ProgressHelper(world, server_board(world, self._rows))
             self._helper.__enter__()

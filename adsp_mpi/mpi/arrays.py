@@ -1,0 +1,59 @@
+"""Which kind of remote array suits this MPI, and whether it adds correctly."""
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.errors import AdspError
+from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS, RemoteArray
+from adsp_mpi.mpi.served import ServedArray
+from adsp_mpi.mpi.window import WindowArray, library_version
+from adsp_mpi.mpi.world import World
+
+
+def make_array(
+    world: World, num_elements: int, dtype: str, chunk_elements: int = CHUNK_ELEMENTS
+) -> RemoteArray:
+    """Collective: zeros on rank 0, by one-sided operations wherever these are any good."""
+    kind = ServedArray if excludes_others_in_flight(world) else WindowArray
+    return kind(world, num_elements, dtype, chunk_elements)
+
+
+def excludes_others_in_flight(world: World) -> bool:
+    """Whether a one-sided operation in flight keeps all others out until its origin looks again.
+
+    Open MPI's osc/rdma does over a network: the origin takes a lock on rank 0, reads, writes and
+    unlocks, each in its own call into MPI. Left alone during a step or a sleep, one operation
+    starves every other rank; 4 MB take seconds; and a rank that dies takes the lock along.
+    """
+    threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+    return not world.one_node and MPI.get_vendor()[0] == "Open MPI" and threads
+
+
+def self_test(world: World, array: RemoteArray) -> None:
+    """Collective: every rank adds known integers; raises AdspError unless all arrive exactly once.
+
+    Leaves the array zero. Some MPI releases add wrongly on some transports.
+    """
+    count = min(array.num_elements, 3 * CHUNK_ELEMENTS // 2)
+    rounds = 3
+    mine = np.full(count, world.rank + 1, array.dtype)
+    before, seen = np.zeros_like(mine), np.zeros_like(mine)
+    for _ in range(rounds):
+        wait_for(array.add(mine, before))
+    array.flush()
+    world.wait_for_all()
+    array.read_now(seen)
+    expected = rounds * sum(range(1, world.comm.size + 1))
+    wrong = int((seen != expected).sum())
+    world.wait_for_all()
+    if world.is_server:
+        wrong += int((array.memory[:count] != expected).sum())
+        array.memory[:] = 0
+    world.wait_for_all()
+    if wrong:
+        raise AdspError(
+            f"this MPI adds wrongly: {wrong} of {count} elements are not {expected} after "
+            f"one-sided sums by {world.comm.size} ranks ({library_version()}). With Open MPI try "
+            "OMPI_MCA_osc=^ucx or OMPI_MCA_osc=sm,rdma; otherwise another MPI"
+        )
