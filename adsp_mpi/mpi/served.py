@@ -44,6 +44,7 @@ class ServedArray(RemoteArray):
         self._arriving: list[Arriving] = []
         self._leaving: list[tuple[np.ndarray, MPI.Request]] = []
         self._sent: list[tuple[np.ndarray, MPI.Request]] = []
+        self._applying = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         if world.is_server:
@@ -124,11 +125,12 @@ class ServedArray(RemoteArray):
 
     def _apply(self, kind: int, offset: int, count: int, values: np.ndarray | None) -> np.ndarray:
         there = self._array[offset : offset + count]
-        before = there.copy()
-        if kind == Kind.ADD:
-            there += values
-        elif kind == Kind.WRITE:
-            there[:] = values
+        with self._applying:  # rank 0's own operations come from another thread
+            before = there.copy()
+            if kind == Kind.ADD:
+                there += values
+            elif kind == Kind.WRITE:
+                there[:] = values
         return before
 
     def free(self) -> None:
