@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +11,7 @@ from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
 from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
+from adsp_mpi.mpi.pause import LAUNCHER
 from adsp_mpi.mpi.world import World
 from adsp_mpi.trace.writer import PartWriter
 
@@ -23,11 +25,16 @@ MANY_LOOKS = 20
 """An answer that is still missing after so many is not coming."""
 
 
+STUCK_S = 8.0
+"""A worker that has not left so long after rank 0 or the launcher is caught within MPI."""
+
+
 class ServerWatch:
     """Ends this process when rank 0 is gone; the first worker to see it says so.
 
     On one host all see it by themselves. Across hosts some may wait for an answer that never
-    comes: there the first one ends the job.
+    comes: there the first one ends the job. Used as a context, a thread looks as well: a rank that
+    dies within an operation can leave a lock in shared memory that others wait for within theirs.
     """
 
     def __init__(self, folder: Path, world: World, part: PartWriter) -> None:
@@ -39,6 +46,25 @@ class ServerWatch:
         self._asked_system_s = 0.0
         self._heard = -1.0
         self._alive_s = self._looked_s = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._guard, daemon=True)
+
+    def __enter__(self) -> "ServerWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _guard(self) -> None:
+        well_s = time.monotonic()
+        while not self._over.wait(ASK_SYSTEM_S):
+            server_is_gone = bool(self._process) and is_gone(self._process)
+            if not server_is_gone and os.getppid() == LAUNCHER:
+                well_s = time.monotonic()
+            elif time.monotonic() - well_s > STUCK_S:
+                self._say("rank 0 is gone")
+                os._exit(EXIT_FAILED)
 
     def look(self, board: Board, asked_s: float, looks: int, answered: bool) -> None:
         """The board was asked for at `asked_s` on the monotonic clock and looked for so often."""
@@ -63,13 +89,17 @@ class ServerWatch:
 
     def leave(self, what: str) -> NoReturn:
         """End this process; `what` has happened to rank 0."""
+        if self._say(what) and not self._world.one_node:
+            self._world.comm.Abort(EXIT_FAILED)
+        os._exit(EXIT_FAILED)
+
+    def _say(self, what: str) -> bool:
+        """Close the trace and tell the user, unless another rank has; whether this one did."""
         self._part.close()
+        sys.stdout.flush()
         try:
             (self._folder / SERVER_LOST).open("x").close()
-            tell(f"{what}; {how_to_resume(self._folder)}")
-            if not self._world.one_node:
-                self._world.comm.Abort(EXIT_FAILED)
         except OSError:
-            pass
-        sys.stdout.flush()
-        os._exit(EXIT_FAILED)
+            return False
+        tell(f"{what}; {how_to_resume(self._folder)}")
+        return True

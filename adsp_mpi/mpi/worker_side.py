@@ -55,15 +55,16 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     board.watch = ServerWatch(ready.folder, world, trace.part)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     failure: AdspError | None = None
-    try:
+    with board.watch:
         try:
-            WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
-        except Exception as error:
-            failure = _count_failure(error, world, board, trace, clock)
-        commits.finish()
-        _leave(world, board, trace, clock)
-    except MPI.Exception:
-        board.watch.leave("rank 0 cannot be reached any more")
+            try:
+                WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
+            except Exception as error:
+                failure = _count_failure(error, world, board, trace, clock)
+            commits.finish()
+            _leave(world, board, trace, clock)
+        except MPI.Exception:
+            board.watch.leave("rank 0 cannot be reached any more")
     World.lost_ranks = bool(board.board.lost.any())
     if failure:
         raise failure
