@@ -29,7 +29,7 @@ class Trace:
         if self.path.is_dir():
             self.path = self.path / schema.TRACE_NAME
         try:
-            self._file = h5py.File(self.path, "r", locking=False)
+            self._file = _open(self.path)
         except OSError as error:
             raise AdspError(f"{self.path}: {_why_unreadable(self.path, error)}") from error
         if refusal := schema.refusal(self._file.attrs):
@@ -111,6 +111,16 @@ class Trace:
         if not isinstance(node, h5py.Dataset):
             raise AdspError(f"{self.path}: no table {path}; there are: {', '.join(self.tables)}")
         return node
+
+
+def _open(path: Path) -> h5py.File:
+    """Without a lock, which some network file systems refuse, unless this program holds one."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")
 
 
 def _why_unreadable(path: Path, error: OSError) -> str:

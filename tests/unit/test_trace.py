@@ -149,6 +149,12 @@ def test_nothing_to_merge_is_an_error(tmp_path: Path) -> None:
         merge_parts(tmp_path)
 
 
+def test_a_trace_that_is_open_in_h5py_opens_too() -> None:
+    golden = Path(__file__).with_name("golden") / "searching-v2.h5"
+    with h5py.File(golden, "r"), adsp_mpi.trace.open(golden) as trace:
+        assert trace.workers
+
+
 def test_files_that_are_no_traces_are_refused(tmp_path: Path) -> None:
     text, other, newer = tmp_path / "a.h5", tmp_path / "b.h5", tmp_path / "c.h5"
     text.write_text("hello")
