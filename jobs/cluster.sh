@@ -34,15 +34,17 @@ run_and_requeue() {
   echo "== $(date +%FT%T) job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST"
   "${launcher[@]}" bash jobs/rank.sh python -m adsp_mpi --screen log "$@" \
     --out "$folder" --resume auto &
-  local pid=$! again=yes
+  local pid=$! again=yes stopped=
   # a trapped signal interrupts wait: pass it on, then wait again for the exit code; MPICH's mpirun
   # dies of SIGUSR2, srun and Open MPI's end everything on SIGTERM
-  trap 'again=yes; kill "-$stop" "$pid" 2>/dev/null || true' USR2 TERM
+  trap 'again=yes; stopped=yes; kill "-$stop" "$pid" 2>/dev/null || true' USR2 TERM
   while [ "$again" ]; do
     again=
     code=0
     wait "$pid" || code=$?
   done
+  # what a launcher makes of its ranks' exit codes after a signal is its own affair
+  if [ "$stopped" ] && [ -d "$folder/checkpoints" ]; then code=3; fi
   echo "== $(date +%FT%T) exit code $code"
   if [ "$code" = 3 ]; then
     scontrol requeue "$SLURM_JOB_ID"

@@ -14,11 +14,11 @@ if [ -n "${PMI_FD:-}" ]; then eval "exec $PMI_FD>&-"; fi
 exec 2>/dev/null # what the shell would say of a rank that is killed
 for signal in TERM INT USR1 USR2; do
   # shellcheck disable=SC2064  # the rank and the signal of now
-  trap "kill -$signal $rank || true" "$signal"
+  trap "interrupted=yes; kill -$signal $rank || true" "$signal"
 done
-code=0
-wait "$rank" || code=$?
-while kill -0 "$rank"; do
+interrupted=yes
+while [ "$interrupted" ]; do
+  interrupted=
   code=0
   wait "$rank" || code=$?
 done
