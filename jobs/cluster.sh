@@ -32,7 +32,7 @@ run_and_requeue() {
   mkdir -p "$folder"
   exec >>"$folder/log.txt" 2>&1
   echo "== $(date +%FT%T) job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST"
-  "${launcher[@]}" bash jobs/rank.sh python -m adsp_mpi --screen log "$@" \
+  "${launcher[@]}" python jobs/rank.py python -m adsp_mpi --screen log "$@" \
     --out "$folder" --resume auto &
   local pid=$! again=yes stopped=
   # a trapped signal interrupts wait: pass it on, then wait again for the exit code; MPICH's mpirun

@@ -19,7 +19,7 @@ from adsp_mpi.analysis.parts import Follower
 import adsp_mpi.trace
 from tests.cluster.conftest import command_on_hosts
 from tests.launch.launcher import (
-    RANK_SH,
+    RANK_PY,
     Finished,
     find_mpirun,
     finish,
@@ -56,7 +56,7 @@ def surviving(python: list[str], hosts: bool = False) -> tuple[list[str], dict[s
     options = ["-disable-auto-cleanup"]
     if is_open_mpi(mpirun):
         options = ["--enable-recovery", *(("--with-ft", "ulfm") if hosts else ())]
-    rank = [*options, "bash", str(RANK_SH), sys.executable, *python]
+    rank = [*options, sys.executable, str(RANK_PY), sys.executable, *python]
     if hosts:
         return command_on_hosts(WORKERS + 1, *rank)
     return [mpirun, "-n", str(WORKERS + 1), *rank], {}

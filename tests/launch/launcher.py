@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parents[1] / "mpi"
-RANK_SH = Path(__file__).parents[2] / "jobs" / "rank.sh"
+RANK_PY = Path(__file__).parents[2] / "jobs" / "rank.py"
 
 LAUNCHERS_OWN = re.compile(
     r"prterun|Process name:|Exit code:|thus causing|-----|\[warn\] Ep|\[\S+\] plm:ssh: Warning"
@@ -54,10 +54,10 @@ def is_open_mpi(mpirun: str) -> bool:
 
 
 def start(ranks: int, *arguments: str, cwd: Path, guarded: bool = False) -> subprocess.Popen[str]:
-    """Start `mpirun -n ranks python ARGUMENTS`, `guarded` by jobs/rank.sh, in its own group."""
+    """Start `mpirun -n ranks python ARGUMENTS`, `guarded` by jobs/rank.py, in its own group."""
     mpirun = find_mpirun()
     assert mpirun, "no mpirun; see the README for how to get one"
-    guard = ["bash", str(RANK_SH)] if guarded else []
+    guard = [sys.executable, str(RANK_PY)] if guarded else []
     return start_command([mpirun, "-n", str(ranks), *guard, sys.executable, *arguments], {}, cwd)
 
 
@@ -99,7 +99,7 @@ def ranks(folder: Path) -> dict[int, Rank]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             inside = (process / "cwd").resolve() == folder.resolve()
-            inside = inside and b"rank.sh" not in (process / "cmdline").read_bytes()
+            inside = inside and b"rank.py" not in (process / "cmdline").read_bytes()
             variables = (process / "environ").read_bytes() if inside else b""
         except OSError:
             continue
@@ -109,7 +109,7 @@ def ranks(folder: Path) -> dict[int, Rank]:
 
 
 def wait_until_no_rank_is_left(folder: Path, limit_s: float = 30) -> None:
-    """Under jobs/rank.sh Open MPI's launcher is gone before its ranks."""
+    """Under jobs/rank.py Open MPI's launcher is gone before its ranks."""
     started = time.monotonic()
     while ranks(folder):
         assert time.monotonic() - started < limit_s
