@@ -8,10 +8,9 @@ import h5py
 import numpy as np
 
 from adsp_mpi.trace import schema
+from adsp_mpi.trace.tables import write_table
 
 BLOCK_ROWS = 1 << 16
-CHUNK_ROWS = 1 << 14
-TINY_ROWS = 64
 
 
 class Rows:
@@ -143,20 +142,6 @@ class WorkerRows:
             for worker in range(num_workers):
                 part = own[bounds[worker] : bounds[worker + 1]]
                 write_table(file, f"workers/{worker}/{name}", columns, part)
-
-
-def write_table(
-    file: h5py.File, path: str, columns: schema.Columns, rows: np.ndarray
-) -> h5py.Dataset:
-    """One compound dataset; where it is not tiny, compressed and free to grow."""
-    packed = rows.astype(schema.numpy_dtype(columns))
-    options: dict[str, Any] = {}
-    if len(rows) > TINY_ROWS:
-        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-        options |= {"maxshape": (None,), "chunks": (min(len(rows), CHUNK_ROWS),)}
-    dataset = file.create_dataset(path, data=packed, track_times=False, **options)
-    schema.describe(dataset, columns)
-    return dataset
 
 
 def write_trace(folder: Path, server: MemoryPart, workers: WorkerRows, num_workers: int) -> Path:

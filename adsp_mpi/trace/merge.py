@@ -8,7 +8,7 @@ import numpy as np
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import log, schema
-from adsp_mpi.trace.memory import write_table
+from adsp_mpi.trace.tables import write_table
 
 BLOCK_ROWS = 1 << 16
 
@@ -76,7 +76,7 @@ class Merger:
         dtype = schema.numpy_dtype(schema.EVENTS)
         rows = np.concatenate([np.zeros(0, dtype), *self._events]).astype(dtype)
         rows = rows[np.argsort(rows["time_s"], kind="stable")]
-        schema.describe(self._file.create_dataset("events", data=rows), schema.EVENTS)
+        write_table(self._file, "events", schema.EVENTS, rows)
 
     def _take(self, frame: log.Frame, tables: dict[str, "Table"]) -> None:
         head = frame.head

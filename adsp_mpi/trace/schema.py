@@ -18,7 +18,6 @@ A worker's rows end in what its decision was based on: with them and /ps/observe
 of a run can be replayed.
 """
 
-import json
 from typing import Any, Mapping
 
 import h5py
@@ -111,12 +110,6 @@ EVENTS: Columns = (
 def numpy_dtype(columns: Columns) -> np.dtype:
     """The compound dtype of a table; `str` columns are variable-length UTF-8."""
     return np.dtype([(n, h5py.string_dtype() if t == "str" else t) for n, t, _ in columns])
-
-
-def describe(dataset: h5py.Dataset, columns: Columns) -> None:
-    """Put the units into the table's `columns` attribute, and name its dimension `row`."""
-    dataset.attrs["columns"] = json.dumps({name: text for name, _, text in columns})
-    dataset.dims[0].label = "row"
 
 
 def refusal(attributes: Mapping[str, Any]) -> str:
