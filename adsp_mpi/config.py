@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from adsp_mpi.core.compress import Codec, make_codec
 from adsp_mpi.core.models import make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.errors import UsageError
@@ -35,6 +36,7 @@ class RunSection:
     threads: int = key(1, "torch threads per rank", 1)
     resume: str = key("", "go on from a run's newest checkpoint: its folder, or auto: that of out")
     spares: int = key(0, "ranks, the last ones, that take a lost worker's place", 0)
+    servers: int = key(1, "ranks that share the model between them; rank 0 is one", 1)
     screen: str = key("auto", "auto, live (a terminal view), log (plain lines) or quiet")
 
 
@@ -50,6 +52,9 @@ class TrainSection:
     local_lr: float = key(0.1, "eta', learning rate of a local step", 0)
     lr_decay: float = key(1.0, "factor on local_lr every lr_decay_steps own steps", 0, 1)
     lr_decay_steps: float = key(1000.0, "own steps over which lr_decay acts once", 1)
+    compress: str = key(
+        "none", "commits and answers: none, float16, bfloat16, or topk:SHARE of their numbers"
+    )
     partition: str = key(
         "iid", "iid, dirichlet:ALPHA by label, blocks, or own: each rank's own files"
     )
@@ -129,6 +134,11 @@ class Config:
     def sync_model(self) -> SyncModel:
         return make_model(self.sync.model, self.sync.options)
 
+    @property
+    def codec(self) -> Codec | None:
+        """How commits are compressed; None: not at all."""
+        return make_codec(self.train.compress)
+
     def with_values(self, values: dict[str, dict[str, Any]], source: str) -> "Config":
         """A new Config with `values[section][key]` taken over; UsageError names what is wrong."""
         sections = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -141,6 +151,8 @@ class Config:
         config = Config(**sections)
         try:
             _ = config.sync_model
+            if config.codec and config.run.servers > 1:
+                raise ValueError("compressed commits go to one server: --compress or --servers")
             parse_partition(config.train.partition)
         except (ValueError, UsageError) as error:
             raise UsageError(f"{source}: {error}") from error

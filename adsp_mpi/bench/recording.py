@@ -27,7 +27,7 @@ def measure(bench: Bench) -> Findings:
 
 def row_s(bench: Bench) -> float:
     """Seconds a row over many."""
-    trace = WorkerTrace(bench.folder / "recording", bench.world.rank, 2.0, 0)
+    trace = WorkerTrace(bench.folder / "recording", bench.world, 2.0, 0)
     begun = perf_counter()
     for row in range(ROWS):
         trace.part.append(trace.steps, 1e-3 * row, 1e-3, 0.0, 0.5, 32, 1, 0.0)

@@ -1,6 +1,5 @@
 """Part `waiting`: the CPU of ranks that have nothing to do."""
 
-import threading
 import time
 
 import numpy as np
@@ -9,6 +8,7 @@ from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.runs import configured, run
 from adsp_mpi.config import Config
+from adsp_mpi.mpi.repeating import Repeating
 
 SLOW_STEP_S, FAST_STEP_S = 1.0, 0.01
 SECONDS = 12.0
@@ -25,7 +25,8 @@ def measure(bench: Bench) -> Findings:
     world = bench.world
     bench.tell(f"ranks that wait, {SECONDS:g} s")
     config = world.agree(lambda: _config(bench))
-    with CpuClock() as clock:
+    clock = CpuClock()
+    with clock:
         run(bench, world.comm.size, config)
     shares = world.allgather(clock.share(MEASURED_S))
     server, waiting = 100 * shares[0], 100 * float(np.max(shares[1:-1] or [0.0]))
@@ -40,23 +41,15 @@ def measure(bench: Bench) -> Findings:
     return Findings(lines, [{"cpu_shares": shares}], bars)
 
 
-class CpuClock:
+class CpuClock(Repeating):
     """A context in which this process's CPU time is looked at, again and again."""
 
-    def __enter__(self) -> "CpuClock":
+    def __init__(self) -> None:
+        super().__init__(self._look, LOOK_S)
         self._looks: list[tuple[float, float]] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _look(self) -> None:
-        while not self._over.wait(LOOK_S):
-            self._looks.append((time.monotonic(), time.process_time()))
+        self._looks.append((time.monotonic(), time.process_time()))
 
     def share(self, seconds: float) -> float:
         """Of a core, in the quietest stretch of so many seconds: neither start nor end."""

@@ -10,9 +10,12 @@ from adsp_mpi.trace.memory import MemoryPart
 from adsp_mpi.trace.writer import PartWriter
 
 
-def part_path(folder: Path, rank: int) -> Path:
-    """Where `rank` writes its part of the trace of the run in `folder`."""
-    return folder / schema.PARTS_NAME / f"rank-{rank:05d}{log.SUFFIX}"
+def part_path(folder: Path, number: int) -> Path:
+    """Where a rank writes part `number` of the trace of the run in `folder`.
+
+    Without more servers than rank 0 that is the rank's own number.
+    """
+    return folder / schema.PARTS_NAME / f"rank-{number:05d}{log.SUFFIX}"
 
 
 class ServerTrace:

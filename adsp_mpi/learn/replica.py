@@ -6,6 +6,11 @@ import torch
 from adsp_mpi.learn.flat import FlatModel
 
 
+def rebased_elements(model: FlatModel, same_base: bool) -> int:
+    """The first so many numbers of a model add up; the others are averaged. See `Replica`."""
+    return model.num_elements if same_base else model.num_trainable
+
+
 class Replica:
     """The local model beside the state that its next update is counted from.
 
@@ -34,8 +39,8 @@ class Replica:
         self._answer = torch.empty(self.local.shape, pin_memory=on_gpu)
         self._scratch = torch.empty_like(self.local) if on_gpu else self._update
         self.first_buffer = model.num_trainable
-        self.averages_buffers = not same_base and model.num_trainable < model.num_elements
-        self.num_rebased = self.first_buffer if self.averages_buffers else len(self.local)
+        self.num_rebased = rebased_elements(model, same_base)
+        self.averages_buffers = self.num_rebased < len(self.local)
         self.update = self._update.numpy()
         """The update in flight, host float32[P]."""
 

@@ -7,16 +7,34 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.pause import wait_for
 from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.served import ServedArray
+from adsp_mpi.mpi.sharded import ShardedArray
 from adsp_mpi.mpi.window import WindowArray, library_version
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.world import SERVER, World
 
 
 def make_array(
     world: World, num_elements: int, dtype: str, chunk_elements: int = CHUNK_ELEMENTS
 ) -> RemoteArray:
     """Collective: zeros on rank 0, by one-sided operations wherever these are any good."""
+    return _make(world, num_elements, dtype, chunk_elements, SERVER)
+
+
+def make_model_array(world: World, num_elements: int, chunk_elements: int) -> RemoteArray:
+    """Collective: zeros for a model, float32[num_elements], on all servers."""
+    if len(world.servers) == 1:
+        return make_array(world, num_elements, "f4", chunk_elements)
+
+    def make(size: int, root: int) -> RemoteArray:
+        return _make(world, size, "f4", chunk_elements, root)
+
+    return ShardedArray(world, num_elements, "f4", chunk_elements, make)
+
+
+def _make(
+    world: World, num_elements: int, dtype: str, chunk_elements: int, root: int
+) -> RemoteArray:
     kind = ServedArray if excludes_others_in_flight(world) else WindowArray
-    return kind(world, num_elements, dtype, chunk_elements)
+    return kind(world, num_elements, dtype, chunk_elements, root)
 
 
 def excludes_others_in_flight(world: World) -> bool:
@@ -48,8 +66,9 @@ def self_test(world: World, array: RemoteArray) -> None:
     wrong = int((seen != expected).sum())
     world.wait_for_all()
     if world.is_server:
-        wrong += int((array.memory[:count] != expected).sum())
-        array.memory[:] = 0
+        held = array.load(np.empty(array.num_elements, array.dtype))
+        wrong += int((held[:count] != expected).sum())
+        array.store(0)
     world.wait_for_all()
     if wrong:
         raise AdspError(

@@ -1,6 +1,6 @@
 """The commit path: how a worker's update reaches the model on rank 0 exactly once."""
 
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 from mpi4py import MPI
 
@@ -26,6 +26,9 @@ class CommitPath:
     node all of it is done within `begin`.
     """
 
+    by_parts = True
+    """Where the model is in the processor's reach, what is done at once goes part by part."""
+
     def __init__(
         self,
         model: RemoteArray,
@@ -40,6 +43,9 @@ class CommitPath:
         self._now = now
         self._buffer_share = buffer_share
         self._protocol: Iterator[None] | None = None
+        self.num_bytes = replica.update.nbytes
+        """What a commit sends."""
+
         self.landed_at_base = 0
         """Commits of all workers in the model that the local one started from."""
 
@@ -57,7 +63,8 @@ class CommitPath:
         lands_from = self._now() + delay_s
         self._board.row.begun += 1
         shown = self._board.publish(self._now())
-        at_once = not delay_s and self._replica.has_parts and MPI.Request.Testall(shown)
+        by_parts = self.by_parts and self._replica.has_parts
+        at_once = not delay_s and by_parts and MPI.Request.Testall(shown)
         if not at_once:
             self._replica.take_update(factor)
         self._protocol = self._send(factor, at_once, shown, lands_from)
@@ -73,14 +80,31 @@ class CommitPath:
         """Wait until no commit is in flight; data moves only when this rank looks too."""
         wait_until(self.poll, longest_s=LOOK_S)
 
-    def pull(self, keep_local: bool = False) -> None:
-        """Take the global model and wait for it; `keep_local` keeps what was learnt on top."""
+    def fetch(self) -> None:
+        """Begin anew from the global model; wait for it."""
+        self.pull(keep_local=False)
+
+    def pull(self, keep_local: bool) -> None:
+        """Take up the global model and wait for it; `keep_local` keeps what was learnt on top."""
+        self._refresh()
+        self._model.read_now(self._replica.answer)
+        self._replica.replace(keep_local)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """For `resume`, while no commit is in flight."""
+        return {"landed_at_base": self.landed_at_base}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where the path with this `state` stood."""
+        self.landed_at_base = state["landed_at_base"]
+
+    def _refresh(self) -> None:
+        """The model is about to be read: which commits it holds at least."""
         if self.in_flight:
             raise RuntimeError("a pull while a commit is in flight")
         self._board.refresh_now()
         self.landed_at_base = self._board.board.landed
-        self._model.read_now(self._replica.answer)
-        self._replica.replace(keep_local)
 
     def _send(
         self, factor: float, at_once: bool, shown: list[MPI.Request], lands_from: float
@@ -96,13 +120,13 @@ class CommitPath:
             yield from self._add_buffers()
         for part, spot, requests in flying:
             yield from _until_done(requests)
-            replica.rebase(part, spot)
+            self._land(part, spot)
         self._model.flush()
         counted, landed_before = self._board.count("landed")
         yield from _until_done(counted)
         self.staleness = int(landed_before[0]) - self.landed_at_base
         self.landed_at_base = int(landed_before[0]) + 1
-        self._board.row.committed(replica.update.nbytes / 1e6, self.staleness)
+        self._board.row.committed(self.num_bytes / 1e6, self.staleness)
         yield from _until_done(self._board.publish(self._now()))
 
     def _add_by_parts(self, factor: float) -> list[Flight]:
@@ -126,6 +150,10 @@ class CommitPath:
         """Add what was taken when the commit set out."""
         replica, whole = self._replica, slice(0, self._replica.num_rebased)
         return [(whole, whole, self._model.add(replica.update[whole], replica.answer[whole]))]
+
+    def _land(self, part: slice, spot: slice) -> None:
+        """A part that flew has landed: go on from there."""
+        self._replica.rebase(part, spot)
 
     def _add_buffers(self) -> Iterator[None]:
         """Move the server's buffers towards this worker's."""

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +11,8 @@ from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
 from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.pause import LAUNCHER
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.repeating import Repeating
+from adsp_mpi.mpi.world import SERVER, World
 from adsp_mpi.trace.writer import PartWriter
 
 PATIENCE_S = 6.0
@@ -29,7 +29,7 @@ STUCK_S = 8.0
 """A worker that has not left so long after rank 0 or the launcher is caught within MPI."""
 
 
-class ServerWatch:
+class ServerWatch(Repeating):
     """Ends this process when rank 0 is gone; the first worker to see it says so.
 
     On one host all see it by themselves. Across hosts some may wait for an answer that never
@@ -38,7 +38,8 @@ class ServerWatch:
     """
 
     def __init__(self, folder: Path, world: World, part: PartWriter) -> None:
-        host, process = world.server_process
+        super().__init__(self._guard, ASK_SYSTEM_S)
+        host, process = world.processes[SERVER]
         self._folder = folder
         self._part = part
         self._world = world
@@ -46,25 +47,15 @@ class ServerWatch:
         self._asked_system_s = 0.0
         self._heard = -1.0
         self._alive_s = self._looked_s = time.monotonic()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._guard, daemon=True)
-
-    def __enter__(self) -> "ServerWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._well_s = time.monotonic()
 
     def _guard(self) -> None:
-        well_s = time.monotonic()
-        while not self._over.wait(ASK_SYSTEM_S):
-            server_is_gone = bool(self._process) and is_gone(self._process)
-            if not server_is_gone and os.getppid() == LAUNCHER:
-                well_s = time.monotonic()
-            elif time.monotonic() - well_s > STUCK_S:
-                self._say("rank 0 is gone")
-                os._exit(EXIT_FAILED)
+        server_is_gone = bool(self._process) and is_gone(self._process)
+        if not server_is_gone and os.getppid() == LAUNCHER:
+            self._well_s = time.monotonic()
+        elif time.monotonic() - self._well_s > STUCK_S:
+            self._say("rank 0 is gone")
+            os._exit(EXIT_FAILED)
 
     def look(self, board: Board, asked_s: float, looks: int, answered: bool) -> None:
         """The board was asked for at `asked_s` on the monotonic clock and looked for so often."""

@@ -153,7 +153,7 @@ def build(world: World, config: Config, given_task: Task | None, folder: Path) -
 
 def _build_here(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:
     torch.set_num_threads(config.run.threads)
-    torch.manual_seed(torch_seed(config, world.rank))
+    torch.manual_seed(torch_seed(config, world.worker + 1))
     profile = profile_of(config, world.num_workers, config.hetero.step_time_s or 1.0)
     task = given_task or make_task(config.task.name, config.task.options)
     model = FlatModel(task.make_model(), find_device(config.run.device, world.node_rank))

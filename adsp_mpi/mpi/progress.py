@@ -5,7 +5,6 @@ while a commit is in flight, rarely otherwise. On one node nobody needs it.
 """
 
 import threading
-from typing import Callable
 
 from mpi4py import MPI
 
@@ -14,29 +13,6 @@ from adsp_mpi.mpi.world import World
 
 EAGER_S = 1e-4
 IDLE_S = 2e-3
-LIFE_S = 0.5
-
-
-class SignOfLife:
-    """A context in which rank 0 shows on the board that it lives, whatever it is busy with."""
-
-    def __init__(self, board: Board, now: Callable[[], float]) -> None:
-        self._board = board
-        self._now = now
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-
-    def __enter__(self) -> "SignOfLife":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._over.wait(LIFE_S):
-            self._board.server_s = self._now()
 
 
 class ProgressHelper:

@@ -1,4 +1,4 @@
-"""One array on rank 0 that every rank reads and adds to."""
+"""One array on a server that every rank reads and adds to."""
 
 from enum import IntEnum
 from typing import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.mpi.pause import wait_for
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.world import SERVER, World
 
 CHUNK_ELEMENTS = 64 * 1024
 """Elements per operation: small enough that a slow link's commit does not hold up the others'."""
@@ -22,22 +22,38 @@ class Kind(IntEnum):
 
 
 class RemoteArray:
-    """`num_elements` zeros on rank 0. Collective to create and to free.
+    """`num_elements` zeros on rank `root`. Collective to create and to free.
 
     Operations are element-wise atomic against each other and return requests; when one is
-    complete, rank 0 has applied it and its answer is here. Every operation is cut into chunks.
+    complete, the root has applied it and its answer is here. Every operation is cut into chunks.
     """
 
-    def __init__(self, world: World, num_elements: int, dtype: str, chunk_elements: int) -> None:
+    def __init__(
+        self, world: World, num_elements: int, dtype: str, chunk_elements: int, root: int = SERVER
+    ) -> None:
         self.world = world
+        self.root = root
         self.num_elements = num_elements
         self.dtype = np.dtype(dtype)
         self.chunk_elements = chunk_elements
 
     @property
     def memory(self) -> np.ndarray:
-        """Rank 0's own view of the array: loads and stores, one element at a time atomic."""
+        """The root's own view of the array: loads and stores, one element at a time atomic."""
         raise NotImplementedError
+
+    def first_of(self, root: int) -> int:
+        """Place of the first element that lies on rank `root`."""
+        return 0
+
+    def load(self, into: np.ndarray) -> np.ndarray:
+        """`into`, filled with the whole array; for rank 0."""
+        into[:] = self.memory
+        return into
+
+    def store(self, values: np.ndarray | float) -> None:
+        """Replace the whole array; for rank 0, while nobody adds."""
+        self.memory[:] = values
 
     def parts(self, num_elements: int) -> Iterator[slice]:
         """The operations that the first so many elements are cut into."""
@@ -46,27 +62,28 @@ class RemoteArray:
 
     def add(self, values: np.ndarray, before: np.ndarray, offset: int = 0) -> list[MPI.Request]:
         """Add `values` at `offset`; `before` gets what was there. Both stay untouched till done."""
-        return self._start(values, before, offset, Kind.ADD)
+        return self.start(values, before, offset, Kind.ADD)
 
     def write(self, values: np.ndarray, before: np.ndarray, offset: int = 0) -> list[MPI.Request]:
         """Replace by `values`; as `add`."""
-        return self._start(values, before, offset, Kind.WRITE)
+        return self.start(values, before, offset, Kind.WRITE)
 
     def read(self, into: np.ndarray, offset: int = 0) -> list[MPI.Request]:
         """Read into `into`, chunk by chunk atomic per element."""
-        return self._start(None, into, offset, Kind.READ)
+        return self.start(None, into, offset, Kind.READ)
 
     def read_now(self, into: np.ndarray, offset: int = 0) -> None:
         """`read` and wait."""
         wait_for(self.read(into, offset))
 
     def flush(self) -> None:
-        """Wait until everything this rank did is complete at rank 0."""
+        """Wait until everything this rank did is complete at the root."""
 
     def free(self) -> None:
         """Collective. Freeing twice is allowed."""
 
-    def _start(
+    def start(
         self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
     ) -> list[MPI.Request]:
+        """Begin an operation of this kind."""
         raise NotImplementedError

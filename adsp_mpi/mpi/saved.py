@@ -42,7 +42,7 @@ class WorkerSaver:
             "me": worker_state(self._me),
             "trainer": self.trainer.state,
             "replica": self._replica.state,
-            "landed_at_base": self._commits.landed_at_base,
+            "commits": self._commits.state,
             "random": random_state(),
             "part_bytes": self._part.flushed_bytes(),
         }
@@ -58,7 +58,7 @@ class WorkerSaver:
         put_worker_state(self._me, state["me"])
         self.trainer.resume(state["trainer"])
         self._replica.resume(state["replica"])
-        self._commits.landed_at_base = state["landed_at_base"]
+        self._commits.resume(state["commits"])
         put_random_state(state["random"])
 
     def catch_up(self, row: Row) -> None:

@@ -1,4 +1,4 @@
-"""A remote array by messages: a thread of rank 0 applies what the others send.
+"""A remote array by messages: a thread of a server applies what the others send.
 
 For an MPI whose one-sided operations are no good between hosts. Each operation is one message,
 its header in front of its values, and one answer; both carry the operation's number as their tag.
@@ -24,7 +24,7 @@ EAGER_FOR = 200
 
 @dataclass
 class Arriving:
-    """A message on its way to rank 0."""
+    """A message on its way to the root."""
 
     source: int
     tag: int
@@ -35,41 +35,54 @@ class Arriving:
 class ServedArray(RemoteArray):
     """Needs MPI_THREAD_MULTIPLE. Ranks that die are served no more; nobody else notices."""
 
-    def __init__(self, world: World, num_elements: int, dtype: str, chunk_elements: int) -> None:
-        super().__init__(world, num_elements, dtype, chunk_elements)
+    def __init__(
+        self, world: World, num_elements: int, dtype: str, chunk_elements: int, root: int = SERVER
+    ) -> None:
+        super().__init__(world, num_elements, dtype, chunk_elements, root)
         self._comm = world.comm.Dup()
         self._number = 0
-        self._array = np.zeros(num_elements if world.is_server else 0, dtype)
-        self._sources = [rank for rank in range(world.comm.size) if rank != SERVER]
+        self._array = np.zeros(num_elements if self._is_root else 0, dtype)
+        self._sources = [rank for rank in range(world.comm.size) if rank != root]
         self._arriving: list[Arriving] = []
         self._leaving: list[tuple[np.ndarray, MPI.Request]] = []
         self._sent: list[tuple[np.ndarray, MPI.Request]] = []
         self._applying = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
-        if world.is_server:
+        if self._is_root:
             self._thread.start()
+
+    @property
+    def _is_root(self) -> bool:
+        return self.world.rank == self.root
 
     @property
     def memory(self) -> np.ndarray:
         return self._array
 
-    def _start(
+    def start(
         self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
     ) -> list[MPI.Request]:
-        if self.world.is_server:
+        if self._is_root:
             return self._start_here(values, before, offset, kind)
-        self._sent = [sent for sent in self._sent if not sent[1].Test()]
         requests = []
         for part in self.parts(len(before)):
-            self._number = (self._number + 1) % MANY_TAGS
-            answer = before[part]
-            head = np.array([(kind, offset + part.start, len(answer))], HEADER)
-            pieces = [head.view("u1")] + ([] if values is None else [values[part].view("u1")])
-            message = np.concatenate(pieces)
-            requests.append(self._comm.Irecv(answer.view("u1"), SERVER, self._number))
-            self._sent.append((message, self._comm.Isend(message, SERVER, self._number)))
+            payload = None if values is None else values[part].view("u1")
+            there = slice(offset + part.start, offset + part.stop)
+            requests += self._ask(kind, there, payload, before[part].view("u1"))
         return requests
+
+    def _ask(
+        self, kind: int, there: slice, payload: np.ndarray | None, answer: np.ndarray
+    ) -> list[MPI.Request]:
+        """Send one operation on the elements `there`; done when its `answer`, uint8[], is here."""
+        self._sent = [sent for sent in self._sent if not sent[1].Test()]
+        self._number = (self._number + 1) % MANY_TAGS
+        head = np.array([(kind, there.start, there.stop - there.start)], HEADER).view("u1")
+        message = head if payload is None else np.concatenate([head, payload])
+        answered = self._comm.Irecv(answer, self.root, self._number)
+        self._sent.append((message, self._comm.Isend(message, self.root, self._number)))
+        return [answered]
 
     def _start_here(
         self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
@@ -114,18 +127,25 @@ class ServedArray(RemoteArray):
 
     def _apply_message(self, arriving: Arriving) -> None:
         head = arriving.data[: HEADER.itemsize].view(HEADER)[0]
-        values = arriving.data[HEADER.itemsize :].view(self.dtype)
-        before = self._apply(int(head["kind"]), int(head["offset"]), int(head["count"]), values)
+        payload = arriving.data[HEADER.itemsize :]
+        kind, offset, count = head.tolist()
+        answer = self._carry_out(arriving.source, kind, offset, count, payload)
         try:
-            request = self._comm.Isend(before.view("u1"), arriving.source, arriving.tag)
+            request = self._comm.Isend(answer, arriving.source, arriving.tag)
         except MPI.Exception:
             self._sources.remove(arriving.source)
         else:
-            self._leaving.append((before, request))
+            self._leaving.append((answer, request))
+
+    def _carry_out(
+        self, source: int, kind: int, offset: int, count: int, payload: np.ndarray
+    ) -> np.ndarray:
+        """Do what rank `source` has sent; the answer, uint8[]."""
+        return self._apply(kind, offset, count, payload.view(self.dtype)).view("u1")
 
     def _apply(self, kind: int, offset: int, count: int, values: np.ndarray | None) -> np.ndarray:
         there = self._array[offset : offset + count]
-        with self._applying:  # rank 0's own operations come from another thread
+        with self._applying:  # the root's own operations come from another thread
             before = there.copy()
             if kind == Kind.ADD:
                 there += values
@@ -138,7 +158,7 @@ class ServedArray(RemoteArray):
             return
         self.world.wait_for_all()
         self._over.set()
-        if self.world.is_server:
+        if self._is_root:
             self._thread.join()
         self._comm.Free()
 

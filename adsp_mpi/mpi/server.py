@@ -193,7 +193,7 @@ class Server:
         """For `_resume`; while everybody stands still."""
         return {
             "now": self.now(),
-            "values": self._window.memory.copy(),
+            "values": self._window.load(np.empty(self._model.num_elements, np.float32)),
             "good_values": self._good_values.numpy().copy(),
             "snapshot": self._snapshot,
             "board": self.board.data.copy(),
@@ -211,7 +211,7 @@ class Server:
         return self._clock.now()
 
     def judge(self, now: float, trial: bool) -> dict[str, float]:
-        self._host_values.numpy()[:] = self._window.memory
+        self._window.load(self._host_values.numpy())
         self._model.values.copy_(self._host_values)
         metrics = self._evaluator.evaluate()
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)
@@ -221,10 +221,10 @@ class Server:
         self._good_values.copy_(self._host_values)
 
     def take_snapshot(self) -> None:
-        self._snapshot = self._window.memory.copy()
+        self._snapshot = self._window.load(np.empty(self._model.num_elements, np.float32))
 
     def put_back_snapshot(self) -> None:
-        self._window.memory[:] = self._snapshot
+        self._window.store(self._snapshot)
 
     def targets_changed(self, phase: str) -> None:
         self._trace.targets(self.now(), self.board, phase)

@@ -22,9 +22,11 @@ from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.clock import align
+from adsp_mpi.mpi.lost_shards import ShardWatch
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.progress import ProgressHelper, SignOfLife
+from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.repeating import Repeating
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server import Server
 from adsp_mpi.mpi.world import Elsewhere, World
@@ -32,6 +34,9 @@ from adsp_mpi.screen import Screen, make_screen, show_report
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
 from adsp_mpi.trace.writer import PartWriter
+
+LIFE_S = 0.5
+"""How often rank 0 shows on the board that it lives, whatever it is busy with."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     def build() -> tuple[Evaluator, PartWriter, Screen]:
         import scipy.optimize  # noqa: F401  the search's first fit must not pay for it
 
-        window.memory[:] = initial_values(ready)
+        window.store(initial_values(ready))
         share_out(board, ready.num_shares)
         if ready.resumes and ready.same_workers:
             put_back(board, ready.resumes.state["server"]["board"])
@@ -79,7 +84,12 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         if not_begun:
             board.stage = Stage.STOP
         world.wait_for_all()
-        with ProgressHelper(world, board), SignOfLife(board, clock.now):
+
+        def show_life() -> None:
+            board.server_s = clock.now()
+
+        life = Repeating(show_life, LIFE_S)
+        with ProgressHelper(world, board), ShardWatch(ready, window), life:
             failure = failure or _attempt(server.run)
             closing = _attempt(partial(server.close, evaluate=failure is None))
             screen.close()

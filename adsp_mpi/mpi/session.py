@@ -13,9 +13,10 @@ from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.arrays import make_array, self_test
-from adsp_mpi.mpi.chunks import chosen_chunk
+from adsp_mpi.mpi.compressed import model_array
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.server_side import Result, serve
+from adsp_mpi.mpi.shard_side import keep_shard
 from adsp_mpi.mpi.worker_side import work
 from adsp_mpi.mpi.world import World
 
@@ -28,7 +29,7 @@ def run(
     `task` takes the place of the config's. Rank 0 gets the Result, workers None. An error is
     raised with its message on one rank; the others raise `Elsewhere` and say nothing.
     """
-    world = World(comm)
+    world = World(comm, config.run.servers)
     with ExitStack() as stack, Signals(has_launcher=True) as signals:
         try:
             return _run(world, config, task, signals, stack)
@@ -54,7 +55,7 @@ def _run(
     world: World, config: Config, task: Task | None, signals: Signals, stack: ExitStack
 ) -> Result | None:
     ready = prepare(world, config, task)
-    window = make_array(world, ready.model.num_elements, "f4", chosen_chunk(world))
+    window = model_array(world, config, ready.model)
     stack.callback(window.free)
     board = make_array(world, Board.size(world.num_workers), "f8")
     stack.callback(board.free)
@@ -62,5 +63,8 @@ def _run(
     world.agree(lambda: self_test(world, window))
     if world.is_server:
         return serve(ready, window, board, signals)
+    if world.is_shard:
+        keep_shard(ready, board, signals)
+        return None
     work(ready, window, board, signals)
     return None

@@ -68,7 +68,7 @@ class Standing:
 
     def _restore(self) -> None:
         """Go back to the snapshot."""
-        self._commits.pull()
+        self._commits.fetch()
         self._me.restored(self._now())
         self._row.rounds = self._row.pulls = 0
         self._row.restores = self._board.restores
@@ -81,7 +81,7 @@ class Standing:
         now = dict(zip(ASSIGNED_FIELDS, said, strict=True))
         row.excused_steps += now["from_steps"] - me.steps
         row.excused_commits += now["from_commits"] - me.commits
-        self._commits.pull()
+        self._commits.fetch()
         me.admitted(
             now["from_steps"],
             now["from_commits"],

@@ -1,4 +1,4 @@
-"""A remote array by one-sided MPI: a window in rank 0's memory."""
+"""A remote array by one-sided MPI: a window in a server's memory."""
 
 import numpy as np
 from mpi4py import MPI
@@ -14,13 +14,15 @@ MPI_TYPES = {np.dtype("f4"): MPI.FLOAT, np.dtype("f8"): MPI.DOUBLE}
 class WindowArray(RemoteArray):
     """In one passive-target epoch from creation to `free`; all operations are accumulates."""
 
-    def __init__(self, world: World, num_elements: int, dtype: str, chunk_elements: int) -> None:
-        super().__init__(world, num_elements, dtype, chunk_elements)
+    def __init__(
+        self, world: World, num_elements: int, dtype: str, chunk_elements: int, root: int = SERVER
+    ) -> None:
+        super().__init__(world, num_elements, dtype, chunk_elements, root)
         self._type = MPI_TYPES[self.dtype]
-        size = num_elements * self.dtype.itemsize if world.is_server else 0
+        size = num_elements * self.dtype.itemsize if world.rank == root else 0
         self._window: MPI.Win | None = MPI.Win.Allocate(size, self.dtype.itemsize, comm=world.comm)
         self._memory = None
-        if world.is_server:
+        if world.rank == root:
             self._memory = np.asarray(self._window.tomemory()).view(self.dtype)
             self._memory[:] = 0
         world.wait_for_all()
@@ -39,18 +41,18 @@ class WindowArray(RemoteArray):
         """As of every remote array.
 
         That is what MPI's unified memory model gives on every machine where an aligned load of
-        4 or 8 bytes is one access. Rank 0 needs no MPI call of its own then, which some MPIs
+        4 or 8 bytes is one access. The root needs no MPI call of its own then, which some MPIs
         delay while others' accumulates are queued.
         """
         if self._memory is None:
-            raise RuntimeError("only rank 0 holds the memory, until the window is freed")
+            raise RuntimeError("only the root holds the memory, until the window is freed")
         self.window.Sync()
         return self._memory
 
     def flush(self) -> None:
-        self.window.Flush(SERVER)
+        self.window.Flush(self.root)
 
-    def _start(
+    def start(
         self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
     ) -> list[MPI.Request]:
         requests = []
@@ -60,7 +62,7 @@ class WindowArray(RemoteArray):
             target = (offset + part.start, len(answer), self._type)
             requests.append(
                 self.window.Rget_accumulate(
-                    origin, [answer, self._type], SERVER, target, OPERATIONS[kind]
+                    origin, [answer, self._type], self.root, target, OPERATIONS[kind]
                 )
             )
         return requests

@@ -18,6 +18,7 @@ from adsp_mpi.mpi.pause import Backoff, wait_for
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.mpi.standing import Standing
+from adsp_mpi.mpi.world import World
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.writer import PartWriter
 
@@ -27,9 +28,9 @@ IN_FLIGHT_LOOK_S = 1e-3
 class WorkerTrace:
     """A worker's part of the trace."""
 
-    def __init__(self, folder: Path, rank: int, flush_s: float, keep_bytes: int) -> None:
-        self.part = PartWriter(part_path(folder, rank), rank, flush_s, keep_bytes)
-        self.group = f"workers/{rank - 1}"
+    def __init__(self, folder: Path, world: World, flush_s: float, keep_bytes: int) -> None:
+        self.part = PartWriter(part_path(folder, world.part), world.rank, flush_s, keep_bytes)
+        self.group = f"workers/{world.worker}"
         self.steps, self.commits, self.pulls, self.waits = (
             f"{self.group}/{name}" for name in schema.WORKER_TABLES
         )
@@ -71,7 +72,6 @@ class WorkerLoop:
         self._share = ready.first_share
         self._standing = Standing(me, self._share, board, commits, saver, clock.now)
         self._max_steps = ready.config.stop.max_steps or math.inf
-        self._model_bytes = 4 * ready.model.num_elements
         self._pause = Backoff(patient=True)
         self._waiting_since: tuple[float, str, int, float] | None = None
         self._step_due_s: float | None = None
@@ -205,7 +205,7 @@ class WorkerLoop:
         self._commit_steps = self.me.steps_since_commit
         self.me.commit_begun(now)
         conditions = self._profile.at(self.me.index, now, self.me.steps)
-        delay_s = conditions.commit_delay_s(self._model_bytes / 1e6)
+        delay_s = conditions.commit_delay_s(self._commits.num_bytes / 1e6)
         self._commits.begin(weight * self._global_lr, delay_s)
         self._commit_blocked_s = self._clock.now() - now
         self._poll_commit()
@@ -242,7 +242,7 @@ class WorkerLoop:
             self._commit_steps,
             self._commits.staleness,
             self._commit_blocked_s,
-            self._model_bytes,
+            self._commits.num_bytes,
             *self._commit_decision,
         )
 

@@ -14,7 +14,7 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.clock import Clock, align, measure_offset
-from adsp_mpi.mpi.commit import CommitPath
+from adsp_mpi.mpi.compressed import commit_path
 from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.prepare import Prepared
@@ -36,7 +36,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
         saved = saved_state(ready.resumes.path, world.worker) if ready.resumes else {}
         trainer = ready.trainer(ready.first_share)
         keep = saved.get("part_bytes", sys.maxsize) if ready.resumes else 0
-        trace = WorkerTrace(ready.folder, world.rank, config.trace.flush_s, keep)
+        trace = WorkerTrace(ready.folder, world, config.trace.flush_s, keep)
         step_time_s = ready.profile.workers[world.worker].step_time_s
         facts = {"host": world.host, "step_time_s": step_time_s, **ready.part_attributes()}
         trace.part.attributes(trace.group, facts)
@@ -45,8 +45,8 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     trainer, replica, trace, saved = world.agree(build)
     clock = align(world, ready.begin_s)
     trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
-    commits = CommitPath(window, board, replica, clock.now, 1.0 / ready.num_shares)
-    commits.pull()
+    commits = commit_path(window, board, replica, clock.now, 1.0 / ready.num_shares)
+    commits.fetch()
     me = WorkerState(world.worker, config.train.batch_size)
     saver = WorkerSaver(ready.folder, me, trainer, replica, commits, trace.part)
     if ready.same_workers and ready.resumes:

@@ -97,15 +97,16 @@ class Workers:
         """Let every worker that is not lost measure its clock."""
         comm = self._world.comm
         for worker in range(self._world.num_workers):
+            rank = self._world.rank_of(worker)
 
-            def asked_or_lost(worker: int = worker) -> bool:
+            def asked_or_lost(worker: int = worker, rank: int = rank) -> bool:
                 self._give_up()
-                return bool(self._board.lost[worker]) or comm.Iprobe(worker + 1, ROUND_TRIP_TAG)
+                return bool(self._board.lost[worker]) or comm.Iprobe(rank, ROUND_TRIP_TAG)
 
             wait_until(asked_or_lost)
             if not self._board.lost[worker]:
-                answer_round_trips(comm, worker + 1)
+                answer_round_trips(comm, rank)
 
     def _tell_of(self, kind: str, worker: int, text: str) -> None:
-        host = self._world.hosts[worker + 1]
-        self._tell(kind, f"worker {worker} (rank {worker + 1} on {host}) {text}")
+        rank = self._world.rank_of(worker)
+        self._tell(kind, f"worker {worker} (rank {rank} on {self._world.hosts[rank]}) {text}")

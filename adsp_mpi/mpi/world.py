@@ -25,21 +25,30 @@ class Elsewhere(AdspError):
 
 
 class World:
-    """The ranks of a run: rank 0 is the parameter server, rank i + 1 is worker i."""
+    """The ranks of a run: rank 0 steers it and serves the board, `servers` share the model.
+
+    The servers, rank 0 the first, are spread over the ranks and so over the nodes; all others are
+    workers, in the order of their ranks.
+    """
 
     lost_ranks = False
     """Some rank of this process's job is gone: no collective will ever end."""
 
-    def __init__(self, comm: MPI.Intracomm = MPI.COMM_WORLD) -> None:
+    def __init__(self, comm: MPI.Intracomm = MPI.COMM_WORLD, num_servers: int = 1) -> None:
         self.comm = comm.Dup()
-        self.rank = self.comm.rank
-        self.num_workers = self.comm.size - 1
-        self.worker = self.rank - 1
+        self.rank, size = self.comm.rank, self.comm.size
+        spread = [number * size // num_servers for number in range(num_servers)]
+        self.servers = sorted(set(spread))
+        self._workers = [rank for rank in range(size) if rank not in self.servers]
+        self.num_workers = len(self._workers)
+        self.worker = self.worker_of(self.rank)
+        """This rank's worker; -1 on a server."""
+
         self.host = socket.gethostname()
         everyone: list[tuple[str, int]] = self.comm.allgather((self.host, os.getpid()))
         self.hosts = [host for host, _ in everyone]
-        self.server_process = everyone[SERVER]
-        """Rank 0's host and process number."""
+        self.processes = everyone
+        """Host and process number of every rank."""
 
         here = {rank: pid for rank, (host, pid) in enumerate(everyone) if host == self.host}
         self._neighbours = Neighbours(here)
@@ -49,14 +58,42 @@ class World:
         self.one_node = node.size == self.comm.size
         node.Free()
 
+    def worker_of(self, rank: int) -> int:
+        """The worker on a rank; -1 on a server."""
+        return self._workers.index(rank) if rank in self._workers else -1
+
+    def rank_of(self, worker: int) -> int:
+        """The rank of a worker."""
+        return self._workers[worker]
+
+    @property
+    def part(self) -> int:
+        """Number of this rank's part of the trace: 0 for rank 0, then the workers, then shards.
+
+        A run may go on with other servers, and so with its workers on other ranks.
+        """
+        if self.is_shard:
+            return self.num_workers + self.servers.index(self.rank)
+        return self.worker + 1
+
     @property
     def is_server(self) -> bool:
         return self.rank == SERVER
+
+    @property
+    def is_shard(self) -> bool:
+        """This rank serves a part of the model and nothing else."""
+        return self.rank in self.servers and not self.is_server
 
     def require_workers(self, spares: int) -> None:
         """Raise UsageError where there is no worker, with the way to start one."""
         if self.num_workers > spares:
             return
+        if len(self.servers) > 1:
+            raise UsageError(
+                f"of {self.comm.size} ranks {len(self.servers)} are servers: that leaves "
+                f"{self.num_workers} workers for --spares {spares}; start more ranks"
+            )
         if self.num_workers:
             raise UsageError(
                 f"--spares {spares} leaves none of the {self.num_workers} workers to begin with"

@@ -18,6 +18,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.screen import Screen, Status
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
+from adsp_mpi.sim.exchange import make_exchange
 from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Problem
 from adsp_mpi.sim.saved import engine_state, resume_engine
@@ -55,9 +56,10 @@ class Engine:
         self.profile = profile
         self.rows = rows
         self.values = problem.values
-        self.model_bytes = 4 * len(problem.values)
+        learners = [problem.learner(worker) for worker in range(workers)]
+        self.exchange = make_exchange(config.codec, self.values, learners)
         self.links = Links(
-            self.clock, self.model_bytes / 1e6, config.simulate.server_bandwidth_mb_s
+            self.clock, self.exchange.commit_bytes / 1e6, config.simulate.server_bandwidth_mb_s
         )
         self.batch_size = config.train.batch_size
         self.global_lr = self.sync.global_lr or 1.0 / workers
@@ -94,7 +96,7 @@ class Engine:
         self.until_s = [math.inf] * workers  # when each one that waits is to be woken
         self._most_at_once = MOST_AT_ONCE * workers
         self.overdue: dict[int, tuple[Waiting | None, int]] = {}
-        self.workers = [SimWorker(self, i, problem.learner(i)) for i in range(workers)]
+        self.workers = [SimWorker(self, i, learner) for i, learner in enumerate(learners)]
 
     def run(self) -> None:
         """From the first evaluation, or where it was resumed, until steering says it is over."""

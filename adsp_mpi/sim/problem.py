@@ -25,6 +25,10 @@ class Learner(Protocol):
     """One worker's numerics; vectors are float32[P] on the host. See `Replica`."""
 
     @property
+    def num_rebased(self) -> int:
+        """The first so many numbers add up; the others are averaged."""
+
+    @property
     def answer(self) -> np.ndarray:
         """Where a commit or a pull puts the global model."""
 

@@ -96,12 +96,13 @@ class QuadraticLearner:
 
     __slots__ = (
         "_base", "_batch_size", "_curvature", "_decay", "_generator", "_local",
-        "_noise", "_rate", "answer", "drawn", "left", "update",
+        "_noise", "_rate", "answer", "drawn", "left", "num_rebased", "update",
     )  # fmt: skip
 
     def __init__(self, problem: Quadratic, worker: int) -> None:
         self._local, self._base = problem.locals[worker], problem.bases[worker]
         self.update, self.answer = problem.updates[worker], problem.answers[worker]
+        self.num_rebased = len(self._local)
         self._curvature = problem.curvature
         self._noise = problem.noise
         self._generator = np.random.default_rng([problem.seed, worker])

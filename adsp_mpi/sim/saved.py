@@ -55,6 +55,7 @@ def engine_state(engine: "Engine") -> dict[str, Any]:
         "snapshot": engine.snapshot.copy(),
         "workers": [_worker_state(worker) for worker in engine.workers],
         "problem": engine.problem.state,
+        "exchange": engine.exchange.state,
         "steering": engine.steering.state,
     }
 
@@ -64,6 +65,7 @@ def resume_engine(engine: "Engine", state: dict[str, Any]) -> None:
     loader = _Loader(engine)
     clock, board, links = engine.clock, engine.board, engine.links
     engine.problem.resume(state["problem"])
+    engine.exchange.resume(state["exchange"])
     for worker, saved in zip(engine.workers, state["workers"], strict=True):
         _resume_worker(worker, saved)
     clock.now, clock.at_once, clock.booked = state["clock"]
@@ -97,7 +99,6 @@ def _resume_worker(worker: SimWorker, state: dict[str, Any]) -> None:
     for name in WORKER_NUMBERS:
         value = state[name]
         setattr(worker, name, tuple(value) if isinstance(value, list) else value)
-    worker.update = worker.learner.update
 
 
 class _Saver:

@@ -49,18 +49,11 @@ class SimWorker:
         self._pull_busy_s = engine.profile.workers[index].busy_s
         self._commit_busy_s = 0.0 if self._sync.blocking_commits else self._pull_busy_s
         self.standing_since: float | None = None  # until its commit in flight has landed
-        self.landed_at_base = 0
         self.loss = 0.0
         self.step_begun: tuple[float, float, int, float] = (0.0, 0.0, 0, 0.0)
         self.commit_begun: tuple[int, int, float] = (0, 0, 0.0)
         self.pull_begun: tuple[float, bool, int, float] = (0.0, False, 0, 0.0)
-        self.take_model()
-
-    def take_model(self, keep_local: bool = False) -> None:
-        """The local model becomes the global one."""
-        self.landed_at_base = self._board.landed
-        self.learner.answer[:] = self._engine.values
-        self.learner.replace(keep_local)
+        self.landed_at_base = 0
 
     def go_on(self) -> None:
         """Decide, and again after everything that takes no time."""
@@ -145,7 +138,7 @@ class SimWorker:
         self.commit_begun = (me.steps_since_commit, me.version, self._board.seen)
         me.commit_begun(now)
         self._board.write(self.index, "begun", me.begun)
-        self.update = self.learner.take_update(weight * engine.global_lr)
+        engine.exchange.take(self.index, self.learner, weight * engine.global_lr)
         conditions = engine.profile.at(self.index, now, me.steps)
         engine.links.send(conditions, self.arrive if self._commit_busy_s else self.land)
         engine.actions += 1
@@ -161,16 +154,12 @@ class SimWorker:
     def land(self) -> None:
         """The commit in flight arrives as a whole."""
         me, engine, board, now = self.me, self._engine, self._board, self._clock.now
-        learner, values = self.learner, engine.values
-        learner.before_landing(values)
-        learner.answer[:] = values
-        values += self.update
+        engine.exchange.land(self.index, self.learner)
         landed_before = board.landed
         board.counters[0] += 1
         me.commit_done(now)
         staleness = landed_before - self.landed_at_base
         self.landed_at_base = landed_before + 1
-        learner.rebase()
         since_s = self.standing_since
         stood_s = 0.0 if since_s is None else now - since_s
         self._book_commit(self._commit_busy_s + stood_s, staleness)
@@ -185,12 +174,12 @@ class SimWorker:
     def _book_commit(self, blocked_s: float, staleness: int) -> None:
         me, row, engine = self.me, self.row, self._engine
         row.commit_s += blocked_s
-        row.sent_mb += engine.model_bytes / 1e6
+        row.sent_mb += engine.exchange.commit_bytes / 1e6
         row.staleness += staleness
         steps, version, seen = self.commit_begun
         engine.rows.commits.append(
             self.index, me.last_commit_begun_s, self._clock.now, me.commits, steps, staleness,
-            blocked_s, engine.model_bytes, version, seen,
+            blocked_s, engine.exchange.commit_bytes, version, seen,
         )  # fmt: skip
 
     def _pull(self, keep_local: bool) -> bool:
@@ -212,7 +201,8 @@ class SimWorker:
         """Take the global model as it is now."""
         start_s, keep_local, version, seen = self.pull_begun
         me, engine = self.me, self._engine
-        self.take_model(keep_local)
+        self.landed_at_base = self._board.landed
+        engine.exchange.pull(self.index, self.learner, keep_local)
         me.pulled()
         self._board.write(self.index, "pulls", me.pulls)
         seconds = self._clock.now - start_s
@@ -255,7 +245,8 @@ class SimWorker:
         """Standing still: take the snapshot when told to, train on when the pause is over."""
         board = self._board
         if board.restores > self.row.restores:
-            self.take_model()
+            self.landed_at_base = board.landed
+            self._engine.exchange.fetch(self.index, self.learner)
             self.me.restored(self._clock.now)
             board.write(self.index, "rounds", 0)
             board.write(self.index, "pulls", 0)

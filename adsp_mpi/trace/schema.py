@@ -101,7 +101,7 @@ OBSERVED_WORKERS: Columns = (
 )
 EVENTS: Columns = (
     ("time_s", "f8", "s since start"),
-    ("rank", "i4", "MPI rank that tells it; the server is 0, worker i is rank i + 1"),
+    ("rank", "i4", "MPI rank that tells it; rank 0 steers the run"),
     ("kind", "str", "one word"),
     ("text", "str", "the event in words"),
 )

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Callable
 
+import pytest
+
 import adsp_mpi.trace
 from tests.cluster.conftest import HOSTS, launch_on_hosts
 from tests.launch.faults import OPTIONS, surviving, wait_until_all_train
@@ -23,9 +25,11 @@ ROOT = PROGRAMS.parents[1]
 Limit = Callable[[int, str], None]
 
 
-def test_no_commit_is_lost_or_doubled_over_tcp(hosts: Limit) -> None:
+@pytest.mark.parametrize("servers", ["1", "2"])
+def test_no_commit_is_lost_or_doubled_over_tcp(hosts: Limit, servers: str) -> None:
+    arguments = ("50000", "4", "", servers)
     run = launch_on_hosts(
-        HOSTS, sys.executable, "-m", "tests.mpi.stress_commits", "50000", "4", cwd=ROOT
+        HOSTS, sys.executable, "-m", "tests.mpi.stress_commits", *arguments, cwd=ROOT
     )
     assert run.code == 0, run.err
     facts = json.loads(run.out)

@@ -15,15 +15,29 @@ delay_s = [0.1, 0.05, 0.02]
 """
 
 
-@pytest.mark.parametrize("model", ["adsp-fixed", "asp", "ssp"])
-def test_the_model_is_the_exact_sum_of_all_steps(tmp_path: Path, model: str) -> None:
-    """Gradient 1, rate 2**-6, global rate 1: every parameter ends at -(all steps) / 64."""
+@pytest.mark.parametrize(
+    ("model", "compress", "servers"),
+    [
+        ("adsp-fixed", "none", 1),
+        ("asp", "none", 1),
+        ("ssp", "none", 1),
+        ("asp", "none", 2),
+        ("adsp-fixed", "float16", 1),
+        ("asp", "bfloat16", 1),
+    ],
+)
+def test_the_model_is_the_exact_sum_of_all_steps(
+    tmp_path: Path, model: str, compress: str, servers: int
+) -> None:
+    """Gradient 1, rate 2**-6, global rate 1: every parameter ends at -(all steps) / 64.
+
+    A worker's update is a small number of sixty-fourths, which half a float holds exactly.
+    """
     profile = tmp_path / "p.toml"
     profile.write_text(PROFILE)
-    run = launch(
-        WORKERS + 1, "-m", "tests.mpi.constant_gradients", str(tmp_path / "r"), model, str(STEPS),
-        str(profile), cwd=PROGRAMS.parents[1],
-    )  # fmt: skip
+    arguments = (tmp_path / "r", model, STEPS, profile, compress, servers)
+    program = ("-m", "tests.mpi.constant_gradients", *map(str, arguments))
+    run = launch(WORKERS + servers, *program, cwd=PROGRAMS.parents[1])
     assert run.code == 0 and run.error_lines == [], run.err
     state = torch.load(tmp_path / "r" / "model.pt", weights_only=True)
     for value in state.values():

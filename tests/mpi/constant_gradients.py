@@ -16,7 +16,7 @@ def make_model() -> nn.Module:
 
 
 if __name__ == "__main__":
-    out, model, steps, profile = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    out, model, steps, profile, compress, servers = sys.argv[1:]
     data = (torch.zeros(64, 1),)
     task = adsp_mpi.Task(
         make_model,
@@ -27,11 +27,11 @@ if __name__ == "__main__":
     )
     sync = {"model": model, "check_period_s": 0.5, "global_lr": 1.0}
     settings = {
-        "run": {"out": out, "screen": "quiet"},
-        "train": {"batch_size": 4, "local_lr": 2.0**-6},
+        "run": {"out": out, "screen": "quiet", "servers": int(servers)},
+        "train": {"batch_size": 4, "local_lr": 2.0**-6, "compress": compress},
         "sync": sync | ({"commit_rate": 4} if model == "adsp-fixed" else {}),
         "hetero": {"profile": profile},
         "eval": {"period_s": 0.2},
-        "stop": {"max_steps": steps},
+        "stop": {"max_steps": int(steps)},
     }
     adsp_mpi.train(task, settings)

@@ -18,6 +18,7 @@ from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.served import ServedArray
+from adsp_mpi.mpi.sharded import ShardedArray
 from adsp_mpi.mpi.window import WindowArray
 from adsp_mpi.mpi.world import World
 
@@ -57,10 +58,14 @@ class Integers:
 KINDS = {"window": WindowArray, "served": ServedArray}
 
 
-def main(elements: int, seconds: float, kind: str) -> None:
-    world = World()
+def main(elements: int, seconds: float, kind: str, servers: int) -> None:
+    world = World(num_servers=servers)
     make = partial(KINDS[kind], chunk_elements=CHUNK_ELEMENTS) if kind else make_array
     model = make(world, elements, "f4")
+    if servers > 1:
+        model = ShardedArray(
+            world, elements, "f4", CHUNK_ELEMENTS, lambda n, root: make(world, n, "f4", root=root)
+        )
     remote = make(world, Board.size(world.num_workers), "f8")
     self_test(world, model)
     clock = align(world)
@@ -73,7 +78,8 @@ def main(elements: int, seconds: float, kind: str) -> None:
         board.validate()
         commits = board.column("commits")
         expected = int((commits * np.arange(1, world.num_workers + 1)).sum())
-        wrong = int((model.memory != expected).sum())
+        held = model.load(np.empty(elements, np.float32))
+        wrong = int((held != expected).sum())
         facts = {
             "commits": commits.tolist(),
             "begun": board.column("begun").tolist(),
@@ -82,6 +88,8 @@ def main(elements: int, seconds: float, kind: str) -> None:
             "wrong": wrong,
         }
         print(json.dumps(facts), flush=True)
+    elif world.is_shard:
+        world.wait_for_all()
     else:
         work(world, model, WorkerBoard(world, remote), clock.now, seconds)
         world.wait_for_all()
@@ -109,4 +117,4 @@ def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: flo
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), "".join(sys.argv[3:]))
+    main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

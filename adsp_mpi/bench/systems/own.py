@@ -10,7 +10,7 @@ from adsp_mpi.bench.systems.system import LEARNT, STEP, System
 from adsp_mpi.core.board import Board
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.mpi.arrays import make_array
+from adsp_mpi.mpi.arrays import make_array, make_model_array
 from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.commit import CommitPath
@@ -22,7 +22,7 @@ class Own(System):
     def __init__(self, world: World, num_elements: int, chunk_elements: int | None = None) -> None:
         super().__init__(world, num_elements)
         chunk_elements = chunk_elements or chosen_chunk(world)
-        self._window = make_array(world, num_elements, "f4", chunk_elements)
+        self._window = make_model_array(world, num_elements, chunk_elements)
         self._rows = make_array(world, Board.size(world.num_workers), "f8")
         if world.is_server:
             self._helper = ProgressHelper(world, server_board(world, self._rows))
@@ -43,7 +43,7 @@ class Own(System):
         self._path.finish()
 
     def model(self) -> np.ndarray:
-        return self._window.memory
+        return self._window.load(np.empty(self._window.num_elements, np.float32))
 
     def close(self) -> None:
         super().close()

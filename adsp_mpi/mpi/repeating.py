@@ -1,0 +1,26 @@
+"""A thread that does one thing again and again while a block runs."""
+
+import threading
+from typing import Callable
+
+
+class Repeating:
+    """A context: `action` is called every `period_s`, for the first time after one, in a thread."""
+
+    def __init__(self, action: Callable[[], None], period_s: float) -> None:
+        self._action = action
+        self._period_s = period_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> "Repeating":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._over.wait(self._period_s):
+            self._action()

@@ -1,0 +1,54 @@
+"""A rank that serves a part of the model: it sleeps until the run is over."""
+
+from adsp_mpi.core.board import Stage
+from adsp_mpi.engine.records import part_path
+from adsp_mpi.engine.signals import Signals
+from adsp_mpi.mpi.board_client import BoardClient
+from adsp_mpi.mpi.clock import align
+from adsp_mpi.mpi.lost_server import ServerWatch
+from adsp_mpi.mpi.pause import wait_for, wait_until
+from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.progress import ProgressHelper
+from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.world import Elsewhere
+from adsp_mpi.trace.writer import PartWriter
+
+LOOK_S = 0.05
+
+
+def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
+    """From the first model to the end of the run; raises `Elsewhere` where that has failed."""
+    world = ready.world
+    client = BoardClient(world, remote)
+
+    def build() -> PartWriter:
+        path, flush_s = part_path(ready.folder, world.part), ready.config.trace.flush_s
+        return PartWriter(path, world.rank, flush_s)
+
+    part = world.agree(build)
+    clock = align(world, ready.begin_s)
+    part.event(clock.now(), "shard", f"{world.host} serves a part of the model")
+    told = False
+
+    def is_over() -> bool:
+        nonlocal told
+        client.refresh()
+        if signals.received and not told:
+            told = True
+            wait_for(client.count("interrupts")[0])
+        part.flush_if_due()
+        return client.board.stage >= Stage.ALIGN
+
+    def is_closed() -> bool:
+        client.refresh(everything=False)
+        return client.board.stage >= Stage.CLOSED
+
+    world.wait_for_all()
+    client.watch = ServerWatch(ready.folder, world, part)
+    with client.watch, ProgressHelper(world, client.board):
+        wait_until(is_over, longest_s=LOOK_S)
+        part.close()
+        wait_until(is_closed, longest_s=LOOK_S)
+        client.finish()
+    if client.board.exit_code:
+        raise Elsewhere(client.board.exit_code)
