@@ -10,7 +10,6 @@ from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems import OWN, system_class
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.systems.raw import Raw
-from adsp_mpi.bench.systems.system import System
 from adsp_mpi.bench.timing import Loop, closed_loop, commit_s, figures
 from adsp_mpi.mpi.world import World
 
@@ -80,14 +79,8 @@ def compare(bench: Bench, num_elements: int, names: list[str]) -> list[dict[str,
             for name, loops in zip(names, rounds, strict=True)
         ]
     for system, count in zip(systems, commits, strict=True):
-        _check_and_close(system, count)
+        system.check_and_close(count)
     return rows
-
-
-def _check_and_close(system: System, commits: int) -> None:
-    world = system.world
-    world.agree(lambda: system.check(commits) if world.is_server else None)
-    system.close()
 
 
 def bars_of(rows: list[dict[str, Any]], num_workers: int) -> list[Bar]:
@@ -114,7 +107,7 @@ def compare_alone(world: World, num_elements: int) -> dict[str, Any]:
     if world.worker == 0:
         pairs = [_pair(own, raw) for _ in range(ALONE_PAIRS + 1)][1:]
     pairs = world.allgather(pairs)[1]
-    _check_and_close(own, ALONE_PAIRS + 1)
+    own.check_and_close(ALONE_PAIRS + 1)
     raw.close()
     own_s, raw_s = (float(np.median(side)) for side in zip(*pairs, strict=True))
     ratio = float(np.median([a / b for a, b in pairs]))

@@ -26,6 +26,7 @@ PARTS = {
     "memory": "adsp_mpi.bench.memory",
     "waiting": "adsp_mpi.bench.waiting",
     "network": "adsp_mpi.bench.network",
+    "servers": "adsp_mpi.bench.servers",
     "chunks": "adsp_mpi.bench.chunks",
     "commit": "adsp_mpi.bench.commits",
 }

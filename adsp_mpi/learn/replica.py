@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.staging import make_staging
 
 
 def rebased_elements(model: FlatModel, same_base: bool) -> int:
@@ -33,11 +34,10 @@ class Replica:
     def __init__(self, model: FlatModel, same_base: bool) -> None:
         self.local = model.values
         self.base = self.local.clone()
-        on_gpu = self.local.is_cuda
-        self.has_parts = not on_gpu
-        self._update = torch.empty(self.local.shape, pin_memory=on_gpu)
-        self._answer = torch.empty(self.local.shape, pin_memory=on_gpu)
-        self._scratch = torch.empty_like(self.local) if on_gpu else self._update
+        self._staging = staging = make_staging(self.local.device)
+        self.has_parts = staging.in_place
+        self._update, self._answer = staging.buffer(self.local), staging.buffer(self.local)
+        self._scratch = self._update if staging.in_place else torch.empty_like(self.local)
         self.first_buffer = model.num_trainable
         self.num_rebased = rebased_elements(model, same_base)
         self.averages_buffers = self.num_rebased < len(self.local)
@@ -66,14 +66,26 @@ class Replica:
         self.update[:] = state["update"]
 
     def take_update(self, factor: float) -> np.ndarray:
-        """`factor` times what was learnt since the base; learning can go on at once."""
+        """`factor` times what was learnt since the base; learning can go on at once.
+
+        The update is there once it is `taken`.
+        """
         torch.sub(self.local, self.base, out=self._scratch)
         if factor != 1.0:
             self._scratch.mul_(factor)
-        if self._scratch is not self._update:
-            self._update.copy_(self._scratch)
+        if not self._staging.in_place:
+            self._staging.send_down(self._scratch, self._update)
         self.base.copy_(self.local)
         return self.update
+
+    @property
+    def taken(self) -> bool:
+        """`update` is what `take_update` took."""
+        return self._staging.arrived
+
+    def settle(self) -> None:
+        """Wait until `answer` may change again."""
+        self._staging.settle()
 
     def take_part(self, part: slice, factor: float, spot: slice) -> np.ndarray:
         """`factor` times what was learnt in `part` since the base, in `update[spot]`."""
@@ -116,11 +128,12 @@ class Replica:
         if keep_local:
             self._go_on_from(slice(None), slice(None))
         else:
-            self.local.copy_(self._answer)
+            self.local.copy_(self._staging.bring_up(self._answer, self.local.device))
             self.base.copy_(self.local)
 
     def _go_on_from(self, part: slice, spot: slice) -> None:
         local, base = self.local[: self.num_rebased][part], self.base[: self.num_rebased][part]
-        landed = self._answer[: self.num_rebased][spot].to(base.device)
+        answer = self._answer[: self.num_rebased][spot]
+        landed = self._staging.bring_up(answer, base.device)
         local.sub_(base).add_(landed)
         base.copy_(landed)

@@ -103,6 +103,7 @@ class CommitPath:
         """The model is about to be read: which commits it holds at least."""
         if self.in_flight:
             raise RuntimeError("a pull while a commit is in flight")
+        self._replica.settle()
         self._board.refresh_now()
         self.landed_at_base = self._board.board.landed
 
@@ -115,6 +116,9 @@ class CommitPath:
         while self._now() < lands_from:
             yield
         if not at_once:
+            while not replica.taken:
+                yield
+            replica.settle()
             flying = self._add_taken()
         if replica.averages_buffers:
             yield from self._add_buffers()

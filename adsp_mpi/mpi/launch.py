@@ -9,6 +9,7 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
+from adsp_mpi.mpi.abort import abort
 from adsp_mpi.mpi.pause import wait_for
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _leave(exit_code: int) -> NoReturn:
 
     if World.lost_ranks:
         leave_at_once(exit_code)
-    timer = threading.Timer(ABORT_AFTER_S, MPI.COMM_WORLD.Abort, [exit_code])
+    timer = threading.Timer(ABORT_AFTER_S, abort, [MPI.COMM_WORLD, exit_code])
     timer.daemon = True
     timer.start()
     wait_for([MPI.COMM_WORLD.Ibarrier()])

@@ -9,6 +9,7 @@ from typing import NoReturn
 from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
+from adsp_mpi.mpi.abort import abort
 from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.pause import LAUNCHER
 from adsp_mpi.mpi.repeating import Repeating
@@ -81,7 +82,7 @@ class ServerWatch(Repeating):
     def leave(self, what: str) -> NoReturn:
         """End this process; `what` has happened to rank 0."""
         if self._say(what) and not self._world.one_node:
-            self._world.comm.Abort(EXIT_FAILED)
+            abort(self._world.comm)
         os._exit(EXIT_FAILED)
 
     def _say(self, what: str) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
-from adsp_mpi.errors import EXIT_FAILED, tell
+from adsp_mpi.errors import tell
+from adsp_mpi.mpi.abort import abort
 from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.remote_array import RemoteArray
@@ -42,7 +43,7 @@ class ShardWatch(Repeating):
             hint = how_to_resume(self._folder)
             tell(f"{where}, which serves a part of the model, is gone; {hint}")
             (self._folder / SERVER_LOST).touch()  # the workers need not say that rank 0 is gone
-            self._world.comm.Abort(EXIT_FAILED)
+            abort(self._world.comm)
 
 
 class Asked:

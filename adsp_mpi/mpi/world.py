@@ -8,6 +8,7 @@ from typing import Callable, TypeVar
 from mpi4py import MPI
 
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
+from adsp_mpi.mpi.abort import abort, leave_anyway
 from adsp_mpi.mpi.neighbours import Neighbours
 from adsp_mpi.mpi.pause import wait_until
 
@@ -52,6 +53,7 @@ class World:
 
         here = {rank: pid for rank, (host, pid) in enumerate(everyone) if host == self.host}
         self._neighbours = Neighbours(here)
+        self._leaves = False
 
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.node_rank = node.rank
@@ -124,7 +126,10 @@ class World:
             return False
         if self._neighbours.teller == self.rank:
             tell(f"rank {missing} on {self.host} died while the others waited for it")
-            self.comm.Abort(EXIT_FAILED)
+            abort(self.comm)
+        elif not self._leaves:
+            self._leaves = True
+            leave_anyway()
         return False
 
     def allgather(self, value: T) -> list[T]:

@@ -21,6 +21,7 @@ EXPERIMENTS = {
     "batchtune": "adsp_mpi.analysis.experiments.batchtune:EXPERIMENT",
     "adsp_plus": "adsp_mpi.analysis.experiments.adsp_plus:EXPERIMENT",
     "profiles": "adsp_mpi.analysis.experiments.profiles:EXPERIMENT",
+    "compress": "adsp_mpi.analysis.experiments.compress:EXPERIMENT",
     "many_workers": "adsp_mpi.analysis.experiments.many_workers:EXPERIMENT",
 }
 

@@ -16,18 +16,19 @@ delay_s = [0.1, 0.05, 0.02]
 
 
 @pytest.mark.parametrize(
-    ("model", "compress", "servers"),
+    ("model", "compress", "servers", "staging"),
     [
-        ("adsp-fixed", "none", 1),
-        ("asp", "none", 1),
-        ("ssp", "none", 1),
-        ("asp", "none", 2),
-        ("adsp-fixed", "float16", 1),
-        ("asp", "bfloat16", 1),
+        ("adsp-fixed", "none", 1, ()),
+        ("asp", "none", 1, ()),
+        ("ssp", "none", 1, ()),
+        ("asp", "none", 2, ()),
+        ("adsp-fixed", "float16", 1, ()),
+        ("asp", "bfloat16", 1, ()),
+        ("asp", "none", 1, ("late",)),
     ],
 )
 def test_the_model_is_the_exact_sum_of_all_steps(
-    tmp_path: Path, model: str, compress: str, servers: int
+    tmp_path: Path, model: str, compress: str, servers: int, staging: tuple[str, ...]
 ) -> None:
     """Gradient 1, rate 2**-6, global rate 1: every parameter ends at -(all steps) / 64.
 
@@ -35,7 +36,7 @@ def test_the_model_is_the_exact_sum_of_all_steps(
     """
     profile = tmp_path / "p.toml"
     profile.write_text(PROFILE)
-    arguments = (tmp_path / "r", model, STEPS, profile, compress, servers)
+    arguments = (tmp_path / "r", model, STEPS, profile, compress, servers, *staging)
     program = ("-m", "tests.mpi.constant_gradients", *map(str, arguments))
     run = launch(WORKERS + servers, *program, cwd=PROGRAMS.parents[1])
     assert run.code == 0 and run.error_lines == [], run.err

@@ -1,11 +1,14 @@
 """A linear model whose gradient is 1 everywhere: the end must be the exact sum of all steps."""
 
 import sys
+import time
 
 import torch
 from torch import nn
 
 import adsp_mpi
+from adsp_mpi.learn import replica
+from adsp_mpi.learn.staging import Staging
 
 
 def make_model() -> nn.Module:
@@ -15,8 +18,29 @@ def make_model() -> nn.Module:
     return module
 
 
+class Late(Staging):
+    """As with a model on a GPU: what is sent down arrives a while later."""
+
+    in_place = False
+
+    def send_down(self, values: torch.Tensor, to: torch.Tensor) -> None:
+        self._under_way = values, to
+        self._arrives_s = time.monotonic() + 0.005
+        to.fill_(torch.nan)
+
+    @property
+    def arrived(self) -> bool:
+        if time.monotonic() < self._arrives_s:
+            return False
+        values, to = self._under_way
+        to.copy_(values)
+        return True
+
+
 if __name__ == "__main__":
-    out, model, steps, profile, compress, servers = sys.argv[1:]
+    out, model, steps, profile, compress, servers, *staging = sys.argv[1:]
+    if staging:
+        replica.make_staging = lambda device: Late()
     data = (torch.zeros(64, 1),)
     task = adsp_mpi.Task(
         make_model,

@@ -28,6 +28,7 @@ class Integers:
 
     averages_buffers = False
     has_parts = True
+    taken = True
 
     def __init__(self, elements: int, value: int) -> None:
         self.update = np.full(elements, value, np.float32)
@@ -43,6 +44,9 @@ class Integers:
 
     def land_part(self, part: slice, spot: slice) -> None:
         self.rebase(part, spot)
+
+    def settle(self) -> None:
+        pass
 
     def let_fly(self, part: slice) -> None:
         pass

@@ -24,8 +24,11 @@ class Own(System):
         chunk_elements = chunk_elements or chosen_chunk(world)
         self._window = make_model_array(world, num_elements, chunk_elements)
         self._rows = make_array(world, Board.size(world.num_workers), "f8")
-        if world.is_server:
-            self._helper = ProgressHelper(world, server_board(world, self._rows))
+        if world.worker < 0:
+            seen = Board(world.num_workers)
+            seen.column("begun")[:] = 1  # a shard cannot see what is in flight: always eager
+            seen = server_board(world, self._rows) if world.is_server else seen
+            self._helper = ProgressHelper(world, seen)
             self._helper.__enter__()
             return
         module = nn.Module()
@@ -47,7 +50,7 @@ class Own(System):
 
     def close(self) -> None:
         super().close()
-        if self.world.is_server:
+        if self.world.worker < 0:
             self._helper.__exit__()
         else:
             self._board.finish()

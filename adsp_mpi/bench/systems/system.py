@@ -44,6 +44,11 @@ class System:
         """Free everything."""
         self.world.wait_for_all()
 
+    def check_and_close(self, commits: int) -> None:
+        """`check`, then `close`; collective."""
+        self.world.agree(lambda: self.check(commits) if self.world.is_server else None)
+        self.close()
+
     def check(self, commits: int) -> None:
         """Rank 0: AdspError unless so many commits are in the model, each once."""
         wrong = int((self.model()[:LEARNT] != STEP * commits).sum())
