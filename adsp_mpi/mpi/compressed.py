@@ -111,8 +111,8 @@ class CompressedCommits(CommitPath):
 
     def _add_taken(self) -> list[Flight]:
         whole = slice(0, self._size)
-        self._sent = self._residual.take(self._replica.update[whole])
-        return [(whole, whole, self._compressed.exchange(self._sent, self._answers))]
+        sent = self._residual.take(self._replica.update[whole])
+        return [(whole, whole, self._compressed.exchange(sent, self._answers))]
 
     def _land(self, part: slice, spot: slice) -> None:
         self._learn_answers()
