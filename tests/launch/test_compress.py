@@ -35,6 +35,7 @@ def test_it_learns_with_fewer_bytes_and_can_be_resumed(tmp_path: Path, compress:
     assert sent == {commit_bytes(make_codec(compress), PARAMETERS)}
 
 
+@pytest.mark.one_mpi_is_enough
 def test_a_model_with_running_statistics_learns_too(tmp_path: Path) -> None:
     """Averaged buffers go as they are, beside what is compressed."""
     options = ("--compress", "topk:0.3", "--sync", "asp", "--max-steps", "300")

@@ -23,8 +23,8 @@ delay_s = [0.1, 0.05, 0.02]
         ("ssp", "none", 1, ()),
         ("asp", "none", 2, ()),
         ("adsp-fixed", "float16", 1, ()),
-        ("asp", "bfloat16", 1, ()),
-        ("asp", "none", 1, ("late",)),
+        pytest.param("asp", "bfloat16", 1, (), marks=pytest.mark.one_mpi_is_enough),
+        pytest.param("asp", "none", 1, ("late",), marks=pytest.mark.one_mpi_is_enough),
     ],
 )
 def test_the_model_is_the_exact_sum_of_all_steps(

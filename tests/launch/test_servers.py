@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from adsp_mpi.trace import Trace
@@ -35,6 +36,7 @@ def test_it_trains_and_tells_where_the_model_lies(tmp_path: Path) -> None:
     assert shards == {2, 4}
 
 
+@pytest.mark.one_mpi_is_enough
 def test_stopped_and_resumed_with_one_server(tmp_path: Path) -> None:
     """Where the model lies is no part of what was learnt."""
     settings = ("--set", "checkpoint.period_s=1", "--max-seconds", "5")
@@ -60,6 +62,7 @@ def test_a_shard_that_dies_ends_the_job_with_one_line(tmp_path: Path) -> None:
     wait_until_no_rank_is_left(tmp_path)
 
 
+@pytest.mark.one_mpi_is_enough
 def test_too_few_ranks_for_the_servers(tmp_path: Path) -> None:
     run = launch(3, *OPTIONS, cwd=tmp_path)
     assert run.code == 2 and "3 are servers" in run.err
