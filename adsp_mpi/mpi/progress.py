@@ -9,10 +9,8 @@ import threading
 from mpi4py import MPI
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.pause import EAGER_S, IDLE_S
 from adsp_mpi.mpi.world import World
-
-EAGER_S = 1e-4
-IDLE_S = 2e-3
 
 
 class ProgressHelper:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from mpi4py import MPI
 
+from adsp_mpi.mpi.pause import EAGER_S, IDLE_S
 from adsp_mpi.mpi.remote_array import Kind, RemoteArray
 from adsp_mpi.mpi.world import SERVER, World
 
 HEADER = np.dtype([("kind", "i8"), ("offset", "i8"), ("count", "i8")])
 MANY_TAGS = 2**14
 
-EAGER_S = 1e-4
-IDLE_S = 2e-3
 EAGER_FOR = 200
 """So many times without a message, and the thread looks less often."""
 
