@@ -1,7 +1,8 @@
 """Keeps one-sided traffic between hosts moving while rank 0 computes or sleeps.
 
 Across hosts nothing lands in rank 0's windows unless rank 0 enters MPI. A thread does: often
-while a commit is in flight, rarely otherwise. On one node nobody needs it.
+while a commit is in flight, rarely otherwise. Nobody needs it on one node, and where threads of
+their own serve the arrays.
 """
 
 import threading
@@ -9,6 +10,7 @@ import threading
 from mpi4py import MPI
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.mpi.arrays import excludes_others_in_flight
 from adsp_mpi.mpi.pause import EAGER_S, IDLE_S
 from adsp_mpi.mpi.world import World
 
@@ -21,7 +23,8 @@ class ProgressHelper:
         self._begun, self._commits = seen.column("begun"), seen.column("commits")
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        if not world.one_node and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
+        one_sided = not world.one_node and not excludes_others_in_flight(world)
+        if one_sided and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
             self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> "ProgressHelper":
