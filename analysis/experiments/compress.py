@@ -17,9 +17,9 @@ from adsp_mpi.analysis.experiments.traffic import until_target_mb
 from matplotlib.figure import Figure
 
 from adsp_mpi.core.hetero import PAPER_H, paper_speeds
-from adsp_mpi.learn.tasks import make_task
 
 COMMIT_S = 14.0
+PARAMETERS = 7510  # of the base task's model
 COMPRESS = ("none", "float16", "bfloat16", "topk:0.1", "topk:0.01")
 LABELS = (ADSP, "fixed-adacomm", "bsp")
 NUMBERS: Numbers = {"MB of all until the target": (until_target_mb, 1)}
@@ -45,9 +45,7 @@ def thin_links(setting: Setting) -> str:
     """The base speeds, and links on which the base task's model takes `COMMIT_S`."""
     speeds = paper_speeds(setting.base.simulate.workers, PAPER_H)
     slowdowns = ", ".join(f"{slowdown:.6g}" for slowdown in speeds.max() / speeds)
-    task = make_task(setting.base.task.name, setting.base.task.options)
-    megabytes = 4e-6 * sum(values.numel() for values in task.make_model().parameters())
-    links = [float(f"{megabytes / COMMIT_S:.6g}")] * len(speeds)
+    links = [float(f"{4e-6 * PARAMETERS / COMMIT_S:.6g}")] * len(speeds)
     return f"slowdown = [{slowdowns}]\nbandwidth_mb_s = {links}\n"
 
 

@@ -23,7 +23,7 @@ def test_no_commit_is_lost_or_doubled(elements: int, kind: str, servers: int) ->
     arguments = (str(elements), "3", kind, str(servers))
     run = launch(7 + servers, "-m", "tests.mpi.stress_commits", *arguments, cwd=PROGRAMS.parents[1])
     assert run.code == 0, run.err
-    facts = json.loads(run.out)
+    facts = json.loads(run.out.splitlines()[0])  # UCX may have a word about its caches at the end
     assert facts["wrong"] == 0
     assert facts["begun"] == facts["commits"] and sum(facts["commits"]) == facts["landed"]
     assert len(facts["commits"]) == 7 and min(facts["commits"]) > 10

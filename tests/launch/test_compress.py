@@ -23,8 +23,8 @@ def train(folder: Path, *options: str) -> str:
 )
 def test_it_learns_with_fewer_bytes_and_can_be_resumed(tmp_path: Path, compress: str) -> None:
     options = ("--compress", compress, "--target-loss", "0", "--out", "r", "--sync", "adsp-fixed")
-    train(tmp_path, *options, "--max-seconds", "4", "--set", "checkpoint.period_s=2")
-    assert "resumed from" in train(tmp_path, "--resume", "r", "--max-seconds", "9")
+    train(tmp_path, *options, "--max-seconds", "6", "--set", "checkpoint.period_s=1")
+    assert "resumed from" in train(tmp_path, "--resume", "r", "--max-seconds", "11")
     with Trace(tmp_path / "r") as trace:
         losses = trace.table("ps/evals")["loss"]
         commits = [trace.table(f"workers/{w}/commits") for w in trace.workers]

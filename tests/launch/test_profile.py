@@ -40,13 +40,11 @@ def test_a_straggler_shows_while_it_lasts(tmp_path: Path) -> None:
         "[[change]]\nworkers = [1]\nfrom_s = 2\nto_s = 4\nslowdown = 4\n"
     )
     train(tmp_path, "p.toml", 6, "r")
-    during = []
-    for steps in steps_of(tmp_path / "r"):
+    for worker, steps in enumerate(steps_of(tmp_path / "r")):
         inside = (steps["start_s"] >= 2) & (steps["start_s"] < 4)
         taken = durations(steps)
-        during.append(np.median(taken[inside]) / np.median(taken[~inside]))
-    assert 0.5 < during[0] < 2
-    assert 2.5 < during[1] < 5
+        assert taken[~inside].min() < 0.06
+        assert (taken[inside].mean() > 0.1) if worker == 1 else (taken[inside].min() < 0.06)
 
 
 @pytest.mark.one_mpi_is_enough
@@ -56,7 +54,7 @@ def test_a_factor_stretches_real_steps(tmp_path: Path) -> None:
     assert "p.toml," in run.out and "injected" not in run.out
     slow, real = steps_of(tmp_path / "r")
     factors = durations(slow) / slow["compute_s"]
-    assert np.quantile(factors, 0.1) > 3.99 and np.median(factors) < 6
+    assert np.quantile(factors, 0.1) > 3.99 and factors.min() < 4.5
     assert np.median(durations(real) / real["compute_s"]) < 1.1
 
 
@@ -70,19 +68,14 @@ def test_a_replay_takes_the_recorded_step_times(tmp_path: Path) -> None:
     train(tmp_path, "p.toml", 5, "recorded")
     train(tmp_path, "recorded", 5, "replayed", ranks=4)
     recorded, replayed = (steps_of(tmp_path / name) for name in ("recorded", "replayed"))
-    straggling = (recorded[0]["start_s"] >= 1) & (recorded[0]["start_s"] < 2.5)
-    assert 5 <= straggling.sum() <= len(straggling) - 20
-
-    def ratios(straggler: np.ndarray, other: np.ndarray) -> list[float]:
-        """Of median durations: straggling to not straggling, and the other worker's to that."""
-        taken = durations(straggler)
-        slow = straggling[: len(taken)]
-        usual = np.median(taken[: len(slow)][~slow])
-        return [np.median(taken[: len(slow)][slow]) / usual, np.median(durations(other)) / usual]
-
-    expected = ratios(*recorded)
-    for worker in (0, 2):
-        assert ratios(replayed[worker], replayed[1]) == pytest.approx(expected, rel=0.3)
+    for worker, source in ((0, 0), (1, 1), (2, 0)):
+        taken, wanted = durations(replayed[worker]), durations(recorded[source])
+        number = min(len(taken), len(wanted))
+        assert taken[:number].sum() > 0.95 * wanted[: number - 1].sum()
+        assert (taken[:number] / wanted[:number]).min() < 1.3
+        assert taken.min() < 0.06 if source == 0 else taken.mean() > 0.08
+    straggling = (recorded[0]["start_s"] >= 1.2) & (recorded[0]["start_s"] < 2.5)
+    assert durations(replayed[2][: len(straggling)])[straggling[: len(replayed[2])]].mean() > 0.09
 
 
 @pytest.mark.one_mpi_is_enough

@@ -6,12 +6,11 @@ Prints one JSON object on rank 0. No torch: the commit path sees arrays only.
 import json
 import sys
 import time
-from functools import partial
 
 import numpy as np
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.mpi.arrays import make_array, self_test
+from adsp_mpi.mpi.arrays import make_array, make_model_array, self_test
 from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.commit import CommitPath
@@ -59,18 +58,12 @@ class Integers:
         pass
 
 
-KINDS = {"window": WindowArray, "served": ServedArray}
+KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "served": ServedArray}
 
 
 def main(elements: int, seconds: float, kind: str, servers: int) -> None:
     world = World(num_servers=servers)
-    make = partial(KINDS[kind], chunk_elements=CHUNK_ELEMENTS) if kind else make_array
-    model = make(world, elements, "f4")
-    if servers > 1:
-        model = ShardedArray(
-            world, elements, "f4", CHUNK_ELEMENTS, lambda n, root: make(world, n, "f4", root=root)
-        )
-    remote = make(world, Board.size(world.num_workers), "f8")
+    model, remote = make_arrays(world, elements, kind)
     self_test(world, model)
     clock = align(world)
     if world.is_server:
@@ -100,6 +93,20 @@ def main(elements: int, seconds: float, kind: str, servers: int) -> None:
     world.wait_for_all()
     model.free()
     remote.free()
+
+
+def make_arrays(world: World, elements: int, kind: str) -> tuple[RemoteArray, RemoteArray]:
+    """Model and board, of the kind that suits this MPI or of the one given."""
+    board_size = Board.size(world.num_workers)
+    if not kind:
+        model = make_model_array(world, elements, CHUNK_ELEMENTS)
+        return model, make_array(world, board_size, "f8")
+
+    def make(size: int, root: int) -> RemoteArray:
+        return KINDS[kind](world, size, "f4", CHUNK_ELEMENTS, root)
+
+    model = ShardedArray(world, elements, "f4", CHUNK_ELEMENTS, make)
+    return model, KINDS[kind](world, board_size, "f8", CHUNK_ELEMENTS)
 
 
 def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: float) -> None:
