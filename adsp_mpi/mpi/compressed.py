@@ -116,7 +116,7 @@ class CompressedCommits(CommitPath):
 
     def _land(self, part: slice, spot: slice) -> None:
         self._learn_answers()
-        self._replica.answer[: self._size] = self._known + self._residual.values
+        self._answer_what_is_known()
         self._replica.replace(keep_local=True)
 
     def _learn_answers(self) -> None:
@@ -126,10 +126,12 @@ class CompressedCommits(CommitPath):
 
     def _go_on(self, keep_local: bool) -> None:
         """From what is known now, with the buffers as they are on rank 0."""
-        answer = self._replica.answer
-        answer[: self._size] = self._known + self._residual.values
-        self._model.read_now(answer[self._size :], self._size)
+        self._answer_what_is_known()
+        self._model.read_now(self._replica.answer[self._size :], self._size)
         self._replica.replace(keep_local)
+
+    def _answer_what_is_known(self) -> None:
+        np.add(self._known, self._residual.values, out=self._replica.answer[: self._size])
 
     @property
     def state(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from adsp_mpi.core.board import Stage
 from adsp_mpi.engine.records import part_path
 from adsp_mpi.engine.signals import Signals
-from adsp_mpi.mpi.board_client import BoardClient
+from adsp_mpi.mpi.board_client import LOOK_S, BoardClient
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.pause import wait_for, wait_until
@@ -12,8 +12,6 @@ from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
 from adsp_mpi.trace.writer import PartWriter
-
-LOOK_S = 0.05
 
 
 def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:

@@ -10,13 +10,12 @@ from typing import Sequence
 
 from adsp_mpi.analysis.experiments.drawing import compared_bars
 from adsp_mpi.analysis.experiments.experiment import Experiment
+from adsp_mpi.analysis.experiments.profiles import slowdowns
 from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import ADSP, Setting
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
 from adsp_mpi.analysis.experiments.traffic import until_target_mb
 from matplotlib.figure import Figure
-
-from adsp_mpi.core.hetero import PAPER_H, paper_speeds
 
 COMMIT_S = 14.0
 PARAMETERS = 7510  # of the base task's model
@@ -43,10 +42,9 @@ def cases(setting: Setting) -> list[Case]:
 
 def thin_links(setting: Setting) -> str:
     """The base speeds, and links on which the base task's model takes `COMMIT_S`."""
-    speeds = paper_speeds(setting.base.simulate.workers, PAPER_H)
-    slowdowns = ", ".join(f"{slowdown:.6g}" for slowdown in speeds.max() / speeds)
-    links = [float(f"{4e-6 * PARAMETERS / COMMIT_S:.6g}")] * len(speeds)
-    return f"slowdown = [{slowdowns}]\nbandwidth_mb_s = {links}\n"
+    num_workers = setting.base.simulate.workers
+    links = [float(f"{4e-6 * PARAMETERS / COMMIT_S:.6g}")] * num_workers
+    return f"{slowdowns(num_workers)}bandwidth_mb_s = {links}\n"
 
 
 def tables(results: Sequence[Result]) -> list[Table]:

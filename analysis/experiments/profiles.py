@@ -38,19 +38,20 @@ def drifting(num_workers: int) -> str:
     """The profile in which the fastest third, which comes last, becomes three times slower."""
     fastest = list(range(num_workers - num_workers // 3, num_workers))
     change = f"[[change]]\nworkers = {fastest}\nto_s = {DRIFT_S}\ndrift_to = 3\n"
-    return _slowdowns(num_workers) + change
+    return slowdowns(num_workers) + change
 
 
 def bursty(num_workers: int) -> str:
     """The profile in which everyone straggles now and then."""
     straggle = f"[[change]]\nstraggle = {STRAGGLERS}\n"
-    return _slowdowns(num_workers) + straggle + "\n[[change]]\njitter = 0.2\n"
+    return slowdowns(num_workers) + straggle + "\n[[change]]\njitter = 0.2\n"
 
 
-def _slowdowns(num_workers: int) -> str:
+def slowdowns(num_workers: int) -> str:
+    """The line of a profile that gives the testbed's speeds."""
     speeds = paper_speeds(num_workers, PAPER_H)
-    slowdowns = ", ".join(f"{slowdown:.6g}" for slowdown in speeds.max() / speeds)
-    return f"slowdown = [{slowdowns}]\n\n"
+    relative = ", ".join(f"{slowdown:.6g}" for slowdown in speeds.max() / speeds)
+    return f"slowdown = [{relative}]\n\n"
 
 
 def _profiles(setting: Setting) -> dict[str, str]:
