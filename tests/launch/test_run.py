@@ -37,7 +37,7 @@ def test_quickstart_keeps_what_it_promises(tmp_path: Path) -> None:
         injected_s = np.array([trace.worker_meta(w)["step_time_s"] for w in trace.workers])
         assert (1 / injected_s).mean() * injected_s.max() == pytest.approx(2.0)
         for s, step_time_s in zip(steps, injected_s, strict=True):
-            assert (s["compute_s"] + s["sleep_s"]).mean() > 0.99 * step_time_s
+            assert speed_is_that_asked_for(s, step_time_s)
         counts = [len(c) for c in commits]
         assert max(counts) - min(counts) <= 2
         for w, c in enumerate(commits):
@@ -49,6 +49,15 @@ def test_quickstart_keeps_what_it_promises(tmp_path: Path) -> None:
         assert "digits-cnn" in trace.meta["config"] and "torch" in trace.meta["versions"]
     state = torch.load(tmp_path / "run" / "model.pt", weights_only=True)
     assert sum(v.numel() for v in state.values()) == 57110
+
+
+def speed_is_that_asked_for(steps: np.ndarray, step_time_s: float) -> bool:
+    """Whether no more steps were done than there was time for; the last may have been cut short."""
+    whole = steps[:-1]
+    passed_s = (
+        whole["start_s"][-1] + whole["compute_s"][-1] + whole["sleep_s"][-1] - whole["start_s"][0]
+    )
+    return bool(passed_s > 0.999 * len(whole) * step_time_s)
 
 
 @pytest.mark.one_mpi_is_enough
