@@ -21,8 +21,9 @@ class Replica:
     W + update + everything learnt since the update was taken. All vectors are float32[P];
     `update` and `answer` are what MPI sees, in pinned memory where the model is on a GPU.
 
-    Where the server answers within the call, the same goes part by part, each while it is in the
-    processor's cache and without a step in between: `take_part`, then `land_part`.
+    Where the server answers at once, the same goes part by part, each while it is in the
+    processor's cache and without a step in between: `take_part`, then `land_part`. The part of
+    the base, no longer needed, is where the answer goes.
 
     Float buffers (batch-norm statistics) are the part [T:]. Where all commits start from the
     `same_base`, their updates add up to the mean like everything else. Elsewhere sums of stale
@@ -87,22 +88,18 @@ class Replica:
         """Wait until `answer` may change again."""
         self._staging.settle()
 
-    def take_part(self, part: slice, factor: float, spot: slice) -> np.ndarray:
-        """`factor` times what was learnt in `part` since the base, in `update[spot]`."""
-        update = self.update[spot]
-        np.subtract(self._local_values[part], self._base_values[part], out=update)
+    def take_part(self, part: slice, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """`factor` times what was learnt in `part` since the base, and room for the answer."""
+        update, base = self.update[: part.stop - part.start], self._base_values[part]
+        np.subtract(self._local_values[part], base, out=update)
         np.multiply(update, np.float32(factor), out=update)
-        return update
+        return update, base
 
-    def land_part(self, part: slice, spot: slice) -> None:
-        """What was just taken of `part` has landed on `answer[spot]`: go on from there."""
-        base = self._base_values[part]
-        np.add(self.answer[spot], self.update[spot], out=base)
+    def land_part(self, part: slice) -> None:
+        """What was just taken of `part` has landed, the answer is there: go on from both."""
+        update, base = self.update[: part.stop - part.start], self._base_values[part]
+        np.add(base, update, out=base)
         self._local_values[part] = base
-
-    def let_fly(self, part: slice) -> None:
-        """What was just taken of `part` will land later; learning goes on until `rebase`."""
-        self._base_values[part] = self._local_values[part]
 
     @property
     def buffers_answer(self) -> np.ndarray:
@@ -115,25 +112,21 @@ class Replica:
         update = self._update[self.first_buffer :]
         torch.sub(sent, self._answer[self.first_buffer :], out=update).mul_(share)
 
-    def rebase(self, part: slice = slice(None), spot: slice = slice(None)) -> None:
-        """The update, or a `part` of it that was taken to `spot`, has landed on `answer`.
-
-        Go on from there, keeping what came after it.
-        """
-        self._answer[spot].add_(self._update[spot])
-        self._go_on_from(part, spot)
+    def rebase(self) -> None:
+        """The update has landed on `answer`: go on from there, keeping what came after it."""
+        self._answer.add_(self._update)
+        self._go_on()
 
     def replace(self, keep_local: bool = False) -> None:
         """The local model becomes `answer`, if `keep_local` plus what was learnt since the base."""
         if keep_local:
-            self._go_on_from(slice(None), slice(None))
+            self._go_on()
         else:
             self.local.copy_(self._staging.bring_up(self._answer, self.local.device))
             self.base.copy_(self.local)
 
-    def _go_on_from(self, part: slice, spot: slice) -> None:
-        local, base = self.local[: self.num_rebased][part], self.base[: self.num_rebased][part]
-        answer = self._answer[: self.num_rebased][spot]
-        landed = self._staging.bring_up(answer, base.device)
+    def _go_on(self) -> None:
+        local, base = self.local[: self.num_rebased], self.base[: self.num_rebased]
+        landed = self._staging.bring_up(self._answer[: self.num_rebased], base.device)
         local.sub_(base).add_(landed)
         base.copy_(landed)

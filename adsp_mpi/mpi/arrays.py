@@ -16,25 +16,26 @@ def make_array(
     world: World, num_elements: int, dtype: str, chunk_elements: int = CHUNK_ELEMENTS
 ) -> RemoteArray:
     """Collective: zeros on rank 0, by one-sided operations wherever these are any good."""
-    return _make(world, num_elements, dtype, chunk_elements, SERVER)
+    return _make(world, num_elements, dtype, chunk_elements, SERVER, takes_turns=False)
 
 
 def make_model_array(world: World, num_elements: int, chunk_elements: int) -> RemoteArray:
     """Collective: zeros for a model, float32[num_elements], on all servers."""
-    if len(world.servers) == 1:
-        return make_array(world, num_elements, "f4", chunk_elements)
 
     def make(size: int, root: int) -> RemoteArray:
-        return _make(world, size, "f4", chunk_elements, root)
+        return _make(world, size, "f4", chunk_elements, root, spins_at_its_lock(world))
 
+    if len(world.servers) == 1:
+        return make(num_elements, SERVER)
     return ShardedArray(world, num_elements, "f4", chunk_elements, make)
 
 
 def _make(
-    world: World, num_elements: int, dtype: str, chunk_elements: int, root: int
+    world: World, num_elements: int, dtype: str, chunk_elements: int, root: int, takes_turns: bool
 ) -> RemoteArray:
-    kind = ServedArray if excludes_others_in_flight(world) else WindowArray
-    return kind(world, num_elements, dtype, chunk_elements, root)
+    if excludes_others_in_flight(world):
+        return ServedArray(world, num_elements, dtype, chunk_elements, root)
+    return WindowArray(world, num_elements, dtype, chunk_elements, root, takes_turns)
 
 
 def excludes_others_in_flight(world: World) -> bool:
@@ -46,6 +47,11 @@ def excludes_others_in_flight(world: World) -> bool:
     """
     threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
     return not world.one_node and MPI.get_vendor()[0] == "Open MPI" and threads
+
+
+def spins_at_its_lock(world: World) -> bool:
+    """Whether a rank that waits for another's operation burns the core that the other needs."""
+    return world.one_node and MPI.get_vendor()[0] == "Open MPI"
 
 
 def self_test(world: World, array: RemoteArray) -> None:

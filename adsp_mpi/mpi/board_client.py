@@ -11,6 +11,8 @@ from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.world import World
 
+ONE = np.ones(1)
+
 LOOK_S = 0.05
 """A worker whose model does not look at others exchanges news with the board this often, and a
 sleeping or standing one too: over a network every exchange costs both ends."""
@@ -64,9 +66,9 @@ class BoardClient:
 
     def count(self, counter: str) -> tuple[list[MPI.Request], np.ndarray]:
         """Add one to a counter; the array holds its value before when the request is done."""
-        before = np.zeros(1)
+        before = np.empty(1)
         offset = self.board.counters_offset + COUNTER_FIELDS.index(counter)
-        return self.remote.add(np.ones(1), before, offset), before
+        return self.remote.add(ONE, before, offset), before
 
     def finish(self) -> None:
         """Wait for what is under way, before the window is freed."""

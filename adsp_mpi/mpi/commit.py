@@ -6,11 +6,8 @@ from mpi4py import MPI
 
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.board_client import WorkerBoard
-from adsp_mpi.mpi.pause import wait_until
+from adsp_mpi.mpi.pause import wait_for, wait_until
 from adsp_mpi.mpi.remote_array import RemoteArray
-
-Flight = tuple[slice, slice, list[MPI.Request]]
-"""A part of the model that is on its way, its place in the buffers, and what to wait for."""
 
 LOOK_S = 2e-4
 """How often a rank that waits for its commit lets MPI move data."""
@@ -25,9 +22,6 @@ class CommitPath:
     and the row says commits + 1. A worker that dies in between leaves begun = commits + 1. On one
     node all of it is done within `begin`.
     """
-
-    by_parts = True
-    """Where the model is in the processor's reach, what is done at once goes part by part."""
 
     def __init__(
         self,
@@ -63,7 +57,7 @@ class CommitPath:
         lands_from = self._now() + delay_s
         self._board.row.begun += 1
         shown = self._board.publish(self._now())
-        by_parts = self.by_parts and self._replica.has_parts
+        by_parts = self._model.at_once and self._replica.has_parts
         at_once = not delay_s and by_parts and MPI.Request.Testall(shown)
         if not at_once:
             self._replica.take_update(factor)
@@ -111,20 +105,12 @@ class CommitPath:
         self, factor: float, at_once: bool, shown: list[MPI.Request], lands_from: float
     ) -> Iterator[None]:
         replica = self._replica
-        flying = self._add_by_parts(factor) if at_once else []
-        yield from _until_done(shown)
-        while self._now() < lands_from:
-            yield
-        if not at_once:
-            while not replica.taken:
-                yield
-            replica.settle()
-            flying = self._add_taken()
+        if at_once:
+            self._commit_by_parts(factor)
+        else:
+            yield from self._commit_whole(shown, lands_from)
         if replica.averages_buffers:
             yield from self._add_buffers()
-        for part, spot, requests in flying:
-            yield from _until_done(requests)
-            self._land(part, spot)
         self._model.flush()
         counted, landed_before = self._board.count("landed")
         yield from _until_done(counted)
@@ -133,31 +119,30 @@ class CommitPath:
         self._board.row.committed(self.num_bytes / 1e6, self.staleness)
         yield from _until_done(self._board.publish(self._now()))
 
-    def _add_by_parts(self, factor: float) -> list[Flight]:
-        """Take, add and, where that is done at once, land each part while it is in the cache.
+    def _commit_by_parts(self, factor: float) -> None:
+        """Take, add and land each part of the model while it is in the processor's cache."""
+        for part in self._model.parts(self._replica.num_rebased):
+            update, before = self._replica.take_part(part, factor)
+            wait_for(self._model.add(update, before, part.start))
+            self._replica.land_part(part)
 
-        Parts that land at once share one place in the buffers. Gives those that still fly.
-        """
-        replica, flying = self._replica, list[Flight]()
-        for part in self._model.parts(replica.num_rebased):
-            spot = part if flying else slice(0, part.stop - part.start)
-            update = replica.take_part(part, factor, spot)
-            requests = self._model.add(update, replica.answer[spot], part.start)
-            if MPI.Request.Testall(requests):
-                replica.land_part(part, spot)
-            else:
-                replica.let_fly(part)
-                flying.append((part, spot, requests))
-        return flying
+    def _commit_whole(self, shown: list[MPI.Request], lands_from: float) -> Iterator[None]:
+        """Add what was taken when the commit set out, and land it when all of it is there."""
+        yield from _until_done(shown)
+        while self._now() < lands_from or not self._replica.taken:
+            yield
+        self._replica.settle()
+        yield from _until_done(self._add_taken())
+        self._land()
 
-    def _add_taken(self) -> list[Flight]:
-        """Add what was taken when the commit set out."""
-        replica, whole = self._replica, slice(0, self._replica.num_rebased)
-        return [(whole, whole, self._model.add(replica.update[whole], replica.answer[whole]))]
+    def _add_taken(self) -> list[MPI.Request]:
+        """Send off what was taken."""
+        whole = slice(0, self._replica.num_rebased)
+        return self._model.add(self._replica.update[whole], self._replica.answer[whole])
 
-    def _land(self, part: slice, spot: slice) -> None:
-        """A part that flew has landed: go on from there."""
-        self._replica.rebase(part, spot)
+    def _land(self) -> None:
+        """What was sent off has landed: go on from there."""
+        self._replica.rebase()
 
     def _add_buffers(self) -> Iterator[None]:
         """Move the server's buffers towards this worker's."""

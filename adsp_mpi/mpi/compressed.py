@@ -14,7 +14,7 @@ from adsp_mpi.learn.replica import Replica, rebased_elements
 from adsp_mpi.mpi.arrays import make_model_array
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.chunks import chosen_chunk
-from adsp_mpi.mpi.commit import CommitPath, Flight
+from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.pause import wait_for
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.served import ServedArray
@@ -77,8 +77,6 @@ class CompressedCommits(CommitPath):
     A worker goes on from what it knows of the model and what it has not sent yet.
     """
 
-    by_parts = False
-
     def __init__(
         self,
         model: CompressedArray,
@@ -109,12 +107,11 @@ class CompressedCommits(CommitPath):
         self._learn_answers()
         self._go_on(keep_local)
 
-    def _add_taken(self) -> list[Flight]:
-        whole = slice(0, self._size)
-        sent = self._residual.take(self._replica.update[whole])
-        return [(whole, whole, self._compressed.exchange(sent, self._answers))]
+    def _add_taken(self) -> list[MPI.Request]:
+        sent = self._residual.take(self._replica.update[: self._size])
+        return self._compressed.exchange(sent, self._answers)
 
-    def _land(self, part: slice, spot: slice) -> None:
+    def _land(self) -> None:
         self._learn_answers()
         self._answer_what_is_known()
         self._replica.replace(keep_local=True)

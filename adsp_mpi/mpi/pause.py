@@ -58,4 +58,5 @@ def wait_until(condition: Callable[[], bool], longest_s: float = 4e-3) -> None:
 
 def wait_for(requests: Sequence[MPI.Request]) -> None:
     """Sleep until all requests are complete."""
-    wait_until(lambda: MPI.Request.Testall(requests))
+    if not MPI.Request.Testall(requests):
+        wait_until(lambda: MPI.Request.Testall(requests))

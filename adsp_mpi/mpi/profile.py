@@ -18,7 +18,8 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.arrays import make_array
+from adsp_mpi.mpi.arrays import make_model_array
+from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.commit import LOOK_S
 from adsp_mpi.mpi.pause import wait_until
 from adsp_mpi.mpi.prepare import Prepared, build
@@ -115,7 +116,7 @@ def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
 def measure_commits(ready: Prepared) -> tuple[float, float]:
     """Collective: this worker's `delay_s` and `bandwidth_mb_s`, each measured alone in turn."""
     world = ready.world
-    array = make_array(world, ready.model.num_elements, "f4")
+    array = make_model_array(world, ready.model.num_elements, chosen_chunk(world))
     costs = 0.0, 0.0
     with eager_progress(world) if world.is_server else nullcontext():
         for rank in range(1, world.comm.size):

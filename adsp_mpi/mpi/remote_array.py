@@ -36,6 +36,8 @@ class RemoteArray:
         self.num_elements = num_elements
         self.dtype = np.dtype(dtype)
         self.chunk_elements = chunk_elements
+        self.at_once = False
+        """An operation is complete as soon as it is begun, or almost."""
 
     @property
     def memory(self) -> np.ndarray:

@@ -25,6 +25,7 @@ class ShardedArray(RemoteArray):
         self._places = [slice(*bounds[i : i + 2]) for i in range(len(servers))]
         sizes = [place.stop - place.start for place in self._places]
         self._shards = [make(size, root) for size, root in zip(sizes, servers, strict=True)]
+        self.at_once = all(shard.at_once for shard in self._shards)
 
     def parts(self, num_elements: int) -> Iterator[slice]:
         for place, shard in zip(self._places, self._shards, strict=True):

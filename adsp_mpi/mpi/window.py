@@ -1,10 +1,13 @@
 """A remote array by one-sided MPI: a window in a server's memory."""
 
+from contextlib import nullcontext
+
 import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.remote_array import Kind, RemoteArray
+from adsp_mpi.mpi.turns import Turns
 from adsp_mpi.mpi.world import SERVER, World
 
 OPERATIONS = {Kind.READ: MPI.NO_OP, Kind.ADD: MPI.SUM, Kind.WRITE: MPI.REPLACE}
@@ -12,12 +15,24 @@ MPI_TYPES = {np.dtype("f4"): MPI.FLOAT, np.dtype("f8"): MPI.DOUBLE}
 
 
 class WindowArray(RemoteArray):
-    """In one passive-target epoch from creation to `free`; all operations are accumulates."""
+    """In one passive-target epoch from creation to `free`; all operations are accumulates.
+
+    One rank at a time begins one, where it `takes_turns`.
+    """
 
     def __init__(
-        self, world: World, num_elements: int, dtype: str, chunk_elements: int, root: int = SERVER
+        self,
+        world: World,
+        num_elements: int,
+        dtype: str,
+        chunk_elements: int,
+        root: int = SERVER,
+        takes_turns: bool = False,
     ) -> None:
         super().__init__(world, num_elements, dtype, chunk_elements, root)
+        self._turns = Turns(world) if takes_turns else None
+        self._turn = self._turns or nullcontext()
+        self.at_once = world.one_node
         self._type = MPI_TYPES[self.dtype]
         size = num_elements * self.dtype.itemsize if world.rank == root else 0
         self._window: MPI.Win | None = MPI.Win.Allocate(size, self.dtype.itemsize, comm=world.comm)
@@ -60,11 +75,11 @@ class WindowArray(RemoteArray):
             answer = before[part]
             origin = [None, 0, self._type] if values is None else [values[part], self._type]
             target = (offset + part.start, len(answer), self._type)
-            requests.append(
-                self.window.Rget_accumulate(
+            with self._turn:
+                request = self.window.Rget_accumulate(
                     origin, [answer, self._type], self.root, target, OPERATIONS[kind]
                 )
-            )
+            requests.append(request)
         return requests
 
     def free(self) -> None:
@@ -73,6 +88,8 @@ class WindowArray(RemoteArray):
             self._window.Unlock_all()
             self._window.Free()
             self._window = None
+        if self._turns:
+            self._turns.free()
 
 
 def library_version() -> str:

@@ -38,21 +38,18 @@ class Integers:
     def take_update(self, factor: float) -> np.ndarray:
         return self.update
 
-    def take_part(self, part: slice, factor: float, spot: slice) -> np.ndarray:
-        return self.update[spot]
+    def take_part(self, part: slice, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        return self.update[part], self.answer[part]
 
-    def land_part(self, part: slice, spot: slice) -> None:
-        self.rebase(part, spot)
+    def land_part(self, part: slice) -> None:
+        if not part.start:
+            self.rebase()
 
     def settle(self) -> None:
         pass
 
-    def let_fly(self, part: slice) -> None:
-        pass
-
-    def rebase(self, part: slice, spot: slice) -> None:
-        if not part.start:
-            self.seen.append(float(self.answer[spot][0]))
+    def rebase(self) -> None:
+        self.seen.append(float(self.answer[0]))
 
     def replace(self) -> None:
         pass
