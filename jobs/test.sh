@@ -3,13 +3,13 @@
 #   bash jobs/test.sh                  both MPIs, each from its wheel
 #   MPIS=mpich bash jobs/test.sh       one of them; MPIS=system takes the MPI on PATH
 #   bash jobs/test.sh -k bsp           arguments go to pytest
-#   JOBS=4 bash jobs/test.sh           so many tests at once; 2 unless told
+#   JOBS=4 bash jobs/test.sh           so many tests at once; 3 unless told
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source jobs/environment.sh
 
 read -ra mpis <<<"${MPIS:-mpich openmpi}"
-parallel=(-n "${JOBS:-2}" --dist loadfile --no-loadscope-reorder)
+parallel=(-n "${JOBS:-3}" --dist loadgroup --no-loadscope-reorder)
 first=yes
 for mpi in "${mpis[@]}"; do
   (

@@ -1,8 +1,15 @@
-"""Property tests assert no time: a loaded machine must not fail them."""
+"""For all tests: how long an example may take, and which tests go to one process."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file's tests go to one process; so do all of contract/, which share their runs."""
+    in_contract = item.path.parent.name == "contract"
+    item.add_marker(pytest.mark.xdist_group("contract" if in_contract else item.path.stem))

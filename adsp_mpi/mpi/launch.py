@@ -9,7 +9,7 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
-from adsp_mpi.mpi.abort import abort
+from adsp_mpi.mpi.abort import abort, leave_at_once
 from adsp_mpi.mpi.pause import wait_for
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def exit_on_error(action: Callable[[], T]) -> T:
 
 def _leave(exit_code: int) -> NoReturn:
     """Leave together with the others; if they do not come, end the job."""
-    from adsp_mpi.mpi.session import leave_at_once
     from adsp_mpi.mpi.world import World
 
     if World.lost_ranks:

@@ -1,8 +1,6 @@
 """A run from start to end on one rank: set-up, its side of the run, a clean end."""
 
 import atexit
-import os
-import sys
 from contextlib import ExitStack
 
 from mpi4py import MPI
@@ -12,6 +10,7 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
+from adsp_mpi.mpi.abort import leave_at_once
 from adsp_mpi.mpi.arrays import make_array, self_test
 from adsp_mpi.mpi.compressed import model_array
 from adsp_mpi.mpi.prepare import prepare
@@ -42,13 +41,6 @@ def run(
             if world.lost_ranks:
                 stack.pop_all()
                 atexit.register(leave_at_once, EXIT_DONE)
-
-
-def leave_at_once(exit_code: int) -> None:
-    """End this process without MPI's end, which would wait for ranks that are gone."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
 
 
 def _run(

@@ -44,7 +44,7 @@ def wait_until_it_trains(run: Path, process) -> None:
     while not list((run / "parts").glob("rank-00003.part")):
         assert process.poll() is None and time.monotonic() - started < 60
         time.sleep(0.1)
-    time.sleep(4)
+    time.sleep(2.5)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
         assert "resume" in list(trace.frame("events")["kind"])
 
 
-BSP_STEPS = 60
+BSP_STEPS = 45
 
 
 @pytest.mark.one_mpi_is_enough
@@ -123,6 +123,9 @@ def test_auto_goes_on_after_a_kill(tmp_path: Path) -> None:
     options = ("--resume", "auto", "--out", "r", "--set", "checkpoint.period_s=1.5")
     process = start(4, *MODULE, *options, *FOREVER, cwd=tmp_path)
     wait_until_it_trains(tmp_path / "r", process)
+    while not whole_checkpoints(tmp_path / "r"):
+        assert process.poll() is None
+        time.sleep(0.1)
     process.kill()
     for rank in ranks(tmp_path).values():
         rank.kill()

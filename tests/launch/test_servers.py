@@ -66,4 +66,4 @@ def test_a_shard_that_dies_ends_the_job_with_one_line(tmp_path: Path) -> None:
 def test_too_few_ranks_for_the_servers(tmp_path: Path) -> None:
     run = launch(3, *OPTIONS, cwd=tmp_path)
     assert run.code == 2 and "3 are servers" in run.err
-    assert len(run.err.strip().splitlines()) == 1
+    assert len(run.error_lines) == 1

@@ -1,6 +1,8 @@
 """Seven workers commit known integers with random pauses; nothing is lost or doubled.
 
-Prints one JSON object on rank 0. No torch: the commit path sees arrays only.
+The arguments are seconds, servers, and models such as `usual:1000`, so many numbers in an array
+as a run has it, or `window:1000`, `served:1000`. Prints a line of JSON for each on rank 0. No
+torch: the commit path sees arrays only.
 """
 
 import json
@@ -58,8 +60,14 @@ class Integers:
 KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "served": ServedArray}
 
 
-def main(elements: int, seconds: float, kind: str, servers: int) -> None:
+def main(seconds: float, servers: int, models: list[str]) -> None:
     world = World(num_servers=servers)
+    for kind, _, elements in (model.partition(":") for model in models):
+        stress(world, int(elements), seconds, kind)
+
+
+def stress(world: World, elements: int, seconds: float, kind: str) -> None:
+    """Collective: one model, created, stressed, checked and freed."""
     model, remote = make_arrays(world, elements, kind)
     self_test(world, model)
     clock = align(world)
@@ -93,9 +101,9 @@ def main(elements: int, seconds: float, kind: str, servers: int) -> None:
 
 
 def make_arrays(world: World, elements: int, kind: str) -> tuple[RemoteArray, RemoteArray]:
-    """Model and board, of the kind that suits this MPI or of the one given."""
+    """Model and board, as a run has them or of the kind given."""
     board_size = Board.size(world.num_workers)
-    if not kind:
+    if kind == "usual":
         model = make_model_array(world, elements, CHUNK_ELEMENTS)
         return model, make_array(world, board_size, "f8")
 
@@ -125,4 +133,4 @@ def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: flo
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -91,3 +91,11 @@ def test_importing_does_not_start_mpi_or_load_torch(module: str) -> None:
     code = f"import sys, {module}; print('mpi4py.MPI' in sys.modules, 'torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("arguments", ["--bogus", "--sync nope", "bench fly", "simulate --bogus"])
+def test_wrong_arguments_do_not_pay_for_torch(arguments: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "adsp_mpi", *arguments.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert not [line for line in done.stderr.splitlines() if line.split("|")[-1].strip() == "torch"]
