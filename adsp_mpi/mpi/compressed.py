@@ -21,7 +21,7 @@ from adsp_mpi.mpi.served import ServedArray
 from adsp_mpi.mpi.world import World
 
 
-class Asked(IntEnum):
+class BlockKind(IntEnum):
     """What a worker asks of a block beyond what every array does."""
 
     EXCHANGE = 10  # add what is sent, if anything; answer with what the worker does not know
@@ -45,25 +45,25 @@ class CompressedArray(ServedArray):
         requests = []
         for number, block in enumerate(blocks(self.num_rebased)):
             payload = sent[number] if sent else None
-            requests += self._ask(Asked.EXCHANGE, block, payload, answers[number])
+            requests += self._ask(BlockKind.EXCHANGE, block, payload, answers[number])
         return requests
 
     def fetch(self, into: np.ndarray) -> list[MPI.Request]:
         """Read the first `num_rebased` elements, as rank 0 notes."""
         requests = []
         for block in blocks(self.num_rebased):
-            requests += self._ask(Asked.FETCH, block, None, into[block].view("u1"))
+            requests += self._ask(BlockKind.FETCH, block, None, into[block].view("u1"))
         return requests
 
     def _carry_out(
         self, source: int, kind: int, offset: int, count: int, payload: np.ndarray
     ) -> np.ndarray:
-        if kind not in (Asked.EXCHANGE, Asked.FETCH):
+        if kind not in (BlockKind.EXCHANGE, BlockKind.FETCH):
             return super()._carry_out(source, kind, offset, count, payload)
         worker, block = self.world.worker_of(source), slice(offset, offset + count)
         there = self.memory[block]
         with self._applying:
-            if kind == Asked.FETCH:
+            if kind == BlockKind.FETCH:
                 self._known.told(worker, block, there)
                 return there.copy().view("u1")
             if len(payload):

@@ -20,7 +20,7 @@ delay_s = [0.1, 0.05, 0.02]
     [
         ("adsp-fixed", "none", 1, ()),
         ("asp", "none", 1, ()),
-        ("ssp", "none", 1, ()),
+        pytest.param("ssp", "none", 1, (), marks=pytest.mark.one_mpi_is_enough),
         ("asp", "none", 2, ()),
         ("adsp-fixed", "float16", 1, ()),
         pytest.param("asp", "bfloat16", 1, (), marks=pytest.mark.one_mpi_is_enough),

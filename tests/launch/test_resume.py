@@ -109,7 +109,7 @@ def order_of_commits(run: Path) -> list[list[int]]:
 def test_another_number_of_workers_is_told(tmp_path: Path) -> None:
     workers = 5
     assert stop(tmp_path, signal.SIGTERM, "rank 1", *FOREVER).code == 3
-    options = ("--resume", "auto", "--out", "r", "--target-loss", "0", "--max-seconds", "12")
+    options = ("--resume", "auto", "--out", "r", "--target-loss", "0", "--max-seconds", "9")
     on = launch(workers + 1, *MODULE, *options, cwd=tmp_path)
     assert on.code == 0, on.err
     assert f"with {workers} workers instead of 3" in on.out
