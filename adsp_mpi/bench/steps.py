@@ -8,9 +8,9 @@ from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.runs import configured, run, trace_of
 from adsp_mpi.learn.tasks import make_task
 
-STEPS = 2000
-WARM_UP = 200
-TURNS = 5
+STEPS = 700
+WARM_UP = 100
+TURNS = 15
 SLOWER = 1.03
 BLOCKED = 0.005
 QUICKSTART_S = 20.0

@@ -52,7 +52,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
 
 
 def draw(results: Sequence[Result]) -> Figure:
-    return compared_bars(results, "commits")
+    return compared_bars(results, "commits", share_x=False)
 
 
 EXPERIMENT = Experiment(

@@ -136,10 +136,10 @@ def patches(labels: Sequence[str]) -> list[Patch]:
     ]
 
 
-def compared_bars(results: Sequence[Result], axis: str) -> Figure:
+def compared_bars(results: Sequence[Result], axis: str, share_x: bool = True) -> Figure:
     """A panel a column: groups are the places, bars the models."""
     columns, labels, places = columns_of(results), labels_of(results), places_of(results)
-    figure, axes = panels(len(columns), share_x=True, share_y=True)
+    figure, axes = panels(len(columns), share_x=share_x, share_y=True)
     for panel, column in zip(axes, columns, strict=True):
         series = {label: [_time(results, label, at, column) for at in places] for label in labels}
         bars(panel, [place_text(at) for at in places], series)
