@@ -11,7 +11,7 @@ from adsp_mpi.errors import EXIT_FAILED
 SHORTEST_S = 50e-6
 MOST_PATIENT_S = 20e-3
 
-EAGER_S, IDLE_S = 1e-4, 6e-3
+EAGER_S, IDLE_S = 1e-4, 8e-3
 """A thread that moves others' data looks so often, while some is under way and otherwise."""
 
 LAUNCHER = os.getppid()

@@ -41,14 +41,18 @@ class Turns:
 
 def _shared_file(world: World) -> int | None:
     """Collective: one file that all ranks hold open; None where they share no folder."""
-    file, path = tempfile.mkstemp(prefix="adsp_mpi-") if world.is_server else (None, "")
+    file, path = None, ""
+    with suppress(OSError):
+        if world.is_server:
+            file, path = tempfile.mkstemp(prefix="adsp_mpi-")
     path, identity = world.comm.bcast((path, _identity(file)))
-    if file is None:
-        with suppress(OSError):
+    with suppress(OSError):
+        if not world.is_server:
             file = os.open(path, os.O_RDONLY)
     shared = all(found == identity for found in world.allgather(_identity(file)))
-    if world.is_server:
-        os.unlink(path)
+    with suppress(OSError):
+        if world.is_server:
+            os.unlink(path)
     if file is not None and not shared:
         os.close(file)
     return file if shared else None
