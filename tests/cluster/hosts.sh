@@ -27,6 +27,8 @@ case ${1:-} in
     ;;
   down)
     for host in $(ip netns list | awk '/^t[0-9]+/{print $1}'); do ip netns del "$host"; done
+    # a host whose processes still live keeps its end of the link
+    for link in $(ip -o link | grep -o 'adspt[0-9]*@' | tr -d @); do ip link del "$link" 2>/dev/null || true; done
     ip link del $bridge 2>/dev/null || true
     ;;
   *)
