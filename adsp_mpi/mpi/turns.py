@@ -10,16 +10,16 @@ from adsp_mpi.mpi.world import World
 
 
 class Turns:
-    """A context that one rank is in at a time; the others sleep. Collective to create.
+    """A context that one rank is in at a time, where `needed`. Collective to create.
 
     Open MPI spins at the lock of an accumulate on one node: where ranks share cores, its holder
     loses its core to those that wait for it. Seven workers on two cores add 1.76 M numbers twice
     as often by turns, and the slowest percentile takes 11 ms instead of 140. The lock is the
-    system's, on a file without a name: it ends with the rank that holds it.
+    system's, on a file without a name: who waits sleeps, and it ends with the rank that holds it.
     """
 
-    def __init__(self, world: World) -> None:
-        self._file = _shared_file(world)
+    def __init__(self, world: World, needed: bool) -> None:
+        self._file = _shared_file(world) if needed else None
 
     def __enter__(self) -> None:
         if self._file is not None:

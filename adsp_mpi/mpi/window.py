@@ -1,7 +1,5 @@
 """A remote array by one-sided MPI: a window in a server's memory."""
 
-from contextlib import nullcontext
-
 import numpy as np
 from mpi4py import MPI
 
@@ -30,8 +28,7 @@ class WindowArray(RemoteArray):
         takes_turns: bool = False,
     ) -> None:
         super().__init__(world, num_elements, dtype, chunk_elements, root)
-        self._turns = Turns(world) if takes_turns else None
-        self._turn = self._turns or nullcontext()
+        self._turns = Turns(world, takes_turns)
         self.at_once = world.one_node
         self._type = MPI_TYPES[self.dtype]
         size = num_elements * self.dtype.itemsize if world.rank == root else 0
@@ -75,7 +72,7 @@ class WindowArray(RemoteArray):
             answer = before[part]
             origin = [None, 0, self._type] if values is None else [values[part], self._type]
             target = (offset + part.start, len(answer), self._type)
-            with self._turn:
+            with self._turns:
                 request = self.window.Rget_accumulate(
                     origin, [answer, self._type], self.root, target, OPERATIONS[kind]
                 )
@@ -88,8 +85,7 @@ class WindowArray(RemoteArray):
             self._window.Unlock_all()
             self._window.Free()
             self._window = None
-        if self._turns:
-            self._turns.free()
+        self._turns.free()
 
 
 def library_version() -> str:

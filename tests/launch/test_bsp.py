@@ -32,7 +32,7 @@ def sgd_on_the_joint_batch(num_workers: int, rounds: int) -> list[torch.Tensor]:
     return [p.detach() for p in model.parameters()]
 
 
-@pytest.mark.parametrize("ranks", [2, 6])
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.one_mpi_is_enough), 6])
 def test_rounds_equal_single_process_sgd(tmp_path: Path, ranks: int) -> None:
     out = tmp_path / "run"
     run = launch(

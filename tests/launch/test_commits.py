@@ -20,6 +20,7 @@ def test_no_commit_is_lost_or_doubled(servers: int, arrays: tuple[str, ...]) -> 
     run = launch(7 + servers, *program, cwd=PROGRAMS.parents[1])
     assert run.code == 0 and run.error_lines == [], run.err
     lines = run.out.splitlines()[: len(arrays)]  # UCX may have a word about its caches at the end
+    assert len(lines) == len(arrays)
     for facts in map(json.loads, lines):
         assert facts["wrong"] == 0
         assert facts["begun"] == facts["commits"] and sum(facts["commits"]) == facts["landed"]

@@ -18,8 +18,10 @@ def train(folder: Path, *options: str) -> str:
     return run.out
 
 
-def test_it_learns_with_fewer_bytes_and_can_be_resumed(tmp_path: Path) -> None:
-    compress = "topk:0.05"
+@pytest.mark.parametrize(
+    "compress", ["topk:0.05", pytest.param("bfloat16", marks=pytest.mark.one_mpi_is_enough)]
+)
+def test_it_learns_with_fewer_bytes_and_can_be_resumed(tmp_path: Path, compress: str) -> None:
     options = ("--compress", compress, "--target-loss", "0", "--out", "r", "--sync", "adsp-fixed")
     train(tmp_path, *options, "--max-seconds", "6", "--set", "checkpoint.period_s=1")
     assert "resumed from" in train(tmp_path, "--resume", "r", "--max-seconds", "10")

@@ -94,7 +94,7 @@ def test_commits_in_flight_do_not_stop_the_training(tmp_path: Path) -> None:
     for commit in commits[:-1]:
         during = (steps["start_s"] > commit["begun_s"]) & (steps["start_s"] < commit["done_s"])
         assert during.sum() >= 10
-    assert np.median(commits["blocked_s"]) < 0.1
+    assert (commits["blocked_s"][:-1] < 0.1).all()  # the end of the run waits for the last one
 
 
 BAD = [
