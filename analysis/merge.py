@@ -7,8 +7,8 @@ from pathlib import Path
 from adsp_mpi.analysis.parts import age_of
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace.log import part_paths
 from adsp_mpi.trace.merge import merge_parts
+from adsp_mpi.trace.part_log import part_paths
 
 HELP = "make one trace.h5 of the parts of a killed run"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import log, schema
+from adsp_mpi.trace import part_log, schema
 
 TAIL_ROWS = 64
 """A worker's speed is that of its last steps, so many at most."""
@@ -73,7 +73,7 @@ class Follower:
     def look(self) -> Look:
         age_s: dict[int, float] = {}
         trouble: dict[int, str] = {}
-        for path in log.part_paths(self._folder):
+        for path in part_log.part_paths(self._folder):
             rank = int(path.stem.removeprefix("rank-"))
             try:
                 age_s[rank] = age_of(path)
@@ -109,7 +109,7 @@ class Tail:
 
     def read_on(self) -> None:
         """Take what was written since."""
-        for frame in log.read_frames(self._path, self.read_to):
+        for frame in part_log.read_frames(self._path, self.read_to):
             self._take(frame)
             self.read_to = frame.end
 
@@ -120,15 +120,15 @@ class Tail:
             return self._worker(workers[0])
         return self._server() if "/" in self._attributes else None
 
-    def _take(self, frame: log.Frame) -> None:
+    def _take(self, frame: part_log.Frame) -> None:
         head = frame.head
         if "attributes" in head:
             self._attributes.setdefault(head["attributes"], {}).update(head["values"])
         elif "table" in head:
-            self._columns[head["table"]] = log.columns_of(head)
+            self._columns[head["table"]] = part_log.columns_of(head)
         elif "rows" in head:
             table = head["rows"]
-            rows = log.unpack_rows(frame, self._columns[table])
+            rows = part_log.unpack_rows(frame, self._columns[table])
             self._length[table] = self._length.get(table, 0) + len(rows)
             last = [self._last[table]] if table in self._last else []
             self._last[table] = np.concatenate([*last, rows])[-TAIL_ROWS:]

@@ -5,9 +5,9 @@ from pathlib import Path
 from adsp_mpi.core.actions import Observed, Tell
 from adsp_mpi.core.board import TARGET_FIELDS, Board
 from adsp_mpi.core.scheduler import momentum_of
-from adsp_mpi.trace import log, schema
-from adsp_mpi.trace.memory import MemoryPart
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace import part_log, schema
+from adsp_mpi.trace.memory_writer import MemoryPart
+from adsp_mpi.trace.part_writer import PartWriter
 
 
 def part_path(folder: Path, number: int) -> Path:
@@ -15,7 +15,7 @@ def part_path(folder: Path, number: int) -> Path:
 
     Without more servers than rank 0 that is the rank's own number.
     """
-    return folder / schema.PARTS_NAME / f"rank-{number:05d}{log.SUFFIX}"
+    return folder / schema.PARTS_NAME / f"rank-{number:05d}{part_log.SUFFIX}"
 
 
 class ServerTrace:

@@ -14,7 +14,7 @@ from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.pause import LAUNCHER
 from adsp_mpi.mpi.repeating import Repeating
 from adsp_mpi.mpi.world import SERVER, World
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 PATIENCE_S = 6.0
 """Rank 0 gives a sign of life twice a second, also while it evaluates or writes."""

@@ -14,7 +14,7 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 if TYPE_CHECKING:
     from adsp_mpi.mpi.server import Server

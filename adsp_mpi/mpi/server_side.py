@@ -33,7 +33,7 @@ from adsp_mpi.mpi.world import Elsewhere, World
 from adsp_mpi.screen import Screen, make_screen, show_report
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 LIFE_S = 0.5
 """How often rank 0 shows on the board that it lives, whatever it is busy with."""

@@ -11,7 +11,7 @@ from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 
 def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:

@@ -20,7 +20,7 @@ from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.mpi.standing import Standing
 from adsp_mpi.mpi.world import World
 from adsp_mpi.trace import schema
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 IN_FLIGHT_LOOK_S = 1e-3
 

@@ -23,7 +23,7 @@ from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Problem
 from adsp_mpi.sim.saved import engine_state, resume_engine
 from adsp_mpi.sim.worker import MOST_AT_ONCE, SimWorker, Waiting
-from adsp_mpi.trace.memory import WorkerRows
+from adsp_mpi.trace.memory_writer import WorkerRows
 
 MOST_IDLE_LOOKS = 1000
 """Looks of the server in a row between which no worker did anything: nobody ever will again."""

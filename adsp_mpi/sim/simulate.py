@@ -18,7 +18,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.problem import Problem, make_problem
-from adsp_mpi.trace.memory import MemoryPart, WorkerRows, write_trace
+from adsp_mpi.trace.memory_writer import MemoryPart, WorkerRows, write_trace
 
 STEP_TIME_S = 1.0
 """A step of the fastest worker, where the configuration says nothing."""

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import log, schema
-from adsp_mpi.trace.tables import write_table
+from adsp_mpi.trace import part_log, schema
+from adsp_mpi.trace.hdf5 import write_table
 
 BLOCK_ROWS = 1 << 16
 
@@ -19,7 +19,7 @@ def merge_parts(folder: Path, keep: bool = False) -> tuple[Path, list[str]]:
     Frame by frame, so memory stays small. The parts are deleted when nothing was left out, unless
     the run may go on with them (`keep`). Raises AdspError when there is none.
     """
-    parts = log.part_paths(folder)
+    parts = part_log.part_paths(folder)
     if not parts:
         raise AdspError(f"{folder}: no parts of a trace in {folder / schema.PARTS_NAME}")
     target = folder / schema.TRACE_NAME
@@ -61,7 +61,7 @@ class Merger:
         end, trouble = 0, ""
         tables: dict[str, Table] = {}
         try:
-            for frame in log.read_frames(part):
+            for frame in part_log.read_frames(part):
                 self._take(frame, tables)
                 end = frame.end
         except (AdspError, OSError, KeyError, TypeError, ValueError) as error:
@@ -78,17 +78,17 @@ class Merger:
         rows = rows[np.argsort(rows["time_s"], kind="stable")]
         write_table(self._file, "events", schema.EVENTS, rows)
 
-    def _take(self, frame: log.Frame, tables: dict[str, "Table"]) -> None:
+    def _take(self, frame: part_log.Frame, tables: dict[str, "Table"]) -> None:
         head = frame.head
         if "attributes" in head:
             self._file.require_group(head["attributes"]).attrs.update(head["values"])
         elif "table" in head and head["table"] != "events":
-            tables[head["table"]] = Table(self._file, head["table"], log.columns_of(head))
+            tables[head["table"]] = Table(self._file, head["table"], part_log.columns_of(head))
         elif head.get("rows") == "events":
-            self._events.append(log.unpack_rows(frame, schema.EVENTS))
+            self._events.append(part_log.unpack_rows(frame, schema.EVENTS))
         elif "rows" in head:
             table = tables[head["rows"]]
-            table.append(log.unpack_rows(frame, table.columns))
+            table.append(part_log.unpack_rows(frame, table.columns))
 
 
 class Table:

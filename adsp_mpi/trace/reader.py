@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace import log, schema
+from adsp_mpi.trace import part_log, schema
 
 if TYPE_CHECKING:
     import pandas
@@ -126,7 +126,7 @@ def _open(path: Path) -> h5py.File:
 def _why_unreadable(path: Path, error: OSError) -> str:
     if not path.exists():
         return "no such file"
-    if path.suffix == log.SUFFIX:
+    if path.suffix == part_log.SUFFIX:
         run = path.absolute().parent.parent
         return f"the part of one rank; all of them: python -m adsp_mpi.analysis merge {run}"
     return f"not a readable HDF5 file: {_first_line(error)}"

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 from adsp_mpi.config import Config
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 Row = tuple[Any, ...]
 

@@ -10,7 +10,7 @@ from adsp_mpi.analysis.fidelity import fidelity
 from adsp_mpi.analysis.figures import run_figures
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 from tests.unit.made_run import make_run
 
 

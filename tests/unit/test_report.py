@@ -20,7 +20,7 @@ from adsp_mpi.analysis.report_series import kept, numbers, times
 from adsp_mpi.analysis.report_tables import table
 
 from adsp_mpi.trace import schema
-from adsp_mpi.trace.memory import write_table
+from adsp_mpi.trace.memory_writer import write_table
 from tests.unit.simulated import play, profile_of
 
 HOSTILE = "</script><script>hacked=1</script><img src=x onerror=hacked=1>\"'&"

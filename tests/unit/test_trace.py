@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import adsp_mpi.trace
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema
-from adsp_mpi.trace.log import MAGIC, pack, read_frames
 from adsp_mpi.trace.merge import merge_parts
-from adsp_mpi.trace.writer import BUFFER_ROWS, PartWriter
+from adsp_mpi.trace.part_log import MAGIC, pack, read_frames
+from adsp_mpi.trace.part_writer import BUFFER_ROWS, PartWriter
 
 
 def write_part(folder: Path, rank: int, rows: int, close: bool = True) -> PartWriter:
@@ -175,7 +175,7 @@ def test_files_that_are_no_traces_are_refused(tmp_path: Path) -> None:
 def test_a_disk_that_fails_cuts_the_trace_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("adsp_mpi.trace.writer.FileIO", SmallDisk)
+    monkeypatch.setattr("adsp_mpi.trace.part_writer.FileIO", SmallDisk)
     part = write_part(tmp_path, 1, 3, close=False)
     random = Random(0)
     part.flush()

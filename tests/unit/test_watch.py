@@ -16,7 +16,7 @@ from rich.console import Console
 
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
-from adsp_mpi.trace.writer import PartWriter
+from adsp_mpi.trace.part_writer import PartWriter
 
 
 def server_part(folder: Path) -> PartWriter:

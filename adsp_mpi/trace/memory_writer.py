@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from adsp_mpi.trace import schema
-from adsp_mpi.trace.tables import write_table
+from adsp_mpi.trace.hdf5 import write_table
 
 BLOCK_ROWS = 1 << 16
 

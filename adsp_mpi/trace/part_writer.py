@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from adsp_mpi.trace import log, schema
+from adsp_mpi.trace import part_log, schema
 
 BUFFER_ROWS = 4096
 
@@ -33,18 +33,18 @@ class PartWriter:
             self._go_on(path, keep_bytes)
         else:
             self._file = FileIO(path, "w")
-            self._write(log.MAGIC + log.pack({"rank": rank}))
+            self._write(part_log.MAGIC + part_log.pack({"rank": rank}))
         self.add_table("events", schema.EVENTS)
 
     def _go_on(self, path: Path, keep_bytes: int) -> None:
-        kept = len(log.MAGIC)
-        for frame in log.read_frames(path):
+        kept = len(part_log.MAGIC)
+        for frame in part_log.read_frames(path):
             if frame.end > keep_bytes:
                 break
             kept = frame.end
             if "table" in frame.head:
                 table = frame.head["table"]
-                self._columns[table], self._rows[table] = log.columns_of(frame.head), []
+                self._columns[table], self._rows[table] = part_log.columns_of(frame.head), []
         self._file = FileIO(path, "r+")
         self._file.truncate(kept)
         self._file.seek(kept)
@@ -54,14 +54,14 @@ class PartWriter:
         if path in self._columns:
             return
         self._columns[path], self._rows[path] = columns, []
-        self._write(log.pack({"table": path, "columns": columns}))
+        self._write(part_log.pack({"table": path, "columns": columns}))
 
     def has_table(self, path: str) -> bool:
         return path in self._columns
 
     def attributes(self, group: str, values: dict[str, Any]) -> None:
         """Set attributes of a group, `/` for those of the whole run, and put them on disk."""
-        self._write(log.pack({"attributes": group, "values": values}))
+        self._write(part_log.pack({"attributes": group, "values": values}))
 
     def append(self, path: str, *values: Any) -> None:
         """Add a row to a table that `add_table` made."""
@@ -91,7 +91,7 @@ class PartWriter:
         frames = []
         for path, rows in self._rows.items():
             if rows:
-                frames.append(log.pack_rows(path, self._columns[path], rows))
+                frames.append(part_log.pack_rows(path, self._columns[path], rows))
                 rows.clear()
         self._write(b"".join(frames))
 
