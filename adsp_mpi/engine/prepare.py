@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero import PRESETS, Profile, make_profile
+from adsp_mpi.core.hetero.presets import PRESETS, Profile, make_profile
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.engine.checkpoints import whole_checkpoints
 from adsp_mpi.engine.resume import AUTO

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero import Profile
+from adsp_mpi.core.hetero.presets import Profile
 from adsp_mpi.engine.prepare import (
     DataShares,
     default_folder,

@@ -13,7 +13,7 @@ from typing import Callable, Iterator, Sequence
 from rich.table import Table
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero_profile import Profile
+from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError, Interrupted, UsageError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Callable
 
-from adsp_mpi.core.hetero_profile import Conditions
+from adsp_mpi.core.hetero.profile import Conditions
 from adsp_mpi.sim.clock import VirtualClock
 
 DONE = 1e-9

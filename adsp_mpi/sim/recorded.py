@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero_changes import Jitter
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.changes import Jitter
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.models import make_model
 from adsp_mpi.core.stop import time_to_target
 from adsp_mpi.errors import AdspError

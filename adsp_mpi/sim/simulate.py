@@ -8,7 +8,7 @@ from typing import Any, Callable
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero import Profile
+from adsp_mpi.core.hetero.presets import Profile
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.engine.checkpoints import SERVER, Checkpoints, save
 from adsp_mpi.engine.prepare import headline, injected_h, profile_of, run_attributes

@@ -15,7 +15,7 @@ from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import FIVE_MODELS, Setting
 from matplotlib.figure import Figure
 
-from adsp_mpi.core.hetero import PAPER_H, paper_speeds
+from adsp_mpi.core.hetero.presets import PAPER_H, paper_speeds
 
 DRIFT_S = 600
 STRAGGLERS = "{every_s = 300, for_s = 60, slowdown = 5}"

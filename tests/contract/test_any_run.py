@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adsp_mpi.core.hetero_changes import Jitter
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.changes import Jitter
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.sim.simulate import simulate
 from tests.contract.counts import CHECKS, WITHOUT_PULLS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.sim.simulate import Simulated, simulate
 from adsp_mpi.trace import Trace
 

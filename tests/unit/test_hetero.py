@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsp_mpi.core.hetero import Conditions, geometric_speeds, make_profile, paper_speeds
+from adsp_mpi.core.hetero.presets import Conditions, geometric_speeds, make_profile, paper_speeds
 from adsp_mpi.core.theory import heterogeneity
 
 

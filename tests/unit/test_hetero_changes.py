@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adsp_mpi.core.hetero import Profile, make_profile
-from adsp_mpi.core.hetero_changes import Jitter, Slowdown, SpeedChange, Straggle
+from adsp_mpi.core.hetero.changes import Jitter, Slowdown, SpeedChange, Straggle
+from adsp_mpi.core.hetero.presets import Profile, make_profile
 
 Read = Callable[[str], Profile]
 Question = tuple[int, float, int]

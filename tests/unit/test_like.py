@@ -13,8 +13,8 @@ import pytest
 from adsp_mpi.__main__ import main
 from adsp_mpi.cli import parse
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero_changes import Jitter
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.changes import Jitter
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.sim.like import Prediction, every_model, predict, prediction_table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adsp_mpi.core.compress import commit_bytes, make_codec
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.engine.resume import resumed_config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.sim.simulate import simulate

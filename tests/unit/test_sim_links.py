@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsp_mpi.core.hetero_profile import Conditions
+from adsp_mpi.core.hetero.profile import Conditions
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.links import Links, Transfer, fair_rates
 

@@ -9,8 +9,8 @@ from typing import Callable
 
 import numpy as np
 
-from adsp_mpi.core.hetero_file import read_profile
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.profile import Conditions, Profile
+from adsp_mpi.core.hetero.profile_file import read_profile
 
 PRESETS = ("none", "ratio", "paper")
 PAPER_H = 1.45

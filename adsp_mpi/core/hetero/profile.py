@@ -6,7 +6,7 @@ from typing import Sequence
 
 import numpy as np
 
-from adsp_mpi.core.hetero_changes import Change, LinkChange, Replay, SpeedChange
+from adsp_mpi.core.hetero.changes import Change, LinkChange, Replay, SpeedChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
-from adsp_mpi.core.hetero_changes import Change, Drift, Jitter, LinkChange, Slowdown, Straggle
-from adsp_mpi.core.hetero_profile import Conditions, Profile
+from adsp_mpi.core.hetero.changes import Change, Drift, Jitter, LinkChange, Slowdown, Straggle
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 
 LISTS = ("step_time_s", "slowdown", "delay_s", "bandwidth_mb_s")
 LINK_KINDS = ("delay_s", "bandwidth_mb_s")
