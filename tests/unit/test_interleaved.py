@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adsp_mpi.core.actions import Observed, Run
 from adsp_mpi.core.models.adsp import Adsp
-from adsp_mpi.core.search import MARGIN, interleave
+from adsp_mpi.core.models.commit_rate_search import MARGIN, interleave
 
 PERIOD_S = 60.0
 

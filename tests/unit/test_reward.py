@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsp_mpi.core.reward import LossCurve, fit_loss_curve, reward
+from adsp_mpi.core.models.reward import LossCurve, fit_loss_curve, reward
 
 curves = st.builds(
     LossCurve,

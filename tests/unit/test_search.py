@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from adsp_mpi.core.actions import Observed, Run
 from adsp_mpi.core.models.adsp import Adsp
-from adsp_mpi.core.reward import LossCurve
-from adsp_mpi.core.search import climb_by_one
+from adsp_mpi.core.models.commit_rate_search import climb_by_one
+from adsp_mpi.core.models.reward import LossCurve
 
 MAX_RATE = 10
 STEP = 1.3

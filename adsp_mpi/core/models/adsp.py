@@ -12,8 +12,8 @@ from adsp_mpi.core.actions import (
     Snapshot,
     Tell,
 )
+from adsp_mpi.core.models.commit_rate_search import SEARCHES
 from adsp_mpi.core.models.timed import TimedCommits
-from adsp_mpi.core.search import SEARCHES
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Callable, Generator
 
 from adsp_mpi.core.actions import Observed, SchedulerAction, Tell
-from adsp_mpi.core.reward import fit_loss_curve, reward
+from adsp_mpi.core.models.reward import fit_loss_curve, reward
 
 if TYPE_CHECKING:
     from adsp_mpi.core.models.adsp import Adsp
