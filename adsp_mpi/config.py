@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from adsp_mpi.core.compress import Codec, make_codec
+from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.errors import UsageError

@@ -6,7 +6,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from adsp_mpi.core.actions import Observed, Targets
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 
 COLUMNS = tuple(f.name for f in fields(Observed) if f.name not in ("now", "losses"))
 

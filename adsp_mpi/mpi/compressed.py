@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.compress import BLOCK_ELEMENTS, Codec, Known, Residual, blocks, commit_bytes
+from adsp_mpi.core.compression import BLOCK_ELEMENTS, Codec, Known, Residual, blocks, commit_bytes
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica, rebased_elements

@@ -4,7 +4,7 @@ wait outside until rank 0 takes it in."""
 from typing import Callable
 
 from adsp_mpi.core.board import ASSIGNED_FIELDS, Presence, Stage
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.saved import WorkerSaver

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Stage
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.engine.records import part_path
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import AdspError

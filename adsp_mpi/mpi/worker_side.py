@@ -7,7 +7,7 @@ from typing import Any
 from mpi4py import MPI
 
 from adsp_mpi.core.board import Presence, Stage
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from adsp_mpi.core.compress import Codec, Known, Residual, blocks, commit_bytes
+from adsp_mpi.core.compression import Codec, Known, Residual, blocks, commit_bytes
 from adsp_mpi.sim.problem import Learner
 
 

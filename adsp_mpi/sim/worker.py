@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait
 from adsp_mpi.core.board import Presence, Row, Stage
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.errors import AdspError
 from adsp_mpi.sim.board import ANY_COUNT, STAGE
 from adsp_mpi.sim.problem import Learner

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 from tests.contract.recording import Different, Recording
 from tests.contract.replay_scheduler import Schedule
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from adsp_mpi.core.compress import commit_bytes, make_codec
+from adsp_mpi.core.compression import commit_bytes, make_codec
 from adsp_mpi.trace import Trace
 from tests.launch.launcher import PROGRAMS, launch
 

@@ -4,7 +4,7 @@ from adsp_mpi.core.actions import Commit, Pull, Run, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.scheduler import put_on_board
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 
 
 class Play:

@@ -7,7 +7,7 @@ from adsp_mpi.core.actions import Commit, Observed, Run, Setup, Step, Targets, T
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.adsp import Adsp
 from adsp_mpi.core.scheduler import Scheduler
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 
 BOARD = Board(1)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsp_mpi.core.compress import (
+from adsp_mpi.core.compression import (
     BLOCK_ELEMENTS,
     Codec,
     Known,

@@ -5,7 +5,7 @@ import pytest
 
 from adsp_mpi.core.board import Board, Presence
 from adsp_mpi.core.membership import UNKNOWN_PATIENCE_S, Membership
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 
 
 def board_of(workers: int, steps: int = 10, longest_s: float = 1.0) -> Board:

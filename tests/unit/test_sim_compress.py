@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adsp_mpi.core.compress import commit_bytes, make_codec
+from adsp_mpi.core.compression import commit_bytes, make_codec
 from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.engine.resume import resumed_config
 from adsp_mpi.errors import UsageError

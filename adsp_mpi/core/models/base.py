@@ -18,7 +18,7 @@ from adsp_mpi.core.actions import (
     WorkerAction,
 )
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker import WorkerState
 
 
 @dataclass(frozen=True)
