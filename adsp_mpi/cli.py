@@ -4,8 +4,8 @@ import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from adsp_mpi.config import Config, load_file, load_preset, parse_setting, presets
-from adsp_mpi.engine.resume import AUTO, resumed_config
 from adsp_mpi.errors import UsageError
+from adsp_mpi.runtime.resume import AUTO, resumed_config
 
 if TYPE_CHECKING:
     from adsp_mpi.sim.recorded import Recorded

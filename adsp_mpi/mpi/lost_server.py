@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from adsp_mpi.core.board import Board, Stage
-from adsp_mpi.engine.prepare import SERVER_LOST, how_to_resume
 from adsp_mpi.errors import EXIT_FAILED, tell
 from adsp_mpi.mpi.abort import abort
 from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.pause import LAUNCHER
 from adsp_mpi.mpi.repeating import Repeating
 from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 from adsp_mpi.trace.part_writer import PartWriter
 
 PATIENCE_S = 6.0

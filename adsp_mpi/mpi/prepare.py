@@ -12,7 +12,15 @@ import torch
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.presets import Profile
-from adsp_mpi.engine.prepare import (
+from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.task import Task
+from adsp_mpi.learn.tasks import make_task
+from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.mpi.window import library_version
+from adsp_mpi.mpi.world import World
+from adsp_mpi.runtime.resume import find_checkpoint
+from adsp_mpi.runtime.run_folder import (
     DataShares,
     default_folder,
     headline,
@@ -21,14 +29,6 @@ from adsp_mpi.engine.prepare import (
     run_attributes,
     torch_seed,
 )
-from adsp_mpi.engine.resume import find_checkpoint
-from adsp_mpi.errors import UsageError
-from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.task import Task
-from adsp_mpi.learn.tasks import make_task
-from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.window import library_version
-from adsp_mpi.mpi.world import World
 
 HEADROOM = 1.2
 """Calibrated step times are stretched by this, so that the injected speeds can be held."""

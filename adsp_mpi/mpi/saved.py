@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 from adsp_mpi.core.board import Row
 from adsp_mpi.core.saved import put_worker_state, worker_state
 from adsp_mpi.core.worker import WorkerState
-from adsp_mpi.engine.checkpoints import SERVER, Checkpoints, load, save, unfinished, worker_file
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.runtime.checkpoint_files import (
+    SERVER,
+    Checkpoints,
+    load,
+    save,
+    unfinished,
+    worker_file,
+)
 from adsp_mpi.trace.part_writer import PartWriter
 
 if TYPE_CHECKING:

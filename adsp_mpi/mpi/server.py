@@ -13,9 +13,6 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
-from adsp_mpi.engine.batch import JobEnd
-from adsp_mpi.engine.records import ServerTrace
-from adsp_mpi.engine.signals import STOPPED, Signals
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.clock import Clock
@@ -23,6 +20,9 @@ from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.workers import LOOK_S, Workers
+from adsp_mpi.runtime.server_trace import ServerTrace
+from adsp_mpi.runtime.signals import STOPPED, Signals
+from adsp_mpi.runtime.slurm import JobEnd
 from adsp_mpi.screen import Screen, Status
 
 WATCH_S = 0.1

@@ -14,10 +14,6 @@ import torch
 
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.report import Report, make_report
-from adsp_mpi.engine.checkpoints import whole_checkpoints
-from adsp_mpi.engine.prepare import how_to_resume, injected_h
-from adsp_mpi.engine.records import ServerTrace, part_path
-from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.board_client import server_board
@@ -30,6 +26,10 @@ from adsp_mpi.mpi.repeating import Repeating
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server import Server
 from adsp_mpi.mpi.world import Elsewhere, World
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.runtime.run_folder import how_to_resume, injected_h
+from adsp_mpi.runtime.server_trace import ServerTrace, part_path
+from adsp_mpi.runtime.signals import Signals
 from adsp_mpi.screen import Screen, make_screen, show_report
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts

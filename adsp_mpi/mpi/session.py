@@ -7,7 +7,6 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
-from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.abort import leave_at_once
@@ -18,6 +17,7 @@ from adsp_mpi.mpi.server_side import Result, serve
 from adsp_mpi.mpi.shard_side import keep_shard
 from adsp_mpi.mpi.worker_side import work
 from adsp_mpi.mpi.world import World
+from adsp_mpi.runtime.signals import Signals
 
 
 def run(

@@ -1,8 +1,6 @@
 """A rank that serves a part of the model: it sleeps until the run is over."""
 
 from adsp_mpi.core.board import Stage
-from adsp_mpi.engine.records import part_path
-from adsp_mpi.engine.signals import Signals
 from adsp_mpi.mpi.board_client import LOOK_S, BoardClient
 from adsp_mpi.mpi.clock import align
 from adsp_mpi.mpi.lost_server import ServerWatch
@@ -11,6 +9,8 @@ from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.world import Elsewhere
+from adsp_mpi.runtime.server_trace import part_path
+from adsp_mpi.runtime.signals import Signals
 from adsp_mpi.trace.part_writer import PartWriter
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Stage
 from adsp_mpi.core.worker import WorkerState
-from adsp_mpi.engine.records import part_path
-from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.board_client import LOOK_S, WorkerBoard
@@ -19,6 +17,8 @@ from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.mpi.standing import Standing
 from adsp_mpi.mpi.world import World
+from adsp_mpi.runtime.server_trace import part_path
+from adsp_mpi.runtime.signals import Signals
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.part_writer import PartWriter
 

@@ -8,7 +8,6 @@ from mpi4py import MPI
 
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.worker import WorkerState
-from adsp_mpi.engine.signals import Signals
 from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
@@ -22,6 +21,7 @@ from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.saved import WorkerSaver, saved_state
 from adsp_mpi.mpi.worker import WorkerLoop, WorkerTrace
 from adsp_mpi.mpi.world import Elsewhere, World
+from adsp_mpi.runtime.signals import Signals
 
 
 def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> None:

@@ -12,9 +12,9 @@ from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.hetero.presets import Profile
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
-from adsp_mpi.engine.records import ServerTrace
-from adsp_mpi.engine.signals import STOPPED
 from adsp_mpi.errors import AdspError
+from adsp_mpi.runtime.server_trace import ServerTrace
+from adsp_mpi.runtime.signals import STOPPED
 from adsp_mpi.screen import Screen, Status
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock

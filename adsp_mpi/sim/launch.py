@@ -8,9 +8,9 @@ from typing import Callable
 from rich.console import Console
 
 from adsp_mpi.config import Config
-from adsp_mpi.engine.prepare import default_folder, how_to_resume, make_folder
-from adsp_mpi.engine.signals import STOPPED, Signals
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
+from adsp_mpi.runtime.run_folder import default_folder, how_to_resume, make_folder
+from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.recorded import Recorded
 

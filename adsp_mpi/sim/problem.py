@@ -8,7 +8,6 @@ import torch
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.registry import load
-from adsp_mpi.engine.prepare import DataShares, torch_seed
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.random_state import put_random_state, random_state
@@ -16,6 +15,7 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.runtime.run_folder import DataShares, torch_seed
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
 """Problems that only the simulator knows, by name; every task is one too."""

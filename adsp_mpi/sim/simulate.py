@@ -10,11 +10,11 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.presets import Profile
 from adsp_mpi.core.report import Report, make_report
-from adsp_mpi.engine.checkpoints import SERVER, Checkpoints, save
-from adsp_mpi.engine.prepare import headline, injected_h, profile_of, run_attributes
-from adsp_mpi.engine.records import ServerTrace
-from adsp_mpi.engine.resume import Checkpoint, find_checkpoint
 from adsp_mpi.errors import AdspError
+from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
+from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
+from adsp_mpi.runtime.run_folder import headline, injected_h, profile_of, run_attributes
+from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.problem import Problem, make_problem

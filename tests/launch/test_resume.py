@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import adsp_mpi.trace
-from adsp_mpi.engine.checkpoints import whole_checkpoints
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from tests.launch.launcher import (
     Finished,
     find_mpirun,

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from adsp_mpi.engine.batch import JobEnd, parse_left, seconds_left
+from adsp_mpi.runtime.slurm import JobEnd, parse_left, seconds_left
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adsp_mpi.engine import checkpoints as module
-from adsp_mpi.engine.checkpoints import (
+from adsp_mpi.errors import AdspError
+from adsp_mpi.runtime import checkpoints as module
+from adsp_mpi.runtime.checkpoint_files import (
     SERVER,
     Checkpoints,
     load,
@@ -21,7 +22,6 @@ from adsp_mpi.engine.checkpoints import (
     whole_checkpoints,
     worker_file,
 )
-from adsp_mpi.errors import AdspError
 
 
 def write(run: Path, value: int, keep: int = 2, keep_every_s: float = 0.0) -> None:

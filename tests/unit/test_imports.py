@@ -14,11 +14,11 @@ ALLOWED = {
     "core": ("adsp_mpi.core", "adsp_mpi.errors"),
     "learn": ("adsp_mpi.core", "adsp_mpi.learn", "adsp_mpi.errors"),
     "trace": ("adsp_mpi.trace", "adsp_mpi.errors"),
-    "engine": (
+    "runtime": (
         "adsp_mpi.core",
         "adsp_mpi.learn",
         "adsp_mpi.trace",
-        "adsp_mpi.engine",
+        "adsp_mpi.runtime",
         "adsp_mpi.config",
         "adsp_mpi.errors",
     ),
@@ -27,7 +27,7 @@ FORBIDDEN = {
     "core": ("mpi4py", "torch", "h5py", "time", "datetime", "random", "rich"),
     "learn": ("mpi4py", "h5py", "time", "rich"),
     "trace": ("mpi4py", "torch", "rich"),
-    "engine": ("mpi4py", "rich"),
+    "runtime": ("mpi4py", "rich"),
 }
 
 

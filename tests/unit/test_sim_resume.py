@@ -11,9 +11,9 @@ import torch
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.models import MODELS
-from adsp_mpi.engine.checkpoints import whole_checkpoints
-from adsp_mpi.engine.resume import resumed_config
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.runtime.resume import resumed_config
 from adsp_mpi.sim.simulate import simulate
 from adsp_mpi.trace import Trace
 from tests.unit.simulated import config_of

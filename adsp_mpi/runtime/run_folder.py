@@ -15,10 +15,10 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.presets import PRESETS, Profile, make_profile
 from adsp_mpi.core.theory import heterogeneity
-from adsp_mpi.engine.checkpoints import whole_checkpoints
-from adsp_mpi.engine.resume import AUTO
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.partition import label_histogram, make_partition
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.runtime.resume import AUTO
 from adsp_mpi.trace import Trace, schema
 
 if TYPE_CHECKING:

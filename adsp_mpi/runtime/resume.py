@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from adsp_mpi.config import Config
-from adsp_mpi.engine.checkpoints import SERVER, load, newest_checkpoint, whole_checkpoints
 from adsp_mpi.errors import UsageError
+from adsp_mpi.runtime.checkpoint_files import SERVER, load, newest_checkpoint, whole_checkpoints
 
 AUTO = "auto"
 MAY_CHANGE = ("run", "stop", "checkpoint", "trace", "hetero")
