@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from adsp_mpi.mpi.launch import exit_on_error, run_quietly
 
     if verb == "doctor":
-        from adsp_mpi.mpi.doctor import examine
+        from adsp_mpi.tools.doctor import examine
 
         exit_on_error(lambda: examine(config))
     elif verb == "profile":
-        from adsp_mpi.mpi.profile import measure
+        from adsp_mpi.tools.profile import measure
 
         exit_on_error(lambda: measure(config))
     else:

@@ -4,8 +4,8 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.bench.systems.system import Rival
-from adsp_mpi.mpi.profile import eager_progress
 from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.tools.profile import eager_progress
 
 
 class Raw(Rival):

@@ -1,0 +1,1 @@
+"""Programs that users run on their cluster before a run."""
