@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(config.to_toml(comments=True), end="")
         return
     if verb == "simulate":
-        from adsp_mpi.sim.launch import predict_and_show, simulate_and_show
+        from adsp_mpi.sim.command import predict_and_show, simulate_and_show
 
         if recorded:
             sys.exit(predict_and_show(config, recorded, one_model))
@@ -54,7 +54,7 @@ def leave_with(error: AdspError, alone: bool) -> NoReturn:
         raise error
 
     if alone:
-        from adsp_mpi.sim.launch import exit_code_of
+        from adsp_mpi.sim.command import exit_code_of
 
         sys.exit(exit_code_of(fail))
     from adsp_mpi.mpi.launch import exit_on_error

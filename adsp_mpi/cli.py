@@ -8,7 +8,7 @@ from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.resume import AUTO, resumed_config
 
 if TYPE_CHECKING:
-    from adsp_mpi.sim.recorded import Recorded
+    from adsp_mpi.sim.fitted_machines import Recorded
 
 VERBS = {
     "run": "train; the default",
@@ -115,7 +115,7 @@ def _start_of(options: argparse.Namespace) -> Config:
 
 
 def _parse_like(options: argparse.Namespace) -> Request:
-    from adsp_mpi.sim.recorded import read_recorded
+    from adsp_mpi.sim.fitted_machines import read_recorded
 
     if options.verb != "simulate":
         raise UsageError("--like RUN is an option of simulate")

@@ -17,11 +17,11 @@ from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED
 from adsp_mpi.screen import Screen, Status
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
+from adsp_mpi.sim.checkpoint import engine_state, resume_engine
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import make_exchange
 from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Problem
-from adsp_mpi.sim.saved import engine_state, resume_engine
 from adsp_mpi.sim.worker import MOST_AT_ONCE, SimWorker, Waiting
 from adsp_mpi.trace.memory_writer import WorkerRows
 

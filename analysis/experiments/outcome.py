@@ -58,7 +58,7 @@ Run = Callable[[Config], Outcome]
 
 def simulate(config: Config) -> Any:
     """The simulator, loaded when it is first used: only the processes that run it need torch."""
-    from adsp_mpi.sim.simulate import simulate
+    from adsp_mpi.sim.run import simulate
 
     return simulate(config)
 
@@ -77,7 +77,7 @@ def run_config(config: Config, simulate: Callable[[Config], Any] = simulate) -> 
 
 
 def outcome_of(seed: int, simulated: Any) -> Outcome:
-    """What is kept of an `adsp_mpi.sim.simulate.Simulated`."""
+    """What is kept of an `adsp_mpi.sim.run.Simulated`."""
     report, workers = simulated.report, simulated.report.workers
     evaluations = simulated.evaluations
     outcome = Outcome(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adsp_mpi.config import Config
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.run import simulate
 from adsp_mpi.trace import Trace
 from tests.contract.cases import PROFILE, WORKERS, Case, config_of
 from tests.contract.recording import Recording

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adsp_mpi.core.hetero.changes import Jitter
 from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.models import MODELS
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.run import simulate
 from tests.contract.counts import CHECKS, WITHOUT_PULLS
 from tests.contract.engines import Run
 from tests.contract.replay import replay

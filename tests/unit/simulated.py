@@ -8,7 +8,7 @@ import numpy as np
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Conditions, Profile
-from adsp_mpi.sim.simulate import Simulated, simulate
+from adsp_mpi.sim.run import Simulated, simulate
 from adsp_mpi.trace import Trace
 
 QUIET = {"task": {"name": "quadratic"}, "run": {"screen": "quiet"}}

@@ -17,9 +17,9 @@ from adsp_mpi.core.hetero.changes import Jitter
 from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import AdspError, UsageError
-from adsp_mpi.sim.like import Prediction, every_model, predict, prediction_table
-from adsp_mpi.sim.recorded import fit_step_time, read_recorded
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.fitted_machines import fit_step_time, read_recorded
+from adsp_mpi.sim.run import simulate
+from adsp_mpi.sim.what_if import Prediction, every_model, predict, prediction_table
 from adsp_mpi.trace import Trace
 
 SLOW = Conditions(step_time_s=0.3, delay_s=0.7, busy_s=0.05)

@@ -9,7 +9,7 @@ from adsp_mpi.core.compression import commit_bytes, make_codec
 from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.resume import resumed_config
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.run import simulate
 from tests.unit.simulated import config_of, play, profile_of
 from tests.unit.test_sim_resume import after, contents, make_config
 

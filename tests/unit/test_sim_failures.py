@@ -172,7 +172,7 @@ def test_a_global_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_stopped_from_outside_it_ends_in_order(tmp_path: Path) -> None:
-    from adsp_mpi.sim.simulate import simulate
+    from adsp_mpi.sim.run import simulate
     from tests.unit.simulated import config_of
 
     looks: list[int] = []

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from adsp_mpi.core.models import MODELS
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.run import simulate
 from adsp_mpi.trace import Trace
 from tests.unit.simulated import config_of
 

@@ -14,7 +14,7 @@ from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.resume import resumed_config
-from adsp_mpi.sim.simulate import simulate
+from adsp_mpi.sim.run import simulate
 from adsp_mpi.trace import Trace
 from tests.unit.simulated import config_of
 from tests.unit.test_sim_repeats import PROFILE

@@ -17,7 +17,7 @@ from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError, Interrupted, UsageError
-from adsp_mpi.sim.recorded import Recorded
+from adsp_mpi.sim.fitted_machines import Recorded
 
 LENGTHS = 10.0
 """A run without a limit of its own is followed for so many times the recorded one's length."""
@@ -101,7 +101,7 @@ def every_model(config: Config) -> tuple[dict[str, Config], list[Prediction]]:
 
 def predict(label: str, config: Config, profile: Profile) -> Prediction:
     """Simulate one run. Only the processes that do so load torch."""
-    from adsp_mpi.sim.simulate import simulate
+    from adsp_mpi.sim.run import simulate
 
     try:
         return Prediction(label, simulate(config, profile=profile).report)

@@ -12,7 +12,7 @@ from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, Usag
 from adsp_mpi.runtime.run_folder import default_folder, how_to_resume, make_folder
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.screen import make_screen, show_report
-from adsp_mpi.sim.recorded import Recorded
+from adsp_mpi.sim.fitted_machines import Recorded
 
 SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
@@ -42,7 +42,7 @@ def exit_code_of(action: Callable[[], None]) -> int:
 
 
 def _simulate(config: Config) -> None:
-    from adsp_mpi.sim.simulate import simulate
+    from adsp_mpi.sim.run import simulate
 
     _require_an_end(config)
     _require_one_process()
@@ -76,7 +76,7 @@ def _require_one_process() -> None:
 
 
 def _predict(config: Config, recorded: Recorded, one_model: bool) -> None:
-    from adsp_mpi.sim.like import predict_all, prediction_table
+    from adsp_mpi.sim.what_if import predict_all, prediction_table
 
     mode = config.run.screen
     screen = make_screen("log" if mode in ("auto", "live") else mode)
