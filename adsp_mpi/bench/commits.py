@@ -11,7 +11,7 @@ from adsp_mpi.bench.systems import OWN, system_class
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.systems.raw import Raw
 from adsp_mpi.bench.timing import Loop, closed_loop, commit_s, figures
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.ranks.world import World
 
 WORKERS = (1, 2, 4, 7)
 COLUMNS = {

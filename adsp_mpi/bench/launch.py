@@ -16,8 +16,8 @@ from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.systems import OWN, SYSTEMS
 from adsp_mpi.cli import Parser
 from adsp_mpi.errors import UsageError
+from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.window import library_version
-from adsp_mpi.mpi.world import World
 
 PARTS = {
     "step": "adsp_mpi.bench.steps",

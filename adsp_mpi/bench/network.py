@@ -15,7 +15,7 @@ from adsp_mpi.bench.findings import Bar, Findings, table
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, figures
-from adsp_mpi.mpi.world import SERVER
+from adsp_mpi.mpi.ranks.world import SERVER
 
 PARAMS = 1_000_000
 LEAVE = 7

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.ranks.world import World
 
 ROUNDS = 3
 """Whatever is compared takes turns, so often."""

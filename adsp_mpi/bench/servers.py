@@ -6,7 +6,7 @@ from adsp_mpi.bench.findings import Findings, table
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, figures
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.ranks.world import World
 
 SERVERS = (1, 2, 3)
 PARAMS = (1_760_000, 25_000_000)

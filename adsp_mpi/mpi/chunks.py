@@ -5,9 +5,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS
 from adsp_mpi.mpi.window import library_version
-from adsp_mpi.mpi.world import World
 
 
 def chosen_chunk(world: World) -> int:

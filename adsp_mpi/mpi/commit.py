@@ -6,7 +6,7 @@ from mpi4py import MPI
 
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.board_client import WorkerBoard
-from adsp_mpi.mpi.pause import wait_for, wait_until
+from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.remote_array import RemoteArray
 
 LOOK_S = 2e-4

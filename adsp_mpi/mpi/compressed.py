@@ -15,10 +15,10 @@ from adsp_mpi.mpi.arrays import make_model_array
 from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.commit import CommitPath
-from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.ranks.backoff import wait_for
+from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.served import ServedArray
-from adsp_mpi.mpi.world import World
 
 
 class BlockKind(IntEnum):

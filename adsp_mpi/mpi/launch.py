@@ -9,8 +9,8 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
-from adsp_mpi.mpi.abort import abort, leave_at_once
-from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.ranks.abort import abort, leave_at_once
+from adsp_mpi.mpi.ranks.backoff import wait_for
 
 if TYPE_CHECKING:
     from adsp_mpi.learn.task import Task
@@ -35,7 +35,7 @@ def exit_on_error(action: Callable[[], T]) -> T:
     A UsageError outside a run is the same on every rank: rank 0 tells it. Other errors are
     raised by one rank with a message and by the rest as `Elsewhere`.
     """
-    from adsp_mpi.mpi.world import Elsewhere
+    from adsp_mpi.mpi.ranks.world import Elsewhere
 
     try:
         return action()
@@ -56,7 +56,7 @@ def exit_on_error(action: Callable[[], T]) -> T:
 
 def _leave(exit_code: int) -> NoReturn:
     """Leave together with the others; if they do not come, end the job."""
-    from adsp_mpi.mpi.world import World
+    from adsp_mpi.mpi.ranks.world import World
 
     if World.lost_ranks:
         leave_at_once(exit_code)

@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.errors import EXIT_FAILED, tell
-from adsp_mpi.mpi.abort import abort
-from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
-from adsp_mpi.mpi.pause import LAUNCHER
-from adsp_mpi.mpi.repeating import Repeating
-from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.mpi.ranks.abort import abort
+from adsp_mpi.mpi.ranks.backoff import LAUNCHER
+from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, is_gone
+from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 from adsp_mpi.trace.part_writer import PartWriter
 

@@ -6,11 +6,11 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.errors import tell
-from adsp_mpi.mpi.abort import abort
-from adsp_mpi.mpi.neighbours import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.ranks.abort import abort
+from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, is_gone
+from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.remote_array import RemoteArray
-from adsp_mpi.mpi.repeating import Repeating
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 
 PATIENCE_S = 8.0

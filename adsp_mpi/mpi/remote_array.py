@@ -6,8 +6,8 @@ from typing import Iterator
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.mpi.pause import wait_for
-from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.mpi.ranks.backoff import wait_for
+from adsp_mpi.mpi.ranks.world import SERVER, World
 
 CHUNK_ELEMENTS = 64 * 1024
 """Elements per operation: small enough that a slow link's commit does not hold up the others'."""

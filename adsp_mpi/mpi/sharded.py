@@ -5,9 +5,9 @@ from typing import Callable, Iterator
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.mpi.pause import wait_for
+from adsp_mpi.mpi.ranks.backoff import wait_for
+from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.remote_array import Kind, RemoteArray
-from adsp_mpi.mpi.world import World
 
 MakePart = Callable[[int, int], RemoteArray]
 """Makes the array of so many elements on a server's rank."""

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import suppress
 from types import TracebackType
 
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.ranks.world import World
 
 
 class Turns:

@@ -15,7 +15,7 @@ from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.chunks import chosen_chunk
 from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.progress import ProgressHelper
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.ranks.world import World
 
 
 class Own(System):

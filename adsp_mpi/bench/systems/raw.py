@@ -4,7 +4,7 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.bench.systems.system import Rival
-from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.tools.profile import eager_progress
 
 

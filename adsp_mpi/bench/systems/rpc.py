@@ -11,7 +11,7 @@ import torch
 from torch.distributed import rpc
 
 from adsp_mpi.bench.systems.system import Rival
-from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.mpi.ranks.world import SERVER, World
 
 LIMIT_S = 300.0
 

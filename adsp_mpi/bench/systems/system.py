@@ -3,7 +3,7 @@
 import numpy as np
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.mpi.world import World
+from adsp_mpi.mpi.ranks.world import World
 
 LEARNT = 4096
 """Elements that change between two commits: all are sent, but learning takes no time."""

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.mpi.world import SERVER, World
+from adsp_mpi.mpi.ranks.world import SERVER, World
 
 ROUND_TRIPS = 20
 ROUND_TRIP_TAG = 7

@@ -8,9 +8,9 @@ from typing import Callable, TypeVar
 from mpi4py import MPI
 
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
-from adsp_mpi.mpi.abort import abort, leave_anyway
-from adsp_mpi.mpi.neighbours import Neighbours
-from adsp_mpi.mpi.pause import wait_until
+from adsp_mpi.mpi.ranks.abort import abort, leave_anyway
+from adsp_mpi.mpi.ranks.backoff import wait_until
+from adsp_mpi.mpi.ranks.liveness import Neighbours
 
 T = TypeVar("T")
 
