@@ -6,8 +6,8 @@ from adsp_mpi.bench.findings import Findings, table
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, figures
-from adsp_mpi.mpi.chunks import store_chunk
-from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS
+from adsp_mpi.mpi.transport.chunk_size import store_chunk
+from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS
 
 SIZES = (16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)
 PARAMS = 1_760_000

@@ -5,9 +5,9 @@ from typing import Any, Callable, Iterator
 from mpi4py import MPI
 
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.mpi.board_client import WorkerBoard
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
-from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.board_client import WorkerBoard
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
 
 LOOK_S = 2e-4
 """How often a rank that waits for its commit lets MPI move data."""

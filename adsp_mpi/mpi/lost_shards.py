@@ -10,7 +10,7 @@ from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.abort import abort
 from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.ranks.periodic import Repeating
-from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 
 PATIENCE_S = 8.0

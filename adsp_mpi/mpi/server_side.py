@@ -16,16 +16,16 @@ from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.mpi.board_client import server_board
 from adsp_mpi.mpi.lost_shards import ShardWatch
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
-from adsp_mpi.mpi.remote_array import RemoteArray
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server import Server
+from adsp_mpi.mpi.transport.board_client import server_board
+from adsp_mpi.mpi.transport.progress import ProgressHelper
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.run_folder import how_to_resume, injected_h
 from adsp_mpi.runtime.server_trace import ServerTrace, part_path

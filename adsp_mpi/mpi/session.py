@@ -9,13 +9,13 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
-from adsp_mpi.mpi.arrays import make_array, self_test
-from adsp_mpi.mpi.compressed import model_array
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.ranks.abort import leave_at_once
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.server_side import Result, serve
 from adsp_mpi.mpi.shard_side import keep_shard
+from adsp_mpi.mpi.transport.choose import make_array, self_test
+from adsp_mpi.mpi.transport.compressed import model_array
 from adsp_mpi.mpi.worker_side import work
 from adsp_mpi.runtime.signals import Signals
 

@@ -1,14 +1,14 @@
 """A rank that serves a part of the model: it sleeps until the run is over."""
 
 from adsp_mpi.core.board import Stage
-from adsp_mpi.mpi.board_client import LOOK_S, BoardClient
 from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.prepare import Prepared
-from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import Elsewhere
-from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.board_client import LOOK_S, BoardClient
+from adsp_mpi.mpi.transport.progress import ProgressHelper
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.server_trace import part_path
 from adsp_mpi.runtime.signals import Signals
 from adsp_mpi.trace.part_writer import PartWriter

@@ -12,10 +12,10 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import AdspError
-from adsp_mpi.mpi.arrays import make_array, self_test
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.window import library_version
+from adsp_mpi.mpi.transport.choose import make_array, self_test
+from adsp_mpi.mpi.transport.one_sided import library_version
 
 AWAY_S = 0.5
 COMMIT_ELEMENTS = 1_000_000

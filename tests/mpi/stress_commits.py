@@ -12,16 +12,16 @@ import time
 import numpy as np
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.mpi.arrays import make_array, make_model_array, self_test
-from adsp_mpi.mpi.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.commit import CommitPath
-from adsp_mpi.mpi.progress import ProgressHelper
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS, RemoteArray
-from adsp_mpi.mpi.served import ServedArray
-from adsp_mpi.mpi.sharded import ShardedArray
-from adsp_mpi.mpi.window import WindowArray
+from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
+from adsp_mpi.mpi.transport.choose import make_array, make_model_array, self_test
+from adsp_mpi.mpi.transport.one_sided import WindowArray
+from adsp_mpi.mpi.transport.progress import ProgressHelper
+from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
+from adsp_mpi.mpi.transport.sharded import ShardedArray
+from adsp_mpi.mpi.transport.two_sided import ServedArray
 
 
 class Integers:

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS
-from adsp_mpi.mpi.window import library_version
+from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS
 
 
 def chosen_chunk(world: World) -> int:

@@ -5,8 +5,8 @@ from mpi4py import MPI
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.remote_array import Kind, RemoteArray
-from adsp_mpi.mpi.turns import Turns
+from adsp_mpi.mpi.transport.node_mutex import Turns
+from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
 
 OPERATIONS = {Kind.READ: MPI.NO_OP, Kind.ADD: MPI.SUM, Kind.WRITE: MPI.REPLACE}
 MPI_TYPES = {np.dtype("f4"): MPI.FLOAT, np.dtype("f8"): MPI.DOUBLE}

@@ -6,10 +6,10 @@ from mpi4py import MPI
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.remote_array import CHUNK_ELEMENTS, RemoteArray
-from adsp_mpi.mpi.served import ServedArray
-from adsp_mpi.mpi.sharded import ShardedArray
-from adsp_mpi.mpi.window import WindowArray, library_version
+from adsp_mpi.mpi.transport.one_sided import WindowArray, library_version
+from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
+from adsp_mpi.mpi.transport.sharded import ShardedArray
+from adsp_mpi.mpi.transport.two_sided import ServedArray
 
 
 def make_array(

@@ -9,7 +9,7 @@ from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row
 from adsp_mpi.mpi.lost_server import ServerWatch
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
 
 ONE = np.ones(1)
 

@@ -7,7 +7,7 @@ from mpi4py import MPI
 
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.remote_array import Kind, RemoteArray
+from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
 
 MakePart = Callable[[int, int], RemoteArray]
 """Makes the array of so many elements on a server's rank."""
