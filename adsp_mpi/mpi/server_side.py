@@ -16,7 +16,7 @@ from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.mpi.lost_shards import ShardWatch
+from adsp_mpi.mpi.faults.shard_watch import ShardWatch
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating

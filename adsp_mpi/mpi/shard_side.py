@@ -1,7 +1,7 @@
 """A rank that serves a part of the model: it sleeps until the run is over."""
 
 from adsp_mpi.core.board import Stage
-from adsp_mpi.mpi.lost_server import ServerWatch
+from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import align

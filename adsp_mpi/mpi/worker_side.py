@@ -11,7 +11,7 @@ from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.lost_server import ServerWatch
+from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import Clock, align, measure_offset

@@ -6,7 +6,7 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row
-from adsp_mpi.mpi.lost_server import ServerWatch
+from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.remote_array import RemoteArray

@@ -1,0 +1,1 @@
+"""Watches over ranks without which a run cannot go on."""
