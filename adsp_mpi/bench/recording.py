@@ -6,7 +6,7 @@ import numpy as np
 
 from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import Bench
-from adsp_mpi.mpi.worker import WorkerTrace
+from adsp_mpi.mpi.worker.loop import WorkerTrace
 
 ROWS = 100_000
 TURNS = 5

@@ -16,7 +16,7 @@ from adsp_mpi.mpi.server_side import Result, serve
 from adsp_mpi.mpi.shard_side import keep_shard
 from adsp_mpi.mpi.transport.choose import make_array, self_test
 from adsp_mpi.mpi.transport.compressed import model_array
-from adsp_mpi.mpi.worker_side import work
+from adsp_mpi.mpi.worker.run import work
 from adsp_mpi.runtime.signals import Signals
 
 

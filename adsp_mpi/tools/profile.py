@@ -18,7 +18,6 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.commit import LOOK_S
 from adsp_mpi.mpi.prepare import Prepared, build
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.world import World
@@ -27,6 +26,7 @@ from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.one_sided import library_version
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.worker.commit import LOOK_S
 
 WARM_UP_STEPS = 5
 MIN_STEPS = 5

@@ -12,7 +12,6 @@ import time
 import numpy as np
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
@@ -22,6 +21,7 @@ from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
 from adsp_mpi.mpi.transport.two_sided import ServedArray
+from adsp_mpi.mpi.worker.commit import CommitPath
 
 
 class Integers:

@@ -7,12 +7,12 @@ import time
 import numpy as np
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.transport.choose import make_array
 from adsp_mpi.mpi.transport.progress import ProgressHelper
+from adsp_mpi.mpi.worker.commit import CommitPath
 from tests.mpi.stress_commits import Integers
 
 ELEMENTS = 1_000_000

@@ -10,12 +10,12 @@ from adsp_mpi.bench.systems.system import LEARNT, STEP, System
 from adsp_mpi.core.board import Board
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
 from adsp_mpi.mpi.transport.choose import make_array, make_model_array
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.progress import ProgressHelper
+from adsp_mpi.mpi.worker.commit import CommitPath
 
 
 class Own(System):

@@ -11,7 +11,6 @@ from adsp_mpi.core.compression import BLOCK_ELEMENTS, Codec, Known, Residual, bl
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica, rebased_elements
-from adsp_mpi.mpi.commit import CommitPath
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
@@ -19,6 +18,7 @@ from adsp_mpi.mpi.transport.choose import make_model_array
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.transport.two_sided import ServedArray
+from adsp_mpi.mpi.worker.commit import CommitPath
 
 
 class BlockKind(IntEnum):

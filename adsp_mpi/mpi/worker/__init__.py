@@ -1,0 +1,1 @@
+"""A worker rank: its loop, its commits, its pauses."""
