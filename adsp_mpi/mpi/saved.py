@@ -24,7 +24,7 @@ from adsp_mpi.runtime.checkpoint_files import (
 from adsp_mpi.trace.part_writer import PartWriter
 
 if TYPE_CHECKING:
-    from adsp_mpi.mpi.server import Server
+    from adsp_mpi.mpi.server.loop import Server
 
 
 class WorkerSaver:

@@ -12,8 +12,8 @@ from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.ranks.abort import leave_at_once
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.server_side import Result, serve
-from adsp_mpi.mpi.shard_side import keep_shard
+from adsp_mpi.mpi.server.run import Result, serve
+from adsp_mpi.mpi.server.shard import keep_shard
 from adsp_mpi.mpi.transport.choose import make_array, self_test
 from adsp_mpi.mpi.transport.compressed import model_array
 from adsp_mpi.mpi.worker.run import work

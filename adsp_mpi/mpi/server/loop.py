@@ -18,8 +18,8 @@ from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.saved import ServerSaver
+from adsp_mpi.mpi.server.roster import LOOK_S, Workers
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
-from adsp_mpi.mpi.workers import LOOK_S, Workers
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.runtime.slurm import JobEnd

@@ -22,7 +22,7 @@ from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.saved import ServerSaver
-from adsp_mpi.mpi.server import Server
+from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.transport.board_client import server_board
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
