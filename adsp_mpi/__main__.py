@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["bench"]:
         from adsp_mpi.bench.launch import bench
-        from adsp_mpi.mpi.launch import exit_on_error
+        from adsp_mpi.mpi.exit import exit_on_error
 
         exit_on_error(lambda: bench(arguments[1:]))
         return
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if recorded:
             sys.exit(predict_and_show(config, recorded, one_model))
         sys.exit(simulate_and_show(config))
-    from adsp_mpi.mpi.launch import exit_on_error, run_quietly
+    from adsp_mpi.mpi.exit import exit_on_error, run_quietly
 
     if verb == "doctor":
         from adsp_mpi.tools.doctor import examine
@@ -57,7 +57,7 @@ def leave_with(error: AdspError, alone: bool) -> NoReturn:
         from adsp_mpi.sim.command import exit_code_of
 
         sys.exit(exit_code_of(fail))
-    from adsp_mpi.mpi.launch import exit_on_error
+    from adsp_mpi.mpi.exit import exit_on_error
 
     exit_on_error(fail)
 

@@ -6,7 +6,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.learn.task import Task
 
 if TYPE_CHECKING:
-    from adsp_mpi.mpi.session import Result
+    from adsp_mpi.mpi.run import Result
 
 
 def train(
@@ -19,7 +19,7 @@ def train(
     error ends every rank: its message is printed once and the exit code is that of the
     command line.
     """
-    from adsp_mpi.mpi.launch import exit_on_error, run_quietly
+    from adsp_mpi.mpi.exit import exit_on_error, run_quietly
 
     def start() -> "Result | None":
         config = settings if isinstance(settings, Config) else Config()

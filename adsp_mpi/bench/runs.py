@@ -8,7 +8,7 @@ import adsp_mpi.trace
 from adsp_mpi.bench.part import Bench
 from adsp_mpi.config import Config, load_preset
 from adsp_mpi.learn.task import Task
-from adsp_mpi.mpi import session
+from adsp_mpi.mpi import run as session
 from adsp_mpi.trace.reader import Trace
 
 QUIET = {"run": {"screen": "quiet"}, "checkpoint": {"period_s": 0.0}}

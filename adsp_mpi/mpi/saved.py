@@ -11,7 +11,7 @@ from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.prepare import Prepared
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.worker.commit import CommitPath
 from adsp_mpi.runtime.checkpoint_files import (
     SERVER,

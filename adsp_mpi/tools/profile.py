@@ -18,9 +18,9 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.prepare import Prepared, build
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.world import World
+from adsp_mpi.mpi.setup import Prepared, build
 from adsp_mpi.mpi.transport.choose import make_model_array
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.one_sided import library_version

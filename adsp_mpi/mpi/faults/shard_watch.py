@@ -6,10 +6,10 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.errors import tell
-from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.abort import abort
 from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, is_gone
 from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 

@@ -8,9 +8,9 @@ import numpy as np
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.membership import LEAST_PATIENCE_S, Membership
 from adsp_mpi.errors import AdspError
-from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.run_folder import how_to_resume
 
 LOOK_S = 0.02

@@ -17,12 +17,12 @@ from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
-from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.saved import ServerSaver
 from adsp_mpi.mpi.server.loop import Server
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import server_board
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray

@@ -2,10 +2,10 @@
 
 from adsp_mpi.core.board import Stage
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
-from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import Elsewhere
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import LOOK_S, BoardClient
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray

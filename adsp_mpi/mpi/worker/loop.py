@@ -9,11 +9,11 @@ from adsp_mpi.core.board import Stage
 from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.backoff import Backoff, wait_for
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.saved import WorkerSaver
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import LOOK_S, WorkerBoard
 from adsp_mpi.mpi.worker.commit import CommitPath
 from adsp_mpi.mpi.worker.paused import Standing

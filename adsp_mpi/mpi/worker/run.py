@@ -12,11 +12,11 @@ from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
-from adsp_mpi.mpi.prepare import Prepared
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import Clock, align, measure_offset
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.saved import WorkerSaver, saved_state
+from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.compressed import commit_path
 from adsp_mpi.mpi.transport.remote_array import RemoteArray

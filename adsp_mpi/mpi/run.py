@@ -9,11 +9,11 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
 from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
-from adsp_mpi.mpi.prepare import prepare
 from adsp_mpi.mpi.ranks.abort import leave_at_once
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.server.run import Result, serve
 from adsp_mpi.mpi.server.shard import keep_shard
+from adsp_mpi.mpi.setup import prepare
 from adsp_mpi.mpi.transport.choose import make_array, self_test
 from adsp_mpi.mpi.transport.compressed import model_array
 from adsp_mpi.mpi.worker.run import work

@@ -14,7 +14,7 @@ from adsp_mpi.mpi.ranks.backoff import wait_for
 
 if TYPE_CHECKING:
     from adsp_mpi.learn.task import Task
-    from adsp_mpi.mpi.session import Result
+    from adsp_mpi.mpi.run import Result
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ ABORT_AFTER_S = 4.0
 
 def run_quietly(config: Config, task: "Task | None" = None) -> "Result | None":
     """`session.run`, loaded only now: wrong arguments do not pay for torch."""
-    from adsp_mpi.mpi.session import run
+    from adsp_mpi.mpi.run import run
 
     return run(config, task)
 
