@@ -17,7 +17,7 @@ from adsp_mpi.bench.systems import OWN, SYSTEMS
 from adsp_mpi.cli import Parser
 from adsp_mpi.errors import UsageError
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.mpi_library import library_version
 
 PARTS = {
     "step": "adsp_mpi.bench.steps",

@@ -13,7 +13,7 @@ from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.runs import trace_of
 from adsp_mpi.errors import AdspError
-from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.mpi_library import library_version
 
 IMPORTS = ("-c", "import torch; from mpi4py import MPI")
 LIMIT_S = 120.0

@@ -14,8 +14,7 @@ from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.server.run import Result, serve
 from adsp_mpi.mpi.server.shard import keep_shard
 from adsp_mpi.mpi.setup import prepare
-from adsp_mpi.mpi.transport.choose import make_array, self_test
-from adsp_mpi.mpi.transport.compressed import model_array
+from adsp_mpi.mpi.transport.choose import make_array, model_array, self_test
 from adsp_mpi.mpi.worker.run import work
 from adsp_mpi.runtime.signals import Signals
 

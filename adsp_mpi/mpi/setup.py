@@ -18,7 +18,7 @@ from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.runtime.resume import find_checkpoint
 from adsp_mpi.runtime.run_folder import (
     DataShares,

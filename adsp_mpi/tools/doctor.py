@@ -15,7 +15,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.mpi.transport.choose import make_array, self_test
-from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.mpi_library import library_version
 
 AWAY_S = 0.5
 COMMIT_ELEMENTS = 1_000_000

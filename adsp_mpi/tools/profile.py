@@ -23,7 +23,7 @@ from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.setup import Prepared, build
 from adsp_mpi.mpi.transport.choose import make_model_array
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
-from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.commit import LOOK_S

@@ -3,10 +3,20 @@
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.errors import AdspError
+from adsp_mpi.config import Config
+from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.replica import rebased_elements
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.transport.one_sided import WindowArray, library_version
+from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
+from adsp_mpi.mpi.transport.compressed import CompressedArray
+from adsp_mpi.mpi.transport.mpi_library import (
+    excludes_others_in_flight,
+    library_version,
+    spins_at_its_lock,
+)
+from adsp_mpi.mpi.transport.one_sided import WindowArray
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
 from adsp_mpi.mpi.transport.two_sided import ServedArray
@@ -38,26 +48,6 @@ def _make(
     return WindowArray(world, num_elements, dtype, chunk_elements, root, takes_turns)
 
 
-def excludes_others_in_flight(world: World) -> bool:
-    """Whether a one-sided operation in flight keeps all others out until its origin looks again.
-
-    Open MPI's osc/rdma does over a network: the origin takes a lock on rank 0, reads, writes and
-    unlocks, each in its own call into MPI. Left alone during a step or a sleep, one operation
-    starves every other rank; 4 MB take seconds; and a rank that dies takes the lock along.
-    """
-    threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
-    return not world.one_node and _is_open_mpi() and threads
-
-
-def spins_at_its_lock(world: World) -> bool:
-    """Whether a rank that waits for another's operation burns the core that the other needs."""
-    return world.one_node and _is_open_mpi()
-
-
-def _is_open_mpi() -> bool:
-    return MPI.get_vendor()[0] == "Open MPI"
-
-
 def self_test(world: World, array: RemoteArray) -> None:
     """Collective: every rank adds known integers; raises AdspError unless all arrive exactly once.
 
@@ -86,3 +76,17 @@ def self_test(world: World, array: RemoteArray) -> None:
             f"one-sided sums by {world.comm.size} ranks ({library_version()}). With Open MPI try "
             "OMPI_MCA_osc=^ucx or OMPI_MCA_osc=sm,rdma; otherwise another MPI"
         )
+
+
+def model_array(world: World, config: Config, model: FlatModel) -> RemoteArray:
+    """Collective: room for the model on the servers, zeros, for commits as `config` has them."""
+    if config.codec is None:
+        return make_model_array(world, model.num_elements, chosen_chunk(world))
+    world.agree(_require_threads)
+    num_rebased = rebased_elements(model, config.sync_model.same_base)
+    return CompressedArray(world, model.num_elements, config.codec, num_rebased)
+
+
+def _require_threads() -> None:
+    if MPI.Query_thread() != MPI.THREAD_MULTIPLE:
+        raise UsageError("compressed commits need an MPI with MPI_THREAD_MULTIPLE")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.one_sided import library_version
+from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS
 
 

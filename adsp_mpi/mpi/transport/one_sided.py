@@ -5,6 +5,7 @@ from mpi4py import MPI
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.world import SERVER, World
+from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.mpi.transport.node_mutex import Turns
 from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
 
@@ -86,9 +87,3 @@ class WindowArray(RemoteArray):
             self._window.Free()
             self._window = None
         self._turns.free()
-
-
-def library_version() -> str:
-    """Name and version of the MPI in use, on one line."""
-    first_line = MPI.Get_library_version().strip("\x00\n ").splitlines()[0]
-    return " ".join(first_line.replace("Version:", "").split()).split(", package")[0]

@@ -12,7 +12,7 @@ from mpi4py import MPI
 from adsp_mpi.core.board import Board
 from adsp_mpi.mpi.ranks.backoff import EAGER_S, IDLE_S
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.choose import excludes_others_in_flight
+from adsp_mpi.mpi.transport.mpi_library import excludes_others_in_flight
 
 
 class ProgressHelper:

@@ -1,0 +1,95 @@
+"""Compressed commits: the worker cuts its update down and learns what rank 0 answers."""
+
+from typing import Any, Callable
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.core.compression import Residual, blocks, commit_bytes
+from adsp_mpi.learn.replica import Replica
+from adsp_mpi.mpi.ranks.backoff import wait_for
+from adsp_mpi.mpi.transport.board_client import WorkerBoard
+from adsp_mpi.mpi.transport.compressed import CompressedArray
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.worker.commit import CommitPath
+
+
+class CompressedCommits(CommitPath):
+    """Float buffers that are averaged go as they are; everything else is encoded, both ways.
+
+    A worker goes on from what it knows of the model and what it has not sent yet.
+    """
+
+    def __init__(
+        self,
+        model: CompressedArray,
+        board: WorkerBoard,
+        replica: Replica,
+        now: Callable[[], float],
+        buffer_share: float,
+    ) -> None:
+        super().__init__(model, board, replica, now, buffer_share)
+        self._compressed = model
+        self._size = size = model.num_rebased
+        self._residual = Residual(model.codec, size)
+        self._known = np.zeros(size, np.float32)
+        lengths = [model.codec.num_bytes(block.stop - block.start) for block in blocks(size)]
+        self._answers = [np.zeros(length, np.uint8) for length in lengths]
+        buffers = len(replica.update) - size
+        self.num_bytes = commit_bytes(model.codec, size) + 4 * buffers
+
+    def fetch(self) -> None:
+        self._refresh()
+        self._residual.values[:] = 0
+        wait_for(self._compressed.fetch(self._known))
+        self._go_on(keep_local=False)
+
+    def pull(self, keep_local: bool) -> None:
+        self._refresh()
+        wait_for(self._compressed.exchange(None, self._answers))
+        self._learn_answers()
+        self._go_on(keep_local)
+
+    def _add_taken(self) -> list[MPI.Request]:
+        sent = self._residual.take(self._replica.update[: self._size])
+        return self._compressed.exchange(sent, self._answers)
+
+    def _land(self) -> None:
+        self._learn_answers()
+        self._answer_what_is_known()
+        self._replica.replace(keep_local=True)
+
+    def _learn_answers(self) -> None:
+        """Know what rank 0 has just told."""
+        for block, data in zip(blocks(self._size), self._answers, strict=True):
+            self._compressed.codec.add(data, self._known[block])
+
+    def _go_on(self, keep_local: bool) -> None:
+        """From what is known now, with the buffers as they are on rank 0."""
+        self._answer_what_is_known()
+        self._model.read_now(self._replica.answer[self._size :], self._size)
+        self._replica.replace(keep_local)
+
+    def _answer_what_is_known(self) -> None:
+        np.add(self._known, self._residual.values, out=self._replica.answer[: self._size])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {**super().state, "residual": self._residual.values}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        super().resume(state)
+        self._residual.values[:] = state["residual"]
+
+
+def commit_path(
+    model: RemoteArray,
+    board: WorkerBoard,
+    replica: Replica,
+    now: Callable[[], float],
+    buffer_share: float,
+) -> CommitPath:
+    """The commit path that suits the array."""
+    if isinstance(model, CompressedArray):
+        return CompressedCommits(model, board, replica, now, buffer_share)
+    return CommitPath(model, board, replica, now, buffer_share)
