@@ -16,7 +16,7 @@ from adsp_mpi.core.stop import StopRule
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.ranks.clock import Clock
-from adsp_mpi.mpi.saved import ServerSaver
+from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.roster import LOOK_S, Workers
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.remote_array import RemoteArray

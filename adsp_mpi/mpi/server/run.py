@@ -20,7 +20,7 @@ from adsp_mpi.mpi.faults.shard_watch import ShardWatch
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
-from adsp_mpi.mpi.saved import ServerSaver
+from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import server_board

@@ -12,9 +12,9 @@ from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.ranks.backoff import Backoff, wait_for
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import LOOK_S, WorkerBoard
+from adsp_mpi.mpi.worker.checkpoint import WorkerSaver
 from adsp_mpi.mpi.worker.commit import CommitPath
 from adsp_mpi.mpi.worker.paused import Standing
 from adsp_mpi.runtime.server_trace import part_path

@@ -5,8 +5,8 @@ from typing import Callable
 
 from adsp_mpi.core.board import ASSIGNED_FIELDS, Presence, Stage
 from adsp_mpi.core.worker import WorkerState
-from adsp_mpi.mpi.saved import WorkerSaver
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
+from adsp_mpi.mpi.worker.checkpoint import WorkerSaver
 from adsp_mpi.mpi.worker.commit import CommitPath
 
 

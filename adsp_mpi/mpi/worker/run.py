@@ -15,10 +15,10 @@ from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import Clock, align, measure_offset
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
-from adsp_mpi.mpi.saved import WorkerSaver, saved_state
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.worker.checkpoint import WorkerSaver, saved_state
 from adsp_mpi.mpi.worker.commit_compressed import commit_path
 from adsp_mpi.mpi.worker.loop import WorkerLoop, WorkerTrace
 from adsp_mpi.runtime.signals import Signals

@@ -1,7 +1,6 @@
-"""What a rank writes into a checkpoint while everybody stands still, and how it goes on from it."""
+"""A worker's file of a checkpoint: written while everybody stands still, read on resume."""
 
 import errno
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,8 @@ from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
-from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.worker.commit import CommitPath
 from adsp_mpi.runtime.checkpoint_files import (
-    SERVER,
-    Checkpoints,
     load,
     save,
     unfinished,
@@ -24,7 +20,7 @@ from adsp_mpi.runtime.checkpoint_files import (
 from adsp_mpi.trace.part_writer import PartWriter
 
 if TYPE_CHECKING:
-    from adsp_mpi.mpi.server.loop import Server
+    pass
 
 
 class WorkerSaver:
@@ -80,37 +76,3 @@ def saved_state(checkpoint: Path, worker: int) -> dict[str, Any]:
     """What `worker` wrote into a checkpoint; {} where it took no part in it."""
     path = checkpoint / worker_file(worker)
     return load(path) if path.exists() else {}
-
-
-class ServerSaver:
-    """Rank 0's file, and the checkpoint as a whole."""
-
-    def __init__(self, ready: Prepared, part: PartWriter) -> None:
-        self._ready = ready
-        self._part = part
-        keep = ready.config.checkpoint
-        self._checkpoints = Checkpoints(ready.folder, keep.keep, keep.keep_every_s)
-        self._path: Path | None = None
-
-    def begin(self) -> int:
-        """Make room for a checkpoint and return its number; OSError where there is none."""
-        self._path = self._checkpoints.begin()
-        return int(self._path.stem)
-
-    def drop(self) -> None:
-        """The checkpoint that was begun will not be whole."""
-        if self._path:
-            shutil.rmtree(self._path, ignore_errors=True)
-
-    def finish(self, server: "Server") -> None:
-        """Every worker has written its file: write rank 0's; OSError where the disk is full."""
-        assert self._path
-        state = {
-            "config": self._ready.config.to_toml(),
-            "num_workers": self._ready.world.num_workers,
-            "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
-            "part_bytes": self._part.flushed_bytes(),
-            "server": server.state,
-        }
-        save(self._path / SERVER, state)
-        self._checkpoints.finish(self._path)

@@ -1,0 +1,50 @@
+"""Rank 0's file of a checkpoint, and the checkpoint as a whole."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adsp_mpi.mpi.setup import Prepared
+from adsp_mpi.runtime.checkpoint_files import (
+    SERVER,
+    Checkpoints,
+    save,
+)
+from adsp_mpi.trace.part_writer import PartWriter
+
+if TYPE_CHECKING:
+    from adsp_mpi.mpi.server.loop import Server
+
+
+class ServerSaver:
+    """Rank 0's file, and the checkpoint as a whole."""
+
+    def __init__(self, ready: Prepared, part: PartWriter) -> None:
+        self._ready = ready
+        self._part = part
+        keep = ready.config.checkpoint
+        self._checkpoints = Checkpoints(ready.folder, keep.keep, keep.keep_every_s)
+        self._path: Path | None = None
+
+    def begin(self) -> int:
+        """Make room for a checkpoint and return its number; OSError where there is none."""
+        self._path = self._checkpoints.begin()
+        return int(self._path.stem)
+
+    def drop(self) -> None:
+        """The checkpoint that was begun will not be whole."""
+        if self._path:
+            shutil.rmtree(self._path, ignore_errors=True)
+
+    def finish(self, server: "Server") -> None:
+        """Every worker has written its file: write rank 0's; OSError where the disk is full."""
+        assert self._path
+        state = {
+            "config": self._ready.config.to_toml(),
+            "num_workers": self._ready.world.num_workers,
+            "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
+            "part_bytes": self._part.flushed_bytes(),
+            "server": server.state,
+        }
+        save(self._path / SERVER, state)
+        self._checkpoints.finish(self._path)
