@@ -11,7 +11,8 @@ from adsp_mpi.errors import EXIT_DONE, AdspError
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.ranks.abort import leave_at_once
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.server.run import Result, serve
+from adsp_mpi.mpi.server.results import Result
+from adsp_mpi.mpi.server.run import serve
 from adsp_mpi.mpi.server.shard import keep_shard
 from adsp_mpi.mpi.setup import prepare
 from adsp_mpi.mpi.transport.choose import make_array, model_array, self_test

@@ -1,19 +1,15 @@
 """Rank 0's side of a run: starts the server, ends the run in order, writes the results."""
 
 import shutil
-import sys
 import time
 import traceback
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Callable
 
 import numpy as np
-import torch
 
 from adsp_mpi.core.board import Board, Presence, Stage
-from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
@@ -22,30 +18,20 @@ from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.loop import Server
+from adsp_mpi.mpi.server.results import Result, write_results
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import server_board
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
-from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
-from adsp_mpi.runtime.run_folder import how_to_resume, injected_h
+from adsp_mpi.runtime.run_folder import how_to_resume
 from adsp_mpi.runtime.server_trace import ServerTrace, part_path
 from adsp_mpi.runtime.signals import Signals
-from adsp_mpi.screen import Screen, make_screen, show_report
+from adsp_mpi.screen import Screen, make_screen
 from adsp_mpi.trace import schema
-from adsp_mpi.trace.merge import merge_parts
 from adsp_mpi.trace.part_writer import PartWriter
 
 LIFE_S = 0.5
 """How often rank 0 shows on the board that it lives, whatever it is busy with."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What rank 0 gets of a run that ended well."""
-
-    report: Report
-    trace_path: Path
-    model_path: Path
 
 
 def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> Result:
@@ -96,7 +82,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
             if not_begun:
                 _remove_parts(ready.folder, trace)
             else:
-                result, unwritten = _write_results(ready, server, trace)
+                result, unwritten = write_results(ready, server, trace)
                 closing = closing or unwritten
         failure = failure or closing or _failure_of_others(server, ready.folder)
         board.exit_code = failure.exit_code if failure else EXIT_DONE
@@ -164,40 +150,3 @@ def _failure_of_others(server: Server, folder: Path) -> AdspError | None:
     if server.stopped:
         return Interrupted(f"{server.stopped}; {how_to_resume(folder)}")
     return None
-
-
-def _write_results(
-    ready: Prepared, server: Server, trace: ServerTrace
-) -> tuple[Result, AdspError | None]:
-    """Model, merged trace and the last table; an error says what the disk did not take."""
-    unwritten = [] if server.saved else ["a checkpoint could not be written"]
-    trace.part.event(server.ended_s, "end", server.reason)
-    trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
-    trace.part.close()
-    model_path = ready.folder / "model.pt"
-    try:
-        torch.save(server.last_good_model().module.state_dict(), model_path)
-    except (OSError, RuntimeError) as error:
-        unwritten.append(f"{model_path} could not be written: {str(error).splitlines()[0]}")
-    if server.trace_is_cut:
-        unwritten.append("the trace is cut")
-    trace_path, left_out = ready.folder / schema.TRACE_NAME, list[str]()
-    try:
-        goes_on = bool(whole_checkpoints(ready.folder))
-        trace_path, left_out = merge_parts(ready.folder, keep=goes_on)
-    except (OSError, RuntimeError) as error:
-        unwritten.append(f"the trace stays in parts: {str(error).splitlines()[0]}")
-    report = make_report(
-        server.reason,
-        server.ended_s,
-        server.board,
-        server.progress,
-        ready.config.stop.target_loss,
-        injected_h(ready.profile),
-    )
-    if ready.config.run.screen != "quiet":
-        show_report(report, {"trace": str(trace_path), "model": str(model_path)})
-    for text in left_out:
-        print(f"adsp_mpi: warning: {text}", file=sys.stderr)
-    failure = AdspError(f"training is over, but {'; '.join(unwritten)}") if unwritten else None
-    return Result(report, trace_path, model_path), failure

@@ -1,0 +1,64 @@
+"""What rank 0 leaves of a run: model, merged trace and the last table."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.errors import AdspError
+from adsp_mpi.mpi.server.loop import Server
+from adsp_mpi.mpi.setup import Prepared
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.runtime.run_folder import injected_h
+from adsp_mpi.runtime.server_trace import ServerTrace
+from adsp_mpi.screen import show_report
+from adsp_mpi.trace import schema
+from adsp_mpi.trace.merge import merge_parts
+
+
+@dataclass(frozen=True)
+class Result:
+    """What rank 0 gets of a run that ended well."""
+
+    report: Report
+    trace_path: Path
+    model_path: Path
+
+
+def write_results(
+    ready: Prepared, server: Server, trace: ServerTrace
+) -> tuple[Result, AdspError | None]:
+    """Model, merged trace and the last table; an error says what the disk did not take."""
+    unwritten = [] if server.saved else ["a checkpoint could not be written"]
+    trace.part.event(server.ended_s, "end", server.reason)
+    trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
+    trace.part.close()
+    model_path = ready.folder / "model.pt"
+    try:
+        torch.save(server.last_good_model().module.state_dict(), model_path)
+    except (OSError, RuntimeError) as error:
+        unwritten.append(f"{model_path} could not be written: {str(error).splitlines()[0]}")
+    if server.trace_is_cut:
+        unwritten.append("the trace is cut")
+    trace_path, left_out = ready.folder / schema.TRACE_NAME, list[str]()
+    try:
+        goes_on = bool(whole_checkpoints(ready.folder))
+        trace_path, left_out = merge_parts(ready.folder, keep=goes_on)
+    except (OSError, RuntimeError) as error:
+        unwritten.append(f"the trace stays in parts: {str(error).splitlines()[0]}")
+    report = make_report(
+        server.reason,
+        server.ended_s,
+        server.board,
+        server.progress,
+        ready.config.stop.target_loss,
+        injected_h(ready.profile),
+    )
+    if ready.config.run.screen != "quiet":
+        show_report(report, {"trace": str(trace_path), "model": str(model_path)})
+    for text in left_out:
+        print(f"adsp_mpi: warning: {text}", file=sys.stderr)
+    failure = AdspError(f"training is over, but {'; '.join(unwritten)}") if unwritten else None
+    return Result(report, trace_path, model_path), failure
