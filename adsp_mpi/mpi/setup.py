@@ -19,16 +19,11 @@ from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.mpi_library import library_version
+from adsp_mpi.runtime.data_shares import DataShares, torch_seed
+from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import find_checkpoint
-from adsp_mpi.runtime.run_folder import (
-    DataShares,
-    default_folder,
-    headline,
-    make_folder,
-    profile_of,
-    run_attributes,
-    torch_seed,
-)
+from adsp_mpi.runtime.run_folder import default_folder, make_folder
+from adsp_mpi.runtime.run_info import headline, run_attributes
 
 HEADROOM = 1.2
 """Calibrated step times are stretched by this, so that the injected speeds can be held."""

@@ -15,7 +15,7 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Evaluator, Trainer
-from adsp_mpi.runtime.run_folder import DataShares, torch_seed
+from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
 """Problems that only the simulator knows, by name; every task is one too."""

@@ -12,8 +12,9 @@ from adsp_mpi.core.hetero.presets import Profile
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
+from adsp_mpi.runtime.profiles import injected_h, profile_of
 from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
-from adsp_mpi.runtime.run_folder import headline, injected_h, profile_of, run_attributes
+from adsp_mpi.runtime.run_info import headline, run_attributes
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.engine import Engine

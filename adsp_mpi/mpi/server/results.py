@@ -11,7 +11,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
-from adsp_mpi.runtime.run_folder import injected_h
+from adsp_mpi.runtime.profiles import injected_h
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import show_report
 from adsp_mpi.trace import schema

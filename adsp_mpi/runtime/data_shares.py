@@ -1,0 +1,69 @@
+"""A task's training data, dealt out to the workers."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adsp_mpi.config import Config
+from adsp_mpi.learn.partition import label_histogram, make_partition
+
+if TYPE_CHECKING:
+    from adsp_mpi.learn.flat import FlatModel
+    from adsp_mpi.learn.task import Task
+    from adsp_mpi.learn.trainer import Trainer
+
+
+MAX_LABELS = 1000
+
+
+@dataclass(frozen=True)
+class DataShares:
+    """A task's training data, dealt out to the workers."""
+
+    task: "Task"
+    config: Config
+    num_workers: int
+
+    def trainer(self, worker: int, model: "FlatModel") -> "Trainer":
+        """The trainer of `worker` at its first step."""
+        from adsp_mpi.learn.trainer import BatchOrder, LearningRate, Trainer
+
+        train = self.config.train
+        order = BatchOrder(
+            self._parts[worker], np.random.default_rng([self.config.run.seed, worker])
+        )
+        rate = LearningRate(train.local_lr, train.lr_decay, train.lr_decay_steps)
+        return Trainer(self.task, model, order, rate)
+
+    def attributes(self, worker: int) -> dict[str, Any]:
+        """A worker's number of training samples, and how many of each label, as JSON.
+
+        "" where the data have no labels, or more of them than an attribute may hold.
+        """
+        part, labels = self._parts[worker], self._labels
+        histogram = {} if labels is None else label_histogram(labels, part)
+        told = 0 < len(histogram) <= MAX_LABELS
+        return {"samples": len(part), "labels": json.dumps(histogram) if told else ""}
+
+    @cached_property
+    def _labels(self) -> np.ndarray | None:
+        from adsp_mpi.learn.task import labels_of
+
+        return labels_of(self.task.train_data)
+
+    @cached_property
+    def _parts(self) -> list[np.ndarray]:
+        """The training samples of each worker."""
+        from adsp_mpi.learn.task import data_length
+
+        num_samples = data_length(self.task.train_data)
+        spec, seed = self.config.train.partition, self.config.run.seed
+        return make_partition(spec, self._labels, num_samples, self.num_workers, seed)
+
+
+def torch_seed(config: Config, rank: int) -> int:
+    """Seeds torch's generator where the model of `rank` is made."""
+    return int(np.random.SeedSequence([config.run.seed, rank]).generate_state(1)[0])

@@ -1,0 +1,61 @@
+"""The heterogeneity profile that a configuration describes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.hetero.presets import PRESETS, Profile, make_profile
+from adsp_mpi.core.theory import heterogeneity
+from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.trace import Trace, schema
+
+if TYPE_CHECKING:
+    pass
+
+
+def profile_of(config: Config, num_workers: int, step_time_s: float) -> Profile:
+    """The profile that `[hetero]` describes; UsageError where it is wrong.
+
+    `step_time_s` is that of the fastest worker. A folder or an .h5 file is a run to replay.
+    """
+    spec = config.hetero.profile
+    try:
+        if _names_a_run(spec):
+            profile = _replayed(spec, num_workers)
+        else:
+            profile = make_profile(spec, num_workers, step_time_s, config.run.seed)
+    except ValueError as error:
+        raise UsageError(f"hetero.profile: {error}") from error
+    return profile.with_delay(config.hetero.delay_s)
+
+
+def _names_a_run(spec: str) -> bool:
+    is_preset = spec.partition(":")[0] in PRESETS
+    return spec.endswith(".h5") or (not is_preset and (Path(spec) / schema.TRACE_NAME).is_file())
+
+
+def _replayed(path: str, num_workers: int) -> Profile:
+    """Workers repeat the steps that a run recorded, its workers again and again if it had fewer.
+
+    ValueError where `path` is no trace, a damaged one or one without steps.
+    """
+    try:
+        with Trace(path) as trace:
+            tables = [trace.table(f"workers/{worker}/steps") for worker in trace.workers]
+        durations = [table["compute_s"].astype(float) + table["sleep_s"] for table in tables]
+    except (AdspError, OSError) as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    if not durations:
+        raise ValueError(f"{path}: no worker recorded its steps there")
+    try:
+        return Profile.from_durations([durations[i % len(durations)] for i in range(num_workers)])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def injected_h(profile: Profile) -> float | None:
+    """H of the injected step times; None where none are injected for some worker."""
+    times = np.array([c.step_time_s for c in profile.workers])
+    return heterogeneity(1.0 / times) if (times > 0).all() else None

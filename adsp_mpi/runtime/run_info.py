@@ -1,0 +1,56 @@
+"""What is run, in words: the first line on the screen and the trace's attributes."""
+
+import json
+import platform
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from adsp_mpi.config import Config
+from adsp_mpi.core.hetero.presets import Profile
+
+if TYPE_CHECKING:
+    pass
+from adsp_mpi.runtime.profiles import injected_h
+
+PACKAGES = ("adsp-mpi", "numpy", "torch", "h5py")
+
+
+def headline(
+    config: Config, profile: Profile, task_name: str, num_elements: int, engine: str
+) -> str:
+    """What is about to run, on one line; `engine` says where."""
+    workers, h = len(profile.workers), injected_h(profile)
+    hetero = "real speeds" if h is None else f"{config.hetero.profile} (H = {h:.3f})"
+    if h is None and config.hetero.profile != "none":
+        hetero = config.hetero.profile
+    return (
+        f"adsp_mpi: {config.sync.model} on {task_name or 'your task'}, "
+        f"{workers} worker{'s' * (workers > 1)}, {num_elements:,} parameters, "
+        f"{hetero}, {engine}, seed {config.run.seed}"
+    )
+
+
+def run_attributes(
+    config: Config,
+    engine: str,
+    num_workers: int,
+    task_name: str,
+    num_elements: int,
+    versions: dict[str, str],
+) -> dict[str, Any]:
+    """The trace's attributes that say what was run; `engine` on, with what `versions`."""
+    versions = {name: version(name) for name in PACKAGES} | versions
+    versions["python"] = platform.python_version()
+    return {
+        "engine": engine,
+        "config": config.to_toml(),
+        "seed": config.run.seed,
+        "model": config.sync.model,
+        "task": task_name,
+        "num_workers": num_workers,
+        "parameters": num_elements,
+        "versions": json.dumps(versions),
+        "host": platform.node(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
