@@ -1,7 +1,6 @@
 """The heterogeneity profile that a configuration describes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +9,6 @@ from adsp_mpi.core.hetero.presets import PRESETS, Profile, make_profile
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.trace import Trace, schema
-
-if TYPE_CHECKING:
-    pass
 
 
 def profile_of(config: Config, num_workers: int, step_time_s: float) -> Profile:

@@ -3,16 +3,12 @@
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.resume import AUTO
 from adsp_mpi.trace import schema
-
-if TYPE_CHECKING:
-    pass
 
 SERVER_LOST = "server-lost"
 """The worker that makes this file in the run's folder is the one to say that rank 0 is gone."""

@@ -4,13 +4,10 @@ import json
 import platform
 import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.presets import Profile
-
-if TYPE_CHECKING:
-    pass
 from adsp_mpi.runtime.profiles import injected_h
 
 PACKAGES = ("adsp-mpi", "numpy", "torch", "h5py")

@@ -2,7 +2,7 @@
 
 import errno
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adsp_mpi.core.board import Row
 from adsp_mpi.core.saved import put_worker_state, worker_state
@@ -18,9 +18,6 @@ from adsp_mpi.runtime.checkpoint_files import (
     worker_file,
 )
 from adsp_mpi.trace.part_writer import PartWriter
-
-if TYPE_CHECKING:
-    pass
 
 
 class WorkerSaver:
