@@ -8,6 +8,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.presets import PRESETS, Profile, make_profile
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.runtime.profile_file import read_profile
 from adsp_mpi.trace import Trace, schema
 
 
@@ -20,8 +21,10 @@ def profile_of(config: Config, num_workers: int, step_time_s: float) -> Profile:
     try:
         if _names_a_run(spec):
             profile = _replayed(spec, num_workers)
+        elif spec.endswith(".toml"):
+            profile = read_profile(Path(spec), num_workers, step_time_s, config.run.seed)
         else:
-            profile = make_profile(spec, num_workers, step_time_s, config.run.seed)
+            profile = make_profile(spec, num_workers, step_time_s)
     except ValueError as error:
         raise UsageError(f"hetero.profile: {error}") from error
     return profile.with_delay(config.hetero.delay_s)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from adsp_mpi.core.hetero.changes import Jitter, Slowdown, SpeedChange, Straggle
 from adsp_mpi.core.hetero.presets import Profile, make_profile
+from adsp_mpi.runtime.profile_file import read_profile
 
 Read = Callable[[str], Profile]
 Question = tuple[int, float, int]
@@ -26,7 +27,7 @@ def read(tmp_path: Path) -> Read:
     def make(text: str) -> Profile:
         path = tmp_path / "p.toml"
         path.write_text(text)
-        return make_profile(str(path), 2, 1.0, 3)
+        return read_profile(path, 2, 1.0, 3)
 
     return make
 
@@ -139,7 +140,7 @@ def test_the_order_of_questions_does_not_matter(
     seed: int, asked: list[Question], order: random.Random
 ) -> None:
     def profile() -> Profile:
-        workers = make_profile("ratio:2", 10, 0.1, seed).workers
+        workers = make_profile("ratio:2", 10, 0.1).workers
         changes: tuple[SpeedChange, ...] = (
             Jitter(range(10), sigma=0.5, seed=seed, number=1),
             Straggle(range(10), from_s=3, every_s=20, for_s=5, slowdown=3, seed=seed, number=2),
@@ -158,7 +159,7 @@ def test_the_order_of_questions_does_not_matter(
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.floats(0, 50))
 def test_two_factors_are_their_product(one: float, two: float, now: float) -> None:
     changes = (Slowdown([0], slowdown=one), Slowdown([0], to_s=25, slowdown=two))
-    profile = Profile(make_profile("ratio:2", 1, 0.1, 0).workers, changes=changes)
+    profile = Profile(make_profile("ratio:2", 1, 0.1).workers, changes=changes)
     assert profile.at(0, now).slowdown == pytest.approx(one * two if now < 25 else one)
 
 

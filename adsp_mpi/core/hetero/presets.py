@@ -1,16 +1,14 @@
 """Heterogeneity profiles by name: a speed per worker, relative to the fastest.
 
-Profiles: `none`, `ratio:H`, `paper`, `paper:H`, or a TOML file (see `hetero_file`).
+Presets: `none`, `ratio:H`, `paper`, `paper:H`.
 """
 
 import math
-from pathlib import Path
 from typing import Callable
 
 import numpy as np
 
 from adsp_mpi.core.hetero.profile import Conditions, Profile
-from adsp_mpi.core.hetero.profile_file import read_profile
 
 PRESETS = ("none", "ratio", "paper")
 PAPER_H = 1.45
@@ -18,11 +16,11 @@ PAPER_CPUS = np.repeat([2, 4, 8], [7, 5 + 2, 4])
 """Virtual CPUs of the paper's 18 workers: 7 t2.large, 5 t2.xlarge and 2 t3.xlarge, 4 t2.2xlarge."""
 
 
-def make_profile(spec: str, num_workers: int, fastest_step_time_s: float, seed: int) -> Profile:
-    """The profile that `spec` names; ValueError says what is wrong with it.
+def make_profile(spec: str, num_workers: int, fastest_step_time_s: float) -> Profile:
+    """The preset that `spec` names; ValueError says what is wrong with it.
 
     `fastest_step_time_s` is the step time that relative speeds refer to; a worker with
-    slowdown k gets k times as much. `seed` makes the random numbers of a file's changes.
+    slowdown k gets k times as much.
     """
     name, _, argument = spec.partition(":")
     if name == "none" and not argument:
@@ -31,8 +29,6 @@ def make_profile(spec: str, num_workers: int, fastest_step_time_s: float, seed: 
         speeds = geometric_speeds(num_workers, _parse_h(spec, argument))
     elif name == "paper":
         speeds = paper_speeds(num_workers, _parse_h(spec, argument) if argument else PAPER_H)
-    elif spec.endswith(".toml"):
-        return read_profile(Path(spec), num_workers, fastest_step_time_s, seed)
     else:
         raise ValueError(
             f"unknown heterogeneity profile {spec!r}; there are: none, ratio:H, paper, paper:H, "
