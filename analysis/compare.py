@@ -5,7 +5,7 @@ import math
 from statistics import median
 from typing import Callable, Sequence
 
-from adsp_mpi.analysis.figures import RunFigures, json_text, run_figures
+from adsp_mpi.analysis.metrics import RunMetrics, json_text, run_metrics
 
 HELP = "one line per synchronization model, soonest first"
 
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> None:
     print(compare(options.runs, options.target_loss, options.json))
 
 
-COLUMNS: dict[str, Callable[[Sequence[RunFigures]], str]] = {
+COLUMNS: dict[str, Callable[[Sequence[RunMetrics]], str]] = {
     "engine": lambda runs: runs[0].engine,
     "model": lambda runs: runs[0].model,
     "task": lambda runs: runs[0].task,
@@ -43,10 +43,10 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
 
     Runs that differ only in seed and folder share a line: the median, the range in brackets.
     """
-    runs = [run_figures(path, target_loss) for path in paths]
+    runs = [run_metrics(path, target_loss) for path in paths]
     if as_json:
         return json_text([run.as_dict() for run in runs])
-    groups: dict[str, list[RunFigures]] = {}
+    groups: dict[str, list[RunMetrics]] = {}
     for run in runs:
         groups.setdefault(f"{run.engine} {run.settings}", []).append(run)
     ordered = sorted(groups.values(), key=lambda g: (median(times(g)), median(r.steps for r in g)))
@@ -65,7 +65,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def times(runs: Sequence[RunFigures]) -> list[float]:
+def times(runs: Sequence[RunMetrics]) -> list[float]:
     """Times to target; infinity where it was not reached."""
     return [math.inf if r.time_to_target_s is None else r.time_to_target_s for r in runs]
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Sequence
 
 from adsp_mpi.analysis.compare import markdown_table, spread, times
-from adsp_mpi.analysis.figures import RunFigures, run_figures
+from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
 
 from adsp_mpi.errors import AdspError
 
@@ -28,8 +28,8 @@ def fidelity(paths: Sequence[str]) -> str:
 
     Raises AdspError where a setting was run on one of the two engines only.
     """
-    groups: dict[str, dict[str, list[RunFigures]]] = {}
-    for run in (run_figures(path) for path in paths):
+    groups: dict[str, dict[str, list[RunMetrics]]] = {}
+    for run in (run_metrics(path) for path in paths):
         groups.setdefault(_work(run), {}).setdefault(run.engine, []).append(run)
     for engines in groups.values():
         if set(engines) != {"mpi", "sim"}:
@@ -38,13 +38,13 @@ def fidelity(paths: Sequence[str]) -> str:
     return markdown_table(HEADER, [_row(**engines) for engines in groups.values()])
 
 
-def _work(run: RunFigures) -> str:
+def _work(run: RunMetrics) -> str:
     """The settings without those that only the simulator has."""
     settings = json.loads(run.settings)
     return json.dumps({key: value for key, value in settings.items() if key != "simulate"})
 
 
-def _row(mpi: list[RunFigures], sim: list[RunFigures]) -> list[str]:
+def _row(mpi: list[RunMetrics], sim: list[RunMetrics]) -> list[str]:
     real, simulated = median(times(mpi)), median(times(sim))
     off = 100 * (simulated / real - 1) if math.isfinite(real + simulated) else math.nan
     seeds = sorted({run.seed for run in (*mpi, *sim)})

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any, Sequence
 
 from adsp_mpi.analysis import summary
-from adsp_mpi.analysis.figures import RunFigures, run_figures
+from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
 from adsp_mpi.analysis.report_plots import Spec, evaluations, evaluations_plot, run_plots
 from adsp_mpi.analysis.report_tables import (
     comparison_table,
@@ -62,7 +62,7 @@ class ReportedRun:
 
     number: int
     name: str
-    figures: RunFigures
+    figures: RunMetrics
     config: dict[str, Any]
     meta: dict[str, Any]
     evaluations: Spec
@@ -75,7 +75,7 @@ class ReportedRun:
 
 def read_run(path: str, number: int, runs: int, target_loss: float | None = None) -> ReportedRun:
     """The run at `path`, the `number`-th of so many `runs`."""
-    figures = run_figures(path, target_loss)
+    figures = run_metrics(path, target_loss)
     with RunTrace(path) as trace:
         return ReportedRun(
             number=number,

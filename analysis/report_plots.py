@@ -4,10 +4,10 @@ import re
 from typing import Any, Iterable, Sequence
 
 import numpy as np
-from adsp_mpi.analysis.figures import RunFigures
+from adsp_mpi.analysis.metrics import RunMetrics
 from adsp_mpi.analysis.report_series import kept, numbers, places_for, times
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.analysis.worker_figures import ACTIVITIES
+from adsp_mpi.analysis.worker_metrics import ACTIVITIES
 
 from adsp_mpi.trace import schema
 
@@ -54,7 +54,7 @@ def evaluations_plot(series: Sequence[Spec], target_losses: Iterable[float]) -> 
     return spec | {"view": "evaluations"}
 
 
-def run_plots(trace: RunTrace, figures: RunFigures) -> list[Spec]:
+def run_plots(trace: RunTrace, figures: RunMetrics) -> list[Spec]:
     """The plots of one run."""
     plots = [commits_plot(trace), speed_plot(trace), shares_bars(figures), staleness_plot(trace)]
     plots += targets_plots(trace) + told_plots(trace)
@@ -109,7 +109,7 @@ def staleness_plot(trace: RunTrace) -> Spec:
     return spec | {"as": "dots", "fromZero": True, "note": note}
 
 
-def shares_bars(figures: RunFigures) -> Spec:
+def shares_bars(figures: RunMetrics) -> Spec:
     rows = [
         {
             "name": f"worker {worker.worker}",

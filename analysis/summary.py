@@ -4,8 +4,8 @@ import argparse
 import math
 from typing import Callable, Iterable, Sequence
 
-from adsp_mpi.analysis.figures import RunFigures, json_text, run_figures
-from adsp_mpi.analysis.worker_figures import WorkerFigures
+from adsp_mpi.analysis.metrics import RunMetrics, json_text, run_metrics
+from adsp_mpi.analysis.worker_metrics import WorkerMetrics
 
 HELP = "what one run came to: steps, shares of time, staleness, time to target, traffic"
 
@@ -13,7 +13,7 @@ SHOWN_WORKERS = 40
 """With more workers than this the text shows the slowest and the fastest."""
 
 ENGINES = {"mpi": "MPI", "sim": "virtual time"}
-COLUMNS: dict[str, Callable[[RunFigures | WorkerFigures], str]] = {
+COLUMNS: dict[str, Callable[[RunMetrics | WorkerMetrics], str]] = {
     "steps": lambda f: str(f.steps),
     "steps/s": lambda f: f"{f.speed:.3g}",
     "computing": lambda f: f"{f.computing_share:.1%}",
@@ -35,18 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    figures = run_figures(options.path, options.target_loss)
+    figures = run_metrics(options.path, options.target_loss)
     print(json_text(figures.as_dict()) if options.json else summary(figures))
 
 
-def summary(figures: RunFigures) -> str:
+def summary(figures: RunMetrics) -> str:
     """The figures for people: a line a worker, a line for all, and the run's own."""
     label_width = max(len(label) for label, _ in facts(figures))
     lines = [f"{label.ljust(label_width)}  {text}" for label, text in facts(figures)]
     return "\n".join([headline(figures), *worker_table(figures), *lines])
 
 
-def headline(figures: RunFigures) -> str:
+def headline(figures: RunMetrics) -> str:
     """What was run, on one line."""
     workers = len(figures.workers)
     words = [
@@ -60,7 +60,7 @@ def headline(figures: RunFigures) -> str:
     return ", ".join(word for word in words if word)
 
 
-def worker_table(figures: RunFigures) -> list[str]:
+def worker_table(figures: RunMetrics) -> list[str]:
     """Aligned lines; the last one is for all workers: sums, and means over the workers."""
     if not figures.workers:
         return ["no worker recorded anything"]
@@ -83,7 +83,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
 
 
-def facts(figures: RunFigures) -> list[tuple[str, str]]:
+def facts(figures: RunMetrics) -> list[tuple[str, str]]:
     """The lines under the table: a label and its text."""
     return [
         ("ended", f"after {figures.seconds:.1f} s: {figures.reason or 'no reason is recorded'}"),
@@ -97,17 +97,17 @@ def facts(figures: RunFigures) -> list[tuple[str, str]]:
     ]
 
 
-def _cells(figures: RunFigures | WorkerFigures) -> Iterable[str]:
+def _cells(figures: RunMetrics | WorkerMetrics) -> Iterable[str]:
     return (text(figures) for text in COLUMNS.values())
 
 
-def _loss(figures: RunFigures) -> str:
+def _loss(figures: RunMetrics) -> str:
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in figures.metrics.items())
     loss = "none recorded" if math.isnan(figures.last_loss) else f"{figures.last_loss:.4f} at last"
     return f"{loss}; {metrics}" if metrics else loss
 
 
-def _time_to_target(figures: RunFigures) -> str:
+def _time_to_target(figures: RunMetrics) -> str:
     if not figures.target_loss:
         return "the run had no target loss; --target-loss gives one"
     held, authors = (
@@ -117,7 +117,7 @@ def _time_to_target(figures: RunFigures) -> str:
     return f"{held} for loss {figures.target_loss:g} (by the authors' rule: {authors})"
 
 
-def _search(figures: RunFigures) -> str:
+def _search(figures: RunMetrics) -> str:
     if not figures.search_s + figures.trial_s + figures.tried:
         return "none"
     tried = f"{figures.tried} setting{'s' * (figures.tried != 1)} tried"
@@ -125,13 +125,13 @@ def _search(figures: RunFigures) -> str:
     return f"{figures.search_s:.1f} s while training went on{trials}, {tried}"
 
 
-def _heterogeneity(figures: RunFigures) -> str:
+def _heterogeneity(figures: RunMetrics) -> str:
     measured = "not known" if figures.measured_h is None else f"{figures.measured_h:.3f}"
     injected = "" if figures.injected_h is None else f", {figures.injected_h:.3f} injected"
     return f"{measured} measured{injected}"
 
 
-def _momentum(figures: RunFigures) -> str:
+def _momentum(figures: RunMetrics) -> str:
     theorem, staleness = (
         "none" if value is None else f"{value:.3f}"
         for value in (figures.momentum_by_theorem, figures.momentum_by_staleness)

@@ -15,7 +15,7 @@ from adsp_mpi.analysis.drawing import (
 )
 from adsp_mpi.analysis.plots.plot import Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.analysis.worker_figures import ACTIVITIES, activity_seconds
+from adsp_mpi.analysis.worker_metrics import ACTIVITIES, activity_seconds
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 

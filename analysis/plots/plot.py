@@ -20,7 +20,7 @@ from adsp_mpi.analysis.drawing import (
     Look,
 )
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.analysis.worker_figures import worker_figures
+from adsp_mpi.analysis.worker_metrics import worker_metrics
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -119,7 +119,7 @@ class SpeedScale:
 
     @classmethod
     def of(cls, runs: Sequence[RunTrace]) -> "SpeedScale":
-        speeds = tuple({w: worker_figures(trace, w).speed for w in trace.workers} for trace in runs)
+        speeds = tuple({w: worker_metrics(trace, w).speed for w in trace.workers} for trace in runs)
         known = [speed for of_run in speeds for speed in of_run.values() if speed > 0]
         return cls(speeds, ScalarMappable(Normalize(*_ends(known)), _readable("viridis")))
 

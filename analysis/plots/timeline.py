@@ -17,7 +17,7 @@ from adsp_mpi.analysis.drawing import (
 )
 from adsp_mpi.analysis.plots.plot import MAX_PANELS, Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.analysis.worker_figures import worker_figures
+from adsp_mpi.analysis.worker_metrics import worker_metrics
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -96,7 +96,7 @@ def shown_workers(trace: RunTrace) -> list[int]:
     require(stepped, trace, "no step was recorded")
     if len(workers) <= MAX_TRACKS:
         return workers
-    by_speed = sorted(workers, key=lambda worker: worker_figures(trace, worker).speed)
+    by_speed = sorted(workers, key=lambda worker: worker_metrics(trace, worker).speed)
     chosen = np.linspace(0, len(workers) - 1, MAX_TRACKS).round().astype(int)
     return sorted(by_speed[place] for place in chosen)
 

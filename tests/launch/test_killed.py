@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.figures import run_figures
+from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.parts import Follower, Look
 
 import adsp_mpi.trace
@@ -29,7 +29,7 @@ def test_a_killed_run_lacks_at_most_the_last_flush_interval(tmp_path: Path) -> N
         for worker in before.workers:
             assert len(trace.table(f"workers/{worker.worker}/steps")) >= worker.steps
     assert len(ends) == 3 and max(ends) - min(ends) < FLUSH_S + 1.0
-    figures = run_figures(tmp_path / "r")
+    figures = run_metrics(tmp_path / "r")
     assert figures.steps > 0 and "did not end in order" in figures.notes[0]
 
 

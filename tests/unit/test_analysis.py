@@ -7,7 +7,7 @@ import pytest
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.compare import compare, markdown_table
 from adsp_mpi.analysis.fidelity import fidelity
-from adsp_mpi.analysis.figures import run_figures
+from adsp_mpi.analysis.metrics import run_metrics
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace.part_writer import PartWriter
@@ -15,7 +15,7 @@ from tests.unit.made_run import make_run
 
 
 def test_figures_by_hand(tmp_path: Path) -> None:
-    figures = run_figures(make_run(tmp_path))
+    figures = run_metrics(make_run(tmp_path))
     assert (figures.steps, figures.commits, figures.sent_mb) == (6, 2, 4.0)
     assert figures.time_to_target_s == 20.0
     assert figures.time_to_target_authors_s == 65.0
@@ -24,7 +24,7 @@ def test_figures_by_hand(tmp_path: Path) -> None:
     assert figures.measured_h == pytest.approx((1 + 0.5) / 2 / 0.5)
     assert figures.waiting_share == pytest.approx((0 + 0.5 / 5) / 2)
     assert figures.committing_share == pytest.approx((0.5 / 4.5 + 0.5 / 5) / 2)
-    assert run_figures(tmp_path, target_loss=0.01).time_to_target_s is None
+    assert run_metrics(tmp_path, target_loss=0.01).time_to_target_s is None
 
 
 def test_seeds_share_a_line_with_median_and_range(tmp_path: Path) -> None:

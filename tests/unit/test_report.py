@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from adsp_mpi.analysis import summary
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.figures import run_figures
+from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.report import json_for_html
 from adsp_mpi.analysis.report_plots import speeds
 from adsp_mpi.analysis.report_series import kept, numbers, times
@@ -91,7 +91,7 @@ def test_the_tables_hold_the_figures_of_the_runs(tmp_path: Path, two_runs: list[
     page = report(tmp_path, *two_runs)
     rows = Cells(page).rows
     for number, run in enumerate(two_runs, start=1):
-        figures = run_figures(run)
+        figures = run_metrics(run)
         line = next(row for row in rows if row[0].strip() == f"{number} {run.name}")
         header = next(row for row in rows if row[0] == "run")
         told = dict(zip(header, line, strict=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.figures import RunFigures, run_figures
+from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
 from adsp_mpi.analysis.summary import summary
 from adsp_mpi.analysis.verbs import VERBS, load_verb
 
@@ -21,14 +21,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(params=["written now", "of version 2"])
-def figures(request: pytest.FixtureRequest, tmp_path: Path) -> RunFigures:
+def figures(request: pytest.FixtureRequest, tmp_path: Path) -> RunMetrics:
     """Of one run: as this code writes it, and as a trace that was committed long ago has it."""
     if request.param == "written now":
-        return run_figures(searching_run().write(tmp_path))
-    return run_figures(GOLDEN / "searching-v2.h5")
+        return run_metrics(searching_run().write(tmp_path))
+    return run_metrics(GOLDEN / "searching-v2.h5")
 
 
-def test_workers_by_hand(figures: RunFigures) -> None:
+def test_workers_by_hand(figures: RunMetrics) -> None:
     fast, slow = figures.workers
     assert (fast.worker, fast.host, fast.steps, fast.commits) == (0, "a", 8, 2)
     assert (fast.speed, slow.speed) == (1.0, 0.5)
@@ -44,7 +44,7 @@ def test_workers_by_hand(figures: RunFigures) -> None:
     assert (fast.injected_step_time_s, slow.injected_step_time_s) == (1.0, 2.0)
 
 
-def test_the_run_by_hand(figures: RunFigures) -> None:
+def test_the_run_by_hand(figures: RunMetrics) -> None:
     assert (figures.steps, figures.commits, figures.sent_mb, figures.sent_mb_s) == (12, 4, 4, 0.2)
     assert (figures.seconds, figures.reason, figures.parameters) == (10, "10 s are over", 1234)
     assert (figures.time_to_target_s, figures.time_to_target_authors_s) == (4.0, 8.5)
@@ -61,7 +61,7 @@ def test_the_run_by_hand(figures: RunFigures) -> None:
 
 
 def test_commits_of_rounds_have_no_momentum(tmp_path: Path) -> None:
-    assert run_figures(make_run(tmp_path)).momentum_by_staleness is None
+    assert run_metrics(make_run(tmp_path)).momentum_by_staleness is None
 
 
 @pytest.mark.parametrize("workers", [1, 2, 18])
@@ -74,7 +74,7 @@ def test_workers_that_take_turns_have_the_momentum_of_their_number(workers: int)
         momentum_of_staleness(-1)
 
 
-def test_the_text_lines_up_and_says_all(figures: RunFigures) -> None:
+def test_the_text_lines_up_and_says_all(figures: RunMetrics) -> None:
     lines = summary(figures).splitlines()
     assert lines[0] == "adsp on t, 2 workers, 1,234 parameters, speeds none, MPI, seed 1"
     table = lines[1:5]
@@ -112,7 +112,7 @@ def test_the_text_lines_up_and_says_all(figures: RunFigures) -> None:
 
 def test_of_many_workers_the_slowest_and_the_fastest_are_shown(tmp_path: Path) -> None:
     workers = [MadeWorker(steps=[(0.0, 1.0 + k, 0.0, 1.0, 32)]) for k in range(50)]
-    figures = run_figures(replace(searching_run(), workers=workers).write(tmp_path))
+    figures = run_metrics(replace(searching_run(), workers=workers).write(tmp_path))
     lines = summary(figures).splitlines()
     shown = [line.split()[0] for line in lines[2:43]]
     slowest, fastest = range(49, 29, -1), range(19, -1, -1)
@@ -127,21 +127,21 @@ def test_json_has_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     told = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(word))
     assert told["last_loss"] is None
     assert told["workers"][1]["staleness"] == 2.0
-    assert set(told) == set(RunFigures.__dataclass_fields__)
+    assert set(told) == set(RunMetrics.__dataclass_fields__)
 
 
 def test_another_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = searching_run().write(tmp_path)
     main(["summary", str(folder), "--target-loss", "0.1"])
     assert "not reached for loss 0.1" in capsys.readouterr().out
-    assert run_figures(folder, target_loss=0.0).time_to_target_s is None
+    assert run_metrics(folder, target_loss=0.0).time_to_target_s is None
 
 
 def test_a_killed_run_tells_what_it_knows(tmp_path: Path) -> None:
     run = searching_run()
     run.facts = {}
     run.workers[1].commits = []
-    figures = run_figures(run.write(tmp_path))
+    figures = run_metrics(run.write(tmp_path))
     assert figures.seconds == pytest.approx(10.1)
     [note] = figures.notes
     assert "did not end in order; it is known until 10.1 s" in note
@@ -152,16 +152,16 @@ def test_a_killed_run_tells_what_it_knows(tmp_path: Path) -> None:
 def test_a_worker_whose_part_breaks_off_is_noted(tmp_path: Path) -> None:
     cut = MadeWorker(steps=[(0.1 * k, 0.1, 0.0, 1.0, 32) for k in range(30)])
     run = replace(searching_run(), workers=[cut])
-    assert run_figures(run.write(tmp_path / "a")).notes == (
+    assert run_metrics(run.write(tmp_path / "a")).notes == (
         "nothing is recorded of worker 0 after 3.0 s",
     )
     run.settings = {"stop": {"max_steps": 30}}
-    assert run_figures(run.write(tmp_path / "b")).notes == ()
+    assert run_metrics(run.write(tmp_path / "b")).notes == ()
 
 
 def test_a_run_without_steps_is_an_honest_table(tmp_path: Path) -> None:
     run = replace(searching_run(), workers=[MadeWorker(), MadeWorker()], targets=[], evals=[])
-    figures = run_figures(run.write(tmp_path))
+    figures = run_metrics(run.write(tmp_path))
     assert (figures.steps, figures.speed, figures.measured_h) == (0, 0.0, None)
     assert math.isnan(figures.last_loss)
     assert "none recorded" in summary(figures)
@@ -172,7 +172,7 @@ def test_a_lost_part_is_noted(tmp_path: Path) -> None:
     (tmp_path / "parts" / "rank-00002.part").write_bytes(b"damaged")
     (tmp_path / "parts" / "rank-00000.part").unlink()
     main(["merge", str(tmp_path), "--force"])
-    figures = run_figures(tmp_path)
+    figures = run_metrics(tmp_path)
     assert len(figures.workers) == 1
     notes = "\n".join(figures.notes)
     assert "rank-00002.part is damaged" in notes
@@ -183,7 +183,7 @@ def test_a_lost_part_is_noted(tmp_path: Path) -> None:
 def test_a_failure_is_noted_by_its_last_line(tmp_path: Path) -> None:
     run = searching_run()
     run.events = [(3.0, "failure", "Traceback\nOSError: no disk\n")]
-    [note] = run_figures(run.write(tmp_path)).notes
+    [note] = run_metrics(run.write(tmp_path)).notes
     assert note == "failure on rank 0 at 3.0 s: OSError: no disk"
 
 
@@ -203,7 +203,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path) -> None:
         ("absent", "no such file"),
     ):
         with pytest.raises(AdspError, match=words):
-            run_figures(tmp_path / name)
+            run_metrics(tmp_path / name)
 
 
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,4 +228,4 @@ def test_every_verb_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_made_run_needs_no_settings(tmp_path: Path) -> None:
-    assert run_figures(MadeRun([MadeWorker()]).write(tmp_path)).model == "adsp"
+    assert run_metrics(MadeRun([MadeWorker()]).write(tmp_path)).model == "adsp"

@@ -1,4 +1,4 @@
-"""The figures of one run, computed from its trace."""
+"""The metrics of one run, computed from its trace."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any, Sequence
 
 import numpy as np
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.analysis.worker_figures import WorkerFigures, worker_figures
+from adsp_mpi.analysis.worker_metrics import WorkerMetrics, worker_metrics
 
 from adsp_mpi.core.stop import time_to_target, time_to_target_authors
 from adsp_mpi.core.theory import heterogeneity, momentum_of_staleness
@@ -20,7 +20,7 @@ the end is worth a note."""
 
 
 @dataclass(frozen=True)
-class RunFigures:
+class RunMetrics:
     """What a run came to. Shares are of the workers' time, means over the workers.
 
     What a trace does not tell is None, NaN or "".
@@ -69,7 +69,7 @@ class RunFigures:
     sleeping_share: float
     committing_share: float
     waiting_share: float
-    workers: tuple[WorkerFigures, ...]
+    workers: tuple[WorkerMetrics, ...]
     notes: tuple[str, ...]
     """What is wrong with the trace, or what went wrong in the run."""
 
@@ -77,12 +77,12 @@ class RunFigures:
         return asdict(self)
 
 
-def run_figures(path: str | Path, target_loss: float | None = None) -> RunFigures:
-    """Figures of the trace at `path`; the target is the run's own unless given."""
+def run_metrics(path: str | Path, target_loss: float | None = None) -> RunMetrics:
+    """Metrics of the trace at `path`; the target is the run's own unless given."""
     with RunTrace(path) as trace:
-        workers = tuple(worker_figures(trace, worker) for worker in trace.workers)
+        workers = tuple(worker_metrics(trace, worker) for worker in trace.workers)
         target = trace.setting("stop", "target_loss", 0.0) if target_loss is None else target_loss
-        return RunFigures(
+        return RunMetrics(
             path=str(path),
             **_setting(trace),
             **_losses(trace, target),
@@ -163,7 +163,7 @@ def _decisions(trace: RunTrace) -> dict[str, Any]:
     }
 
 
-def _over_workers(workers: Sequence[WorkerFigures]) -> dict[str, Any]:
+def _over_workers(workers: Sequence[WorkerMetrics]) -> dict[str, Any]:
     speeds = np.array([worker.speed for worker in workers])
     worked = len(speeds) > 0 and bool((speeds > 0).all())
     return {
@@ -181,7 +181,7 @@ def _over_workers(workers: Sequence[WorkerFigures]) -> dict[str, Any]:
     }
 
 
-def _staleness(trace: RunTrace, workers: Sequence[WorkerFigures]) -> dict[str, Any]:
+def _staleness(trace: RunTrace, workers: Sequence[WorkerMetrics]) -> dict[str, Any]:
     """Over all commits. Workers that pull go in rounds: their commits give no momentum."""
     commits = sum(worker.commits for worker in workers)
     stale = sum((worker.staleness or 0.0) * worker.commits for worker in workers)
@@ -194,7 +194,7 @@ def _staleness(trace: RunTrace, workers: Sequence[WorkerFigures]) -> dict[str, A
     }
 
 
-def _notes(trace: RunTrace, workers: Sequence[WorkerFigures]) -> tuple[str, ...]:
+def _notes(trace: RunTrace, workers: Sequence[WorkerMetrics]) -> tuple[str, ...]:
     notes = [f"left out of the trace: {text}" for text in [trace.said("left_out")] if text]
     if not trace.config:
         notes.append("rank 0 recorded no settings; losses and targets may be missing too")
@@ -212,7 +212,7 @@ def _notes(trace: RunTrace, workers: Sequence[WorkerFigures]) -> tuple[str, ...]
     return tuple(notes)
 
 
-def _quiet(trace: RunTrace, worker: WorkerFigures) -> str:
+def _quiet(trace: RunTrace, worker: WorkerMetrics) -> str:
     """A note where a worker's part breaks off before the run does, or ""."""
     last_s = trace.last_s(worker.worker)
     usual_s = max(QUIET_SHARE * trace.end_s, QUIET_STEPS / worker.speed if worker.speed else 0.0)

@@ -1,4 +1,4 @@
-"""The figures of one worker, computed from its tables."""
+"""The metrics of one worker, computed from its tables."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ sleeping is what was injected."""
 
 
 @dataclass(frozen=True)
-class WorkerFigures:
+class WorkerMetrics:
     """One worker. Shares are of the time that went to `ACTIVITIES`; 0 where none did."""
 
     worker: int
@@ -36,8 +36,8 @@ class WorkerFigures:
     sent_mb_s: float
 
 
-def worker_figures(trace: RunTrace, worker: int) -> WorkerFigures:
-    """Figures of `worker`; its shares are those of its own seconds."""
+def worker_metrics(trace: RunTrace, worker: int) -> WorkerMetrics:
+    """Metrics of `worker`; its shares are those of its own seconds."""
     seconds = activity_seconds(trace, worker)
     training_s, all_s = float(seconds[:2].sum()), float(seconds.sum())
     shares = seconds / all_s if all_s else np.zeros(len(ACTIVITIES))
@@ -46,7 +46,7 @@ def worker_figures(trace: RunTrace, worker: int) -> WorkerFigures:
     staleness = commits["staleness"]
     meta = trace.worker_meta(worker)
     sent_mb = float(commits["sent_bytes"].sum()) / 1e6
-    return WorkerFigures(
+    return WorkerMetrics(
         worker=worker,
         host=str(meta.get("host", "")),
         steps=steps,
