@@ -51,17 +51,16 @@ class Replica:
         if self.has_parts:
             self._local_values, self._base_values = self.local.numpy(), self.base.numpy()
 
-    @property
-    def state(self) -> dict[str, np.ndarray]:
-        """The vectors, for `resume`."""
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the vectors, float32[P] on the host."""
         return {
             "local": self.local.cpu().numpy().copy(),
             "base": self.base.cpu().numpy().copy(),
             "update": self.update.copy(),
         }
 
-    def resume(self, state: dict[str, np.ndarray]) -> None:
-        """Hold the vectors whose `state` this is."""
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from the vectors that `state_dict` returned."""
         self.local.copy_(torch.from_numpy(state["local"]))
         self.base.copy_(torch.from_numpy(state["base"]))
         self.update[:] = state["update"]

@@ -40,12 +40,12 @@ class BatchOrder:
         batch, self._ahead = self._ahead[:batch_size], self._ahead[batch_size:]
         return batch
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """Which samples come next, for `resume` on the same indices."""
+    def state_dict(self) -> dict[str, Any]:
+        """Which samples come next, for `load_state_dict` of an order of the same indices."""
         return {"ahead": self._ahead, "generator": self._generator.bit_generator.state}
 
-    def resume(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue with the samples that came next when `state` was taken."""
         self._ahead = state["ahead"]
         self._generator.bit_generator.state = state["generator"]
 
@@ -80,16 +80,15 @@ class Trainer:
         self.steps += 1
         return float(loss.detach())
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """All but the model's values, for `resume`."""
+    def state_dict(self) -> dict[str, Any]:
+        """The number of steps, the sample order and the integer buffers; not the model's values."""
         buffers = {name: b.cpu().numpy().copy() for name, b in self._model.own_buffers.items()}
-        return {"steps": self.steps, "order": self._order.state, "buffers": buffers}
+        return {"steps": self.steps, "order": self._order.state_dict(), "buffers": buffers}
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on where the trainer stood whose `state` this is."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
         self.steps = state["steps"]
-        self._order.resume(state["order"])
+        self._order.load_state_dict(state["order"])
         for name, buffer in self._model.own_buffers.items():
             buffer.copy_(torch.from_numpy(np.asarray(state["buffers"][name])))
 

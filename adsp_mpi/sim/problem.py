@@ -154,12 +154,14 @@ class TorchProblem:
         return {
             "values": self.values.copy(),
             "random": random_state(),
-            "learners": [[learner.state, learner.trainer.state] for learner in self._learners],
+            "learners": [
+                [learner.state_dict(), learner.trainer.state_dict()] for learner in self._learners
+            ],
         }
 
     def resume(self, state: dict[str, Any]) -> None:
         self.values[:] = state["values"]
         put_random_state(state["random"])
         for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
-            learner.resume(replica)
-            learner.trainer.resume(trainer)
+            learner.load_state_dict(replica)
+            learner.trainer.load_state_dict(trainer)

@@ -40,8 +40,8 @@ class WorkerSaver:
         """Write this worker's file of checkpoint `number`; errno where the disk is full, else 0."""
         state = {
             "me": worker_state(self._me),
-            "trainer": self.trainer.state,
-            "replica": self._replica.state,
+            "trainer": self.trainer.state_dict(),
+            "replica": self._replica.state_dict(),
             "commits": self._commits.state,
             "random": random_state(),
             "part_bytes": self._part.flushed_bytes(),
@@ -56,8 +56,8 @@ class WorkerSaver:
     def resume(self, state: dict[str, Any]) -> None:
         """Stand where this worker stood when it wrote `state`."""
         put_worker_state(self._me, state["me"])
-        self.trainer.resume(state["trainer"])
-        self._replica.resume(state["replica"])
+        self.trainer.load_state_dict(state["trainer"])
+        self._replica.load_state_dict(state["replica"])
         self._commits.resume(state["commits"])
         put_random_state(state["random"])
 
