@@ -5,7 +5,6 @@ import sys
 from typing import NoReturn, Sequence
 
 from adsp_mpi.analysis.verbs import VERBS, make_parser
-
 from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted, tell
 
 

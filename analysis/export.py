@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Protocol
 
 import numpy as np
+
 from adsp_mpi.analysis.extras import require
 from adsp_mpi.analysis.run_trace import RunTrace
 

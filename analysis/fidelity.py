@@ -8,7 +8,6 @@ from typing import Sequence
 
 from adsp_mpi.analysis.compare import markdown_table, spread, times
 from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
-
 from adsp_mpi.errors import AdspError
 
 HELP = "real runs beside simulated ones of the same settings"

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 from adsp_mpi.analysis.parts import age_of
-
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace.merge import merge_parts
 from adsp_mpi.trace.part_log import part_paths

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import numpy as np
+
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import WorkerMetrics, worker_metrics
-
 from adsp_mpi.core.stop import time_to_target, time_to_target_authors
 from adsp_mpi.core.theory import heterogeneity, momentum_of_staleness
 from adsp_mpi.trace import schema

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from adsp_mpi.analysis.plots import PLOTS, load_plot
 from adsp_mpi.analysis.run_trace import RunTrace
-
 from adsp_mpi.errors import UsageError
 
 HELP = "draw a figure of one or more runs, for print"

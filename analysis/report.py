@@ -21,7 +21,6 @@ from adsp_mpi.analysis.report_tables import (
     worker_table,
 )
 from adsp_mpi.analysis.run_trace import RunTrace
-
 from adsp_mpi.errors import UsageError
 
 HELP = "one self-contained HTML page: tables, plots to zoom into, and settings"

@@ -10,7 +10,6 @@ from typing import Iterator, Mapping
 
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.trace_events import LANES, server_events, worker_events, worker_names
-
 from adsp_mpi.errors import AdspError, UsageError
 
 HELP = "write a run as trace events, for ui.perfetto.dev or chrome://tracing"

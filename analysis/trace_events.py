@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, Callable, Iterable, Iterator, Mapping
 
 import numpy as np
+
 from adsp_mpi.analysis.run_trace import BLOCK_ROWS, RunTrace
 
 Values = Callable[[np.ndarray], np.ndarray]

@@ -6,12 +6,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Callable, Iterator
 
-from adsp_mpi.analysis.parts import Follower, Look
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from adsp_mpi.analysis.parts import Follower, Look
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.trace import Trace, schema
 

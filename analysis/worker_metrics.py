@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from adsp_mpi.analysis.run_trace import RunTrace
 
 ACTIVITIES = ("computing", "sleeping", "committing", "waiting")

@@ -7,6 +7,8 @@ the paper.
 
 from typing import Callable, Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import legend_below, panels
 from adsp_mpi.analysis.experiments.drawing import bars, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
@@ -14,7 +16,6 @@ from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Case, Result, Spread, columns_of
 from adsp_mpi.analysis.experiments.setting import PUBLISHED, Setting
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
-from matplotlib.figure import Figure
 
 PLUS = "adsp-plus"
 

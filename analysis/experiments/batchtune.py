@@ -7,12 +7,13 @@ the base setting. The paper's numbers (AAAI 2020, section 5) are those without t
 
 from typing import Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.experiments import heterogeneity
 from adsp_mpi.analysis.experiments.drawing import compared_bars
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED, Setting
-from matplotlib.figure import Figure
 
 HETEROGENEITIES = (1.45, 3.2)
 LABELS = (

@@ -6,14 +6,15 @@ slowness that is injected counts as computing.
 
 from typing import Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
 from adsp_mpi.analysis.drawing import GREEN, ORANGE, SKY, Look, legend_below, panels
 from adsp_mpi.analysis.experiments import models
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Result, columns_of
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 SHARES: Numbers = {
     "computing %": (lambda outcome: 100 * outcome.computing_share, 1),

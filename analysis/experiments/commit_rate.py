@@ -13,6 +13,8 @@ from math import inf
 from statistics import mean
 from typing import Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, panels
 from adsp_mpi.analysis.experiments.drawing import line, look_of
 from adsp_mpi.analysis.experiments.experiment import Experiment
@@ -20,8 +22,6 @@ from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Case, Result, columns_of
 from adsp_mpi.analysis.experiments.setting import ADSP, BETTER_SEARCH, PUBLISHED, SYNC, Setting
 from adsp_mpi.analysis.experiments.tables import Table, number_table, spread_text, times_table
-from matplotlib.figure import Figure
-
 from adsp_mpi.config import Config
 
 RATES = (1, 2, 3, 4, 6)

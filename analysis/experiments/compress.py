@@ -8,6 +8,8 @@ that of `models`. The paper has no such comparison.
 
 from typing import Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.experiments.drawing import compared_bars
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.profiles import slowdowns
@@ -15,7 +17,6 @@ from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import ADSP, Setting
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
 from adsp_mpi.analysis.experiments.traffic import until_target_mb
-from matplotlib.figure import Figure
 
 COMMIT_S = 14.0
 PARAMETERS = 7510  # of the base task's model

@@ -8,11 +8,12 @@ Its own best is that of `models`.
 
 from typing import Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.experiments.drawing import compared_lines
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED, Setting
-from matplotlib.figure import Figure
 
 DELAYS_S = (0.0, 2.0, 5.0, 10.0)
 LABELS = (ADSP, PUBLISHED, "fixed-adacomm", "bsp")

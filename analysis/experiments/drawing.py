@@ -4,6 +4,11 @@ from math import inf
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
 from adsp_mpi.analysis.drawing import (
     BLUE,
     LOOKS,
@@ -29,10 +34,6 @@ from adsp_mpi.analysis.experiments.result import (
 )
 from adsp_mpi.analysis.experiments.setting import PUBLISHED
 from adsp_mpi.analysis.experiments.tables import place_text
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 OWN_LOOKS = {
     PUBLISHED: Look(SKY, "s", "--", "////"),

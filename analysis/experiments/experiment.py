@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.experiments.drawing import save
 from adsp_mpi.analysis.experiments.result import OWN_BEST, PAPERS_VALUES, Case, Result
 from adsp_mpi.analysis.experiments.runner import Plan, Runner
@@ -16,7 +18,6 @@ from adsp_mpi.analysis.experiments.tables import (
     notes,
 )
 from adsp_mpi.analysis.experiments.tuning import race
-from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ H = 3.2 ADSP needs 62.4% less time than Fixed ADACOMM; at H = 1.45 as in `models
 
 from typing import Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.experiments.drawing import compared_lines
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import FIVE_MODELS, Setting
-from matplotlib.figure import Figure
 
 HETEROGENEITIES = (1.45, 2.0, 2.6, 3.2)
 

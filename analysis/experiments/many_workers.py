@@ -7,6 +7,8 @@ with the `--jobs` of the day; the paper has no such comparison.
 
 from typing import Callable, Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, panels
 from adsp_mpi.analysis.experiments.drawing import line
 from adsp_mpi.analysis.experiments.experiment import Experiment
@@ -19,7 +21,6 @@ from adsp_mpi.analysis.experiments.result import (
 )
 from adsp_mpi.analysis.experiments.setting import ADSP, Setting, Values
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
-from matplotlib.figure import Figure
 
 WORKERS = (8, 32, 100, 320, 1000, 3200, 10000)
 LABELS = (ADSP, "bsp", "asp")

@@ -8,13 +8,14 @@
 from dataclasses import replace
 from typing import Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import legend_below, panels
 from adsp_mpi.analysis.experiments.drawing import bars, look_of, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import PAPERS_VALUES, Case, Result, columns_of
 from adsp_mpi.analysis.experiments.setting import FIVE_MODELS, Setting, Values
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 
 def cases(setting: Setting) -> list[Case]:

@@ -13,7 +13,6 @@ from adsp_mpi.analysis.experiments.outcome import Run, run_config
 from adsp_mpi.analysis.experiments.runner import Runner
 from adsp_mpi.analysis.experiments.setting import Setting, paper_setting
 from adsp_mpi.analysis.extras import require
-
 from adsp_mpi.errors import Interrupted, UsageError
 
 HELP = "repeat the paper's comparisons in virtual time"

@@ -9,7 +9,6 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Iterator, Protocol, Sequence
 
 from adsp_mpi.analysis.experiments.outcome import Outcome, Run
-
 from adsp_mpi.config import Config
 from adsp_mpi.errors import AdspError
 

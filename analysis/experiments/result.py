@@ -6,7 +6,6 @@ from statistics import median
 from typing import Callable, Iterable, Sequence
 
 from adsp_mpi.analysis.experiments.outcome import Outcome
-
 from adsp_mpi.config import Config
 
 PAPERS_VALUES = "paper's values"

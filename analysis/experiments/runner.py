@@ -12,7 +12,6 @@ from typing import Generator, Iterable, Sequence, TypeVar
 
 from adsp_mpi.analysis.experiments.outcome import Outcome, Run, run_config
 from adsp_mpi.analysis.experiments.pool import HerePlace, Places, ProcessPlaces
-
 from adsp_mpi.config import Config
 from adsp_mpi.errors import AdspError
 

@@ -9,6 +9,10 @@ the size of the model.
 from math import ceil, floor, log10
 from typing import Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
 from adsp_mpi.analysis.drawing import legend_below, panels
 from adsp_mpi.analysis.experiments import models
 from adsp_mpi.analysis.experiments.drawing import bars, patches
@@ -17,9 +21,6 @@ from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Result, columns_of
 from adsp_mpi.analysis.experiments.setting import PUBLISHED
 from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 PAPERS_MODEL_MB = 7.03
 PAPERS_TRAFFIC_MB_S = {

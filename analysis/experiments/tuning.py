@@ -8,7 +8,6 @@ from typing import Any, Sequence
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.runner import Plan
 from adsp_mpi.analysis.experiments.setting import Values
-
 from adsp_mpi.config import Config
 from adsp_mpi.core.stop import HELD
 

@@ -8,11 +8,12 @@ Its own best is that of `models`.
 
 from typing import Sequence
 
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.experiments.drawing import compared_bars
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import FIVE_MODELS, Setting
-from matplotlib.figure import Figure
 
 WORKERS = (18, 36)
 

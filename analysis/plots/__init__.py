@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from adsp_mpi.analysis.extras import require
-
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 

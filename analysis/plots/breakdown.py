@@ -3,6 +3,9 @@
 from typing import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
 from adsp_mpi.analysis.drawing import (
     BLUE,
     NARROW_INCHES,
@@ -16,8 +19,6 @@ from adsp_mpi.analysis.drawing import (
 from adsp_mpi.analysis.plots.plot import Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import ACTIVITIES, activity_seconds
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 LOOKS = {
     "computing": Look(BLUE, ""),

@@ -3,11 +3,12 @@
 from typing import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, whole_numbers
 from adsp_mpi.analysis.plots.plot import Plot, SpeedScale, View, require, run_panels, thinned
 from adsp_mpi.analysis.run_trace import RunTrace
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 WIDEST, NARROWEST = 3.2, 0.7
 """Lines in points: where lines lie on each other, the slower workers' show at both sides."""

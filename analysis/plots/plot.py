@@ -5,6 +5,10 @@ from itertools import product
 from typing import Callable, Sequence
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import (
     BLUE,
     GREEN,
@@ -21,10 +25,6 @@ from adsp_mpi.analysis.drawing import (
 )
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import worker_metrics
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
-
 from adsp_mpi.errors import AdspError, UsageError
 
 MAX_PANELS = 4

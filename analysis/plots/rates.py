@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import (
     BLUE,
     GREY,
@@ -15,8 +18,6 @@ from adsp_mpi.analysis.drawing import (
 )
 from adsp_mpi.analysis.plots.plot import Plot, SpeedScale, View, require, run_panels
 from adsp_mpi.analysis.run_trace import RunTrace
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 MAX_PERIODS = 400
 """With more check periods than this the last ones are drawn."""

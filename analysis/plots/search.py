@@ -3,6 +3,9 @@
 from typing import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import (
     BLUE,
     GREY,
@@ -14,8 +17,6 @@ from adsp_mpi.analysis.drawing import (
 )
 from adsp_mpi.analysis.plots.plot import Plot, View, nothing_to_draw, run_panels, thinned
 from adsp_mpi.analysis.run_trace import RunTrace
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 TABLES = ("ps/search", "ps/trials")
 SETTINGS = {

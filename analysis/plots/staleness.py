@@ -3,6 +3,10 @@
 from typing import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
 from adsp_mpi.analysis.drawing import (
     BLUE,
     HEIGHT_INCHES,
@@ -16,9 +20,6 @@ from adsp_mpi.analysis.drawing import (
 )
 from adsp_mpi.analysis.plots.plot import Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 TEXT = "staleness (commits of others)"
 MAX_BARS = 40

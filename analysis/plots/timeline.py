@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.drawing import (
     GREY,
     ORANGE,
@@ -18,9 +21,6 @@ from adsp_mpi.analysis.drawing import (
 from adsp_mpi.analysis.plots.plot import MAX_PANELS, Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import worker_metrics
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 from adsp_mpi.errors import UsageError
 
 MAX_TRACKS = 24

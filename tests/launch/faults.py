@@ -14,9 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from adsp_mpi.analysis.parts import Follower
-
 import adsp_mpi.trace
+from adsp_mpi.analysis.parts import Follower
 from tests.cluster.conftest import command_on_hosts
 from tests.launch.launcher import (
     RANK_PY,

@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
+
+import adsp_mpi.trace
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.parts import Follower, Look
-
-import adsp_mpi.trace
 from tests.launch.launcher import ranks, start
 
 FLUSH_S = 0.5

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.compare import compare, markdown_table
 from adsp_mpi.analysis.fidelity import fidelity
 from adsp_mpi.analysis.metrics import run_metrics
-
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace.part_writer import PartWriter
 from tests.unit.made_run import make_run

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import h5py
 import pytest
-from adsp_mpi.analysis.__main__ import main
 
+from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.trace import schema
 from tests.unit.made_run import searching_run
 

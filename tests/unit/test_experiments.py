@@ -26,7 +26,6 @@ from adsp_mpi.analysis.experiments.tables import (
     times_table,
 )
 from adsp_mpi.analysis.experiments.tuning import choices, race
-
 from adsp_mpi.config import Config
 from adsp_mpi.core.report import Report, WorkerReport
 from adsp_mpi.errors import AdspError, Interrupted, UsageError

@@ -7,10 +7,10 @@ from typing import Any, Callable
 
 import numpy as np
 import pytest
+
 from adsp_mpi.analysis import export as module
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.export import export
-
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import Trace
 from tests.unit.simulated import play, profile_of

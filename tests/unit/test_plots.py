@@ -10,6 +10,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.drawing import STYLE
 from adsp_mpi.analysis.plots import PLOTS, load_plot
@@ -34,9 +37,6 @@ from adsp_mpi.analysis.plots.timeline import (
     windows_of,
 )
 from adsp_mpi.analysis.run_trace import RunTrace
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-
 from adsp_mpi.errors import AdspError, UsageError
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
 

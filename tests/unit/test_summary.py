@@ -7,11 +7,11 @@ from pathlib import Path
 
 import h5py
 import pytest
+
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
 from adsp_mpi.analysis.summary import summary
 from adsp_mpi.analysis.verbs import VERBS, load_verb
-
 from adsp_mpi.core.theory import momentum_of_staleness
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.timeline import Detail, detail_for, write_timeline
-
 from adsp_mpi.errors import AdspError
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
 

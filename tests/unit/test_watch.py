@@ -8,12 +8,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from rich.console import Console
+
 from adsp_mpi.analysis import watch as module
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.parts import Follower, WorkerPart
 from adsp_mpi.analysis.watch import Log, headline, live, watch
-from rich.console import Console
-
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.merge import merge_parts
 from adsp_mpi.trace.part_writer import PartWriter
