@@ -6,7 +6,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.learn.task import Task
 
 if TYPE_CHECKING:
-    from adsp_mpi.mpi.run import Result
+    from adsp_mpi.mpi.server.results import Result
 
 
 def train(

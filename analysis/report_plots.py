@@ -145,7 +145,8 @@ def told_plots(trace: RunTrace) -> list[Spec]:
         if not path.startswith("ps/") or path in NOT_TOLD or "time_s" not in trace.units(path):
             continue
         rows = trace.rows(path)
-        told = [n for n in rows.dtype.names if n != "time_s" and rows.dtype[n].kind in "biuf"]
+        names = rows.dtype.names or ()
+        told = [n for n in names if n != "time_s" and rows.dtype[n].kind in "biuf"]
         for title, columns in _together(told).items():
             lines = [
                 _series(trace, name, k, rows["time_s"], rows[name], len(columns))

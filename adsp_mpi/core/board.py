@@ -221,17 +221,20 @@ class Board:
     @property
     def lost(self) -> np.ndarray:
         """Which workers rank 0 has given up, bool[M]."""
-        return self.assigned[:, 0] != 0
+        lost: np.ndarray = self.assigned[:, 0] != 0
+        return lost
 
     @property
     def batch_sizes(self) -> np.ndarray:
         """Assigned by the scheduler, float64[M]; 0: as configured."""
-        return self.assigned[:, 1]
+        sizes: np.ndarray = self.assigned[:, 1]
+        return sizes
 
     @property
     def present(self) -> np.ndarray:
         """Which workers count: neither left nor lost, bool[M]."""
-        return (self.column("presence") <= Presence.PAUSED) & ~self.lost
+        present: np.ndarray = (self.column("presence") <= Presence.PAUSED) & ~self.lost
+        return present
 
     def minimum(self, name: str) -> float:
         """Smallest value of a column over the present workers; infinity when none is present."""

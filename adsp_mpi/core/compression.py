@@ -43,7 +43,8 @@ class Float16(Codec):
         return 2 * elements
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        return np.clip(values, -LARGEST_FLOAT16, LARGEST_FLOAT16).astype("f2").view("u1")
+        halves: np.ndarray = np.clip(values, -LARGEST_FLOAT16, LARGEST_FLOAT16).astype("f2")
+        return halves.view("u1")
 
     def add(self, data: np.ndarray, to: np.ndarray, times: float = 1.0) -> None:
         to += np.float32(times) * data.view("f2").astype("f4")
@@ -58,7 +59,8 @@ class Bfloat16(Codec):
     def encode(self, values: np.ndarray) -> np.ndarray:
         bits = values.view("u4")
         rounded = bits + (0x7FFF + ((bits >> 16) & 1)).astype("u4")
-        return (rounded >> 16).astype("u2").view("u1")
+        halves: np.ndarray = (rounded >> 16).astype("u2")
+        return halves.view("u1")
 
     def add(self, data: np.ndarray, to: np.ndarray, times: float = 1.0) -> None:
         to += np.float32(times) * (data.view("u2").astype("u4") << 16).view("f4")

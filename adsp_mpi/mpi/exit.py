@@ -14,7 +14,7 @@ from adsp_mpi.mpi.ranks.backoff import wait_for
 
 if TYPE_CHECKING:
     from adsp_mpi.learn.task import Task
-    from adsp_mpi.mpi.run import Result
+    from adsp_mpi.mpi.server.results import Result
 
 T = TypeVar("T")
 

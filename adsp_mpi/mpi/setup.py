@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero.presets import Profile
+from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.task import Task

@@ -107,7 +107,10 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             text = arrays[TEXT].tobytes().decode()
-            return json.loads(text, object_hook=lambda d: arrays[d["="]] if "=" in d else d)
+            content: dict[str, Any] = json.loads(
+                text, object_hook=lambda d: arrays[d["="]] if "=" in d else d
+            )
+            return content
     except (*UNREADABLE, KeyError) as error:
         raise AdspError(f"{path}: not a whole checkpoint file: {error}") from error
 

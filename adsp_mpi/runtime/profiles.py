@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero.presets import PRESETS, Profile, make_profile
+from adsp_mpi.core.hetero.presets import PRESETS, make_profile
+from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.theory import heterogeneity
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.profile_file import read_profile

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero.presets import Profile
+from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.runtime.profiles import injected_h
 
 PACKAGES = ("adsp-mpi", "numpy", "torch", "h5py")

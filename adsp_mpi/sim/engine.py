@@ -9,7 +9,7 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
-from adsp_mpi.core.hetero.presets import Profile
+from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import AdspError

@@ -8,7 +8,7 @@ from typing import Any, Callable
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.core.hetero.presets import Profile
+from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.report import Report, make_report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save

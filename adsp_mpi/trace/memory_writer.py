@@ -19,7 +19,7 @@ class Rows:
     def __init__(self, columns: schema.Columns) -> None:
         self.columns = columns
         self._dtype = schema.numpy_dtype(columns)
-        self._new: list[tuple] = []
+        self._new: list[schema.Row] = []
         self._blocks: list[np.ndarray] = []
 
     def append(self, *values: Any) -> None:
@@ -34,7 +34,7 @@ class Rows:
         return self._blocks[0] if self._blocks else np.zeros(0, self._dtype)
 
     @property
-    def values(self) -> np.ndarray | list[tuple]:
+    def values(self) -> np.ndarray | list[schema.Row]:
         """All rows, as they can be saved: an array, or a list where there is text in them."""
         return self.array().tolist() if self._dtype.hasobject else self.array()
 

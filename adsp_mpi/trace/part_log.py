@@ -50,7 +50,7 @@ def pack(head: dict[str, Any], payload: bytes = b"") -> bytes:
     return _SIZES.pack(len(text), len(payload), crc) + text + payload
 
 
-def pack_rows(path: str, columns: schema.Columns, rows: Sequence[tuple]) -> bytes:
+def pack_rows(path: str, columns: schema.Columns, rows: Sequence[schema.Row]) -> bytes:
     """A frame with rows of the table `path`."""
     head = {"rows": path, "count": len(rows)}
     if _has_text(columns):

@@ -26,7 +26,7 @@ class PartWriter:
         self._flush_s = flush_s
         self._last_flush = perf_counter()
         self._columns: dict[str, schema.Columns] = {}
-        self._rows: dict[str, list[tuple]] = {}
+        self._rows: dict[str, list[schema.Row]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: FileIO | None = None
         if keep_bytes and path.exists():

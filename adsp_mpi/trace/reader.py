@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -36,7 +36,7 @@ class Trace:
             self.close()
             raise AdspError(f"{self.path}: {refusal}")
 
-    def __enter__(self) -> "Trace":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,13 +75,14 @@ class Trace:
         """
         dataset = self._dataset(path)
         try:
-            return dataset[first:end]
+            rows: np.ndarray = dataset[first:end]
         except (OSError, RuntimeError) as error:
             raise AdspError(f"{self.path}: {path} is damaged: {_first_line(error)}") from error
+        return rows
 
     def length(self, path: str) -> int:
         """Rows of a table; AdspError when there is none of that name."""
-        return self._dataset(path).shape[0]
+        return len(self._dataset(path))
 
     def units(self, path: str) -> dict[str, str]:
         """What each column of a table is, with its unit; AdspError when there is no such table."""

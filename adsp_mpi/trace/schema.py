@@ -29,6 +29,7 @@ TRACE_NAME = "trace.h5"
 PARTS_NAME = "parts"
 
 Columns = tuple[tuple[str, str, str], ...]
+Row = tuple[Any, ...]
 
 DECISION: Columns = (
     ("version", "i4", "of the targets that the worker followed when it decided this"),

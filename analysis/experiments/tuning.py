@@ -73,7 +73,7 @@ def choices(config: Config) -> list[Choice]:
     The configuration's own values come first: they are run anyway, and known to be stable.
     """
     name, values = THIRD.get(config.sync.model, ("", ()))
-    thirds = [(name, value) for value in values] or [None]
+    thirds: Sequence[tuple[str, int] | None] = [(name, value) for value in values] or [None]
     grid = [Choice(*rates, third) for rates in LEARNING_RATES for third in thirds]
     seed, limit_s, own = config.run.seed, config.stop.max_seconds, config.to_toml()
     return sorted(grid, key=lambda choice: choice.apply(config, seed, limit_s).to_toml() != own)

@@ -39,10 +39,10 @@ def periods_of(trace: RunTrace) -> Periods:
     targets, ends = trace.targets, trace.targets_until_s
     model = trace.said("model", "this model")
     has_target = targets["commit_target"] > 0
-    require(has_target.any(), trace, f"{model} gives its workers no commit target")
+    require(bool(has_target.any()), trace, f"{model} gives its workers no commit target")
     kept = has_target & (ends > targets["time_s"])
     kept[-1] &= bool(trace.end_s >= targets["since_s"][-1] + targets["check_period_s"][-1])
-    require(kept.any(), trace, "no check period came to its end")
+    require(bool(kept.any()), trace, "no check period came to its end")
     starts, ends, goals = (
         v[kept][-MAX_PERIODS:] for v in (targets["time_s"], ends, targets["commit_target"])
     )

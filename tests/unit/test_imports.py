@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,15 @@ def test_analysis_reads_only_traces_but_for_the_experiments() -> None:
         allowed = (*below, "adsp_mpi.config", "adsp_mpi.sim") if experiment else below
         for module in imports_of(path):
             assert not module.startswith("adsp_mpi") or within(module, allowed), path
+
+
+def test_the_type_checker_sees_all_of_analysis_under_the_name_that_imports_it() -> None:
+    mypy = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    shown = Path(mypy["mypy_path"].replace("$MYPY_CONFIG_FILE_DIR", str(ROOT)))
+    assert (shown / "adsp_mpi" / "analysis").resolve() == ROOT / "analysis"
+    assert mypy["packages"] == ["adsp_mpi", "adsp_mpi.analysis"]
+    for folder in {path.parent for path in modules("analysis")}:
+        assert (folder / "__init__.py").exists(), f"{folder} is no package: mypy leaves it out"
 
 
 def test_no_random_number_comes_from_the_global_generator() -> None:

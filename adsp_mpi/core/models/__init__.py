@@ -51,7 +51,7 @@ def make_model(name: str, options: dict[str, Any]) -> SyncModel:
         raise ValueError(f"sync.{error}") from error
 
 
-def _typed(key: str, value: Any, field: Field) -> Any:
+def _typed(key: str, value: Any, field: Field[Any]) -> Any:
     """`value` in the type of the option's default; an integer may stand for a float."""
     default: Any = field.default
     wanted = type(default)
