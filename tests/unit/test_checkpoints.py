@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.runtime import checkpoints as module
+from adsp_mpi.runtime import checkpoint_files as module
 from adsp_mpi.runtime.checkpoint_files import (
     SERVER,
     Checkpoints,

@@ -62,10 +62,10 @@ def test_layer_imports_only_what_lies_below(layer: str) -> None:
             assert not within(module, FORBIDDEN[layer]), f"{path} imports {module}"
 
 
-def test_only_the_mpi_engine_and_its_benchmark_import_mpi4py() -> None:
+def test_only_the_mpi_engine_its_benchmark_and_tools_import_mpi4py() -> None:
     for path in modules("adsp_mpi"):
         if "mpi4py" in {m.split(".")[0] for m in imports_of(path)}:
-            above = [ROOT / "adsp_mpi" / name for name in ("mpi", "bench")]
+            above = [ROOT / "adsp_mpi" / name for name in ("mpi", "bench", "tools")]
             assert any(path.is_relative_to(folder) for folder in above), path
 
 
