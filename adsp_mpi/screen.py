@@ -54,6 +54,12 @@ def make_screen(mode: str) -> Screen:
     raise UsageError(f"run.screen = {mode!r}: there are auto, live, log, quiet")
 
 
+def say(mode: str, *lines: str) -> None:
+    """Print before there is a screen, unless `mode` is quiet."""
+    if mode != "quiet":
+        print(*lines, sep="\n", flush=True)
+
+
 class QuietScreen:
     """Shows nothing."""
 

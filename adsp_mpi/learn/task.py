@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 
 Batch = Any
 Data = Dataset | Sequence[torch.Tensor]
@@ -43,7 +43,9 @@ class Task:
     launcher's environment (`PMI_RANK`, `OMPI_COMM_WORLD_RANK`, `SLURM_PROCID`). Rank 0 is the
     server: all evaluations are on its data.
     `loss(model, batch)` is the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
-    gives numbers to report about held-out data, means over the batch.
+    gives numbers to report about held-out data, means over the batch. Without test data there
+    are no such numbers. Raises UsageError for data that cannot be indexed and for a `make_model`,
+    `loss` or `metrics` that cannot be called.
     """
 
     make_model: Callable[[], nn.Module]
@@ -54,6 +56,10 @@ class Task:
     name: str = field(default="")
 
     def __post_init__(self) -> None:
+        for name in ("make_model", "loss", "metrics"):
+            if not callable(getattr(self, name)):
+                kind = type(getattr(self, name)).__name__
+                raise UsageError(f"the task's {name} must be a function, not {kind}")
         self.train_data = as_dataset(self.train_data)
         self.test_data = as_dataset(self.test_data)
 
@@ -74,6 +80,39 @@ def as_dataset(data: Data) -> Dataset:
 def data_length(data: Dataset) -> int:
     """Number of samples."""
     return len(data)  # type: ignore[arg-type]
+
+
+def notes_on(task: Task) -> Sequence[str]:
+    """What the user should know about the task before the run, a line each."""
+    return [] if data_length(task.test_data) else ["no test data: no test metrics"]
+
+
+def checked_loss(loss: object) -> torch.Tensor:
+    """What a task's `loss` returned, a scalar float tensor; AdspError for anything else."""
+    wanted = "the task's loss must be a scalar tensor, the mean over the batch"
+    if not isinstance(loss, torch.Tensor):
+        hint = " (is a return missing?)" if loss is None else ""
+        raise AdspError(f"{wanted}; it is of type {type(loss).__name__}{hint}")
+    if loss.dim() or not loss.is_floating_point():
+        raise AdspError(f"{wanted}; it is a {loss.dtype} of shape {list(loss.shape)}")
+    return loss
+
+
+def checked_metrics(metrics: object) -> dict[str, float]:
+    """What a task's `metrics` returned, numbers by name; AdspError for anything else."""
+    wanted = "the task's metrics must return a dict of numbers"
+    if not isinstance(metrics, dict):
+        hint = " (is a return missing?)" if metrics is None else ""
+        raise AdspError(f"{wanted}; it returned a {type(metrics).__name__}{hint}")
+    found = {}
+    for name, value in metrics.items():
+        try:
+            found[str(name)] = float(value)
+        except (TypeError, ValueError, RuntimeError):
+            kind = type(value).__name__
+            shape = f" of shape {list(value.shape)}" if hasattr(value, "shape") else ""
+            raise AdspError(f"{wanted}; {name!r} is a {kind}{shape}") from None
+    return found
 
 
 def labels_of(data: Dataset) -> np.ndarray | None:

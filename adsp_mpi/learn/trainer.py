@@ -9,7 +9,14 @@ from torch.utils.data import Dataset
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.task import Batch, Task, data_length, gather_batch
+from adsp_mpi.learn.task import (
+    Batch,
+    Task,
+    checked_loss,
+    checked_metrics,
+    data_length,
+    gather_batch,
+)
 
 
 @dataclass(frozen=True)
@@ -65,15 +72,20 @@ class Trainer:
         self._device = model.values.device
 
     def step(self, batch_size: int) -> float:
-        """One mini-batch: w <- w - eta' g. Returns the loss before the step."""
+        """One mini-batch: w <- w - eta' g. Returns the loss before the step.
+
+        Raises AdspError where the task's loss is not a scalar that depends on the parameters.
+        """
         if not self._model.module.training:
             self._model.module.train()
         indices = torch.from_numpy(self._order.next_indices(batch_size))
-        loss = self._task.loss(
-            self._model.module, gather_batch(self._task.train_data, indices, self._device)
-        )
-        if loss.dim():
-            raise AdspError(f"the task's loss must be a scalar; it has shape {list(loss.shape)}")
+        batch = gather_batch(self._task.train_data, indices, self._device)
+        loss = checked_loss(self._task.loss(self._model.module, batch))
+        if not loss.requires_grad:
+            raise AdspError(
+                "the task's loss has no gradient: compute it from the model's output, without "
+                "detach() or torch.no_grad()"
+            )
         self._model.gradients.zero_()
         loss.backward()
         self._trainable.add_(self._model.gradients, alpha=-self._learning_rate.at(self.steps))
@@ -94,9 +106,17 @@ class Trainer:
 
 
 class Evaluator:
-    """The global loss on a fixed sample of the training data, and metrics on held-out data."""
+    """The global loss on a fixed sample of the training data, and metrics on held-out data.
+
+    Raises AdspError without training data, and from `evaluate` where the task's loss or metrics
+    are not numbers.
+    """
 
     def __init__(self, task: Task, model: FlatModel, samples: int, seed: int) -> None:
+        if not data_length(task.train_data):
+            raise AdspError(
+                "the server (rank 0) has no training data: the global loss is evaluated on them"
+            )
         self._task = task
         self._model = model
         self._device = model.values.device
@@ -117,10 +137,17 @@ class Evaluator:
         """`loss`, the mean over the training sample, and `test_*`, the task's own metrics."""
         module = self._model.module
         module.eval()
-        result = {"loss": _mean((n, float(self._task.loss(module, b))) for n, b in self._train)}
-        metrics = [(n, self._task.metrics(module, b)) for n, b in self._test]
-        for name in metrics[0][1] if metrics else ():
-            result[f"test_{name}"] = _mean((n, float(values[name])) for n, values in metrics)
+        losses = ((n, float(checked_loss(self._task.loss(module, b)))) for n, b in self._train)
+        result = {"loss": _mean(losses)}
+        metrics = [(n, checked_metrics(self._task.metrics(module, b))) for n, b in self._test]
+        names = list(metrics[0][1]) if metrics else []
+        if odd := next((list(values) for _, values in metrics if list(values) != names), None):
+            raise AdspError(
+                f"the task's metrics must have the same names for every batch; one batch has "
+                f"{names}, another {odd}"
+            )
+        for name in names:
+            result[f"test_{name}"] = _mean((n, values[name]) for n, values in metrics)
         return result
 
 

@@ -47,6 +47,8 @@ def _run(
     world: World, config: Config, task: Task | None, signals: Signals, stack: ExitStack
 ) -> Result | None:
     ready = prepare(world, config, task)
+    if ready.lock:
+        stack.callback(ready.lock.close)
     window = model_array(world, config, ready.model)
     stack.callback(window.free)
     board = make_array(world, Board.size(world.num_workers), "f8")

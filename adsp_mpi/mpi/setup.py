@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.task import Task
+from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.ranks.world import World
@@ -24,6 +24,7 @@ from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import find_checkpoint
 from adsp_mpi.runtime.run_folder import default_folder, make_folder
 from adsp_mpi.runtime.run_info import headline, run_attributes
+from adsp_mpi.screen import say
 
 HEADROOM = 1.2
 """Calibrated step times are stretched by this, so that the injected speeds can be held."""
@@ -40,6 +41,8 @@ class Prepared:
     profile: Profile
     folder: Path
     resumes: "Resumes | None" = None
+    lock: IO[str] | None = None
+    """On rank 0 the lock on `folder`; close it at the end of the run."""
 
     @property
     def num_shares(self) -> int:
@@ -73,10 +76,13 @@ class Prepared:
         """How many samples this worker trains on, and of which labels."""
         return self._shares.attributes(self.first_share)
 
-    def headline(self) -> str:
-        """What is about to run, on one line."""
+    def headlines(self) -> list[str]:
+        """What is about to run, what it resumes, and what the user should know of the task."""
         elements, library = self.model.num_elements, library_version()
-        return headline(self.config, self.profile, self.task.name, elements, library)
+        lines = [headline(self.config, self.profile, self.task.name, elements, library)]
+        if self.resumes:
+            lines.append(self.resumes.text(self.world.num_workers))
+        return [*lines, *notes_on(self.task)]
 
     def attributes(self) -> dict[str, Any]:
         """The trace's attributes that say what was run."""
@@ -116,8 +122,11 @@ def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
     world.agree(lambda: world.require_workers(config.run.spares))
     folder = Path(world.comm.bcast(config.run.out or default_folder(config)))
     resumes = _find_checkpoint(world, config)
-    ready = replace(build(world, config, given_task, folder), resumes=resumes)
-    world.agree(lambda: make_folder(folder, config.run.resume) if world.is_server else None)
+    ready = build(world, config, given_task, folder)
+    lock = world.agree(lambda: make_folder(folder, config.run.resume) if world.is_server else None)
+    ready = replace(ready, resumes=resumes, lock=lock)
+    if world.is_server:
+        say(config.run.screen, *ready.headlines())
     return _calibrated(ready)
 
 

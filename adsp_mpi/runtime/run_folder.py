@@ -1,8 +1,11 @@
-"""The folder of a run: its name, that it holds no other run, and how to go on from it."""
+"""The folder of a run: its name, the lock that keeps other runs out, how to resume from it."""
 
+import errno
+import fcntl
 import os
 import time
 from pathlib import Path
+from typing import IO
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
@@ -11,16 +14,20 @@ from adsp_mpi.runtime.resume import AUTO
 from adsp_mpi.trace import schema
 
 SERVER_LOST = "server-lost"
-"""The worker that makes this file in the run's folder is the one to say that rank 0 is gone."""
+"""A worker that finds rank 0 gone creates this file; the one that succeeds reports it."""
+
+LOCK = "lock"
+"""The process that writes into the folder holds a lock on this file; the file itself stays."""
 
 
 def default_folder(config: Config) -> str:
+    """`runs/TIME-MODEL`."""
     name = config.sync.model.rpartition(":")[2]
     return f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{name}"
 
 
 def how_to_resume(folder: Path) -> str:
-    """What to tell of a run that was stopped."""
+    """The line for the user after a run was stopped: the command that resumes or merges it."""
     if not whole_checkpoints(folder):
         ended = (folder / schema.TRACE_NAME).exists()
         merge = f"python -m adsp_mpi.analysis merge {folder}"
@@ -28,23 +35,61 @@ def how_to_resume(folder: Path) -> str:
     return f"go on with --resume {folder}"
 
 
-def make_folder(folder: Path, resume: str) -> None:
-    """The run's folder, empty of other runs but one to `resume`; else UsageError.
+def make_folder(folder: Path, resume: str) -> IO[str]:
+    """Create or take over the folder of a new or resumed run and lock it.
 
-    With "auto" a run that was killed before its first checkpoint begins anew; its parts stay
-    beside the new ones.
+    The lock holds until the returned file is closed or the process dies. Raises UsageError where
+    another process holds it, or where the folder contains a run that is not to be resumed. With
+    `resume` = "auto", a run that was killed before its first checkpoint starts again; the parts
+    of its trace are renamed and kept.
     """
-    resumes = resume and whole_checkpoints(folder)
-    parts = folder / schema.PARTS_NAME
-    ended = (folder / schema.TRACE_NAME).exists()
-    if resume == AUTO and not resumes and not ended and parts.exists():
-        parts.rename(parts.with_name(f"{parts.name}-{time.strftime('%Y%m%d-%H%M%S')}"))
-    elif not resumes and (ended or any(parts.glob("*")) or whole_checkpoints(folder)):
-        raise UsageError(f"{folder} holds a run already; --resume it, or choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a")
     except OSError as error:
         raise UsageError(f"--out {folder}: {os.strerror(error.errno or 0)}") from error
+    try:
+        _lock(lock, folder)
+        _make_room(folder, resume)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _lock(lock: IO[str], folder: Path) -> None:
+    """Lock or raise UsageError; a file system without locks is used without one."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise UsageError(
+                f"another run is writing into {folder} at this moment; choose another --out"
+            ) from None
+
+
+def _make_room(folder: Path, resume: str) -> None:
+    """Clear the way for the run, in a locked folder, or raise UsageError."""
+    parts = folder / schema.PARTS_NAME
+    ended = (folder / schema.TRACE_NAME).exists()
+    if whole_checkpoints(folder):
+        if not resume:
+            raise UsageError(
+                f"{folder} holds a run already; go on with --resume {folder}, "
+                "or choose another --out"
+            )
+        if parts.exists():
+            (folder / schema.TRACE_NAME).unlink(missing_ok=True)
+    elif ended:
+        raise UsageError(
+            f"{folder} holds a run already, without a checkpoint to resume from; "
+            "choose another --out"
+        )
+    elif any(parts.glob("*")):
+        if resume != AUTO:
+            raise UsageError(
+                f"{folder} holds a run already, killed before its first checkpoint; "
+                "choose another --out, or start it again with --resume auto"
+            )
+        parts.rename(parts.with_name(f"{parts.name}-{time.strftime('%Y%m%d-%H%M%S')}"))
     (folder / SERVER_LOST).unlink(missing_ok=True)
-    if resumes and parts.exists():
-        (folder / schema.TRACE_NAME).unlink(missing_ok=True)

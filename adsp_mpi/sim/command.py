@@ -47,8 +47,7 @@ def _simulate(config: Config) -> None:
     _require_an_end(config)
     _require_one_process()
     folder = Path(config.run.out or default_folder(config))
-    make_folder(folder, config.run.resume)
-    with Signals(has_launcher=False) as signals:
+    with make_folder(folder, config.run.resume), Signals(has_launcher=False) as signals:
         screen = make_screen(config.run.screen)
         done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
     if config.run.screen != "quiet":

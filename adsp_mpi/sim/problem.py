@@ -1,7 +1,7 @@
 """What the simulator trains: the global model's numbers and one learner per worker."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.learn.task import Task
+from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Evaluator, Trainer
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
@@ -57,6 +57,8 @@ class Problem(Protocol):
 
     name: str
     values: np.ndarray
+    notes: Sequence[str]
+    """What the user should know before the run, a line each."""
 
     def learner(self, worker: int) -> Learner:
         """The numerics of `worker`, made once, in the order of the workers."""
@@ -121,6 +123,7 @@ class TorchProblem:
         self._model = self._make_model(0)
         self._learners: list[TorchLearner] = []
         self.name = task.name
+        self.notes = notes_on(task)
         self.values = self._model.values.numpy()
         self._evaluator = Evaluator(task, self._model, config.eval.samples, config.run.seed)
 

@@ -43,6 +43,7 @@ class Quadratic:
     """All workers' models are rows of one matrix [M, P], and so are their bases and updates."""
 
     name = "quadratic"
+    notes = ()
 
     def __init__(
         self, config: Config, num_workers: int, curvature: np.ndarray, noise: float, start: float

@@ -63,7 +63,9 @@ def simulate(
     for i, conditions in enumerate(profile.workers):
         own = {"host": "simulated", "step_time_s": conditions.step_time_s}
         part.attributes(f"workers/{i}", {**own, **problem.attributes(i)})
-    screen.note(headline(config, profile, problem.name, len(problem.values), "virtual time"))
+    size = len(problem.values)
+    for text in (headline(config, profile, problem.name, size, "virtual time"), *problem.notes):
+        screen.note(text)
     trace = ServerTrace(part)
     engine = Engine(config, problem, profile, trace, rows, screen, stopped)
     saver = Saver(config, folder, engine, part, rows, trace) if folder else None

@@ -110,7 +110,7 @@ BAD = [
     (["--task", "broken:no_data"], 1, "no_data.csv"),
     (["--task", "broken:fails_later"], 1, "ZeroDivisionError: division by zero"),
     (["--task", "broken:nan_data"], 1, "the loss of the untrained model is nan"),
-    (["--task", "broken:vector_loss"], 1, "the task's loss must be a scalar; it has shape [32]"),
+    (["--task", "broken:vector_loss"], 1, "scalar tensor, the mean over the batch; it is a"),
     (["--sync", "broken:Silent"], 1, "Silent.next_action returned None: it must be Step()"),
     (["--sync", "broken:Ends"], 1, "Ends.scheduler ended; it must yield for ever"),
 ]

@@ -59,9 +59,6 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     saver = ServerSaver(ready, part)
     server = Server(ready, evaluator, window, board, trace, screen, saver, signals)
     try:
-        screen.note(ready.headline())
-        if ready.resumes:
-            screen.note(ready.resumes.text(world.num_workers))
         clock = align(world, ready.begin_s)
         start_unix_s = time.time() - clock.now()
         facts = {"start_unix_s": start_unix_s, "chunk_elements": window.chunk_elements}
