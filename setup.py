@@ -14,12 +14,12 @@ setup(
         *find_packages(include=["adsp_mpi", "adsp_mpi.*"]),
         "adsp_mpi.analysis",
         "adsp_mpi.analysis.experiments",
-        "adsp_mpi.analysis.plots",
+        "adsp_mpi.analysis.figures",
     ],
     package_dir={"adsp_mpi.analysis": "analysis"},
     package_data={
         "adsp_mpi": ["presets/*.toml", "py.typed"],
-        "adsp_mpi.analysis": ["page/*"],
+        "adsp_mpi.analysis.page": ["*.css", "*.html", "*.js"],
     },
     install_requires=[
         "mpi4py>=4.0",

@@ -4,7 +4,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from adsp_mpi.analysis.plots import PLOTS, load_plot
+from adsp_mpi.analysis.figures import PLOTS, load_plot
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.errors import UsageError
 
@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> None:
     plot = load_plot(options.figure)
     if (options.from_s, options.to_s) != (None, None) and not plot.takes_window:
         raise UsageError(f"--from-s and --to-s are not for --figure {options.figure}")
-    from adsp_mpi.analysis.drawing import write
-    from adsp_mpi.analysis.plots.plot import View
+    from adsp_mpi.analysis.draw.runs import View
+    from adsp_mpi.analysis.draw.style import write
 
     view = View(options.width, options.from_s, options.to_s)
     with ExitStack() as stack:

@@ -12,8 +12,8 @@ from typing import Any, Sequence
 
 from adsp_mpi.analysis import summary
 from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
-from adsp_mpi.analysis.report_plots import Spec, evaluations, evaluations_plot, run_plots
-from adsp_mpi.analysis.report_tables import (
+from adsp_mpi.analysis.page.plots import Spec, evaluations, evaluations_plot, run_plots
+from adsp_mpi.analysis.page.tables import (
     comparison_table,
     differences_table,
     facts,

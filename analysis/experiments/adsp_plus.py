@@ -9,7 +9,7 @@ from typing import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import legend_below, panels
+from adsp_mpi.analysis.draw.style import legend_below, panels
 from adsp_mpi.analysis.experiments.drawing import bars, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome

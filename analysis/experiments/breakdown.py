@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from adsp_mpi.analysis.drawing import GREEN, ORANGE, SKY, Look, legend_below, panels
+from adsp_mpi.analysis.draw.style import GREEN, ORANGE, SKY, Look, legend_below, panels
 from adsp_mpi.analysis.experiments import models
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Result, columns_of

@@ -15,7 +15,7 @@ from typing import Sequence
 
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, panels
+from adsp_mpi.analysis.draw.style import from_zero, legend_below, line_handles, panels
 from adsp_mpi.analysis.experiments.drawing import line, look_of
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.style import (
     BLUE,
     LOOKS,
     ORANGE,

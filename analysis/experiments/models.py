@@ -11,7 +11,7 @@ from typing import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import legend_below, panels
+from adsp_mpi.analysis.draw.style import legend_below, panels
 from adsp_mpi.analysis.experiments.drawing import bars, look_of, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import PAPERS_VALUES, Case, Result, columns_of

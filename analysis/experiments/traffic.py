@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from adsp_mpi.analysis.drawing import legend_below, panels
+from adsp_mpi.analysis.draw.style import legend_below, panels
 from adsp_mpi.analysis.experiments import models
 from adsp_mpi.analysis.experiments.drawing import bars, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment

@@ -14,10 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.drawing import STYLE
-from adsp_mpi.analysis.plots import PLOTS, load_plot
-from adsp_mpi.analysis.plots.heterogeneity import speeds_over_time
-from adsp_mpi.analysis.plots.plot import (
+from adsp_mpi.analysis.draw.runs import (
     MAX_PANELS,
     SPARE_LOOKS,
     SpeedScale,
@@ -26,9 +23,12 @@ from adsp_mpi.analysis.plots.plot import (
     run_looks,
     thinned,
 )
-from adsp_mpi.analysis.plots.rates import periods_of
-from adsp_mpi.analysis.plots.search import search_spans
-from adsp_mpi.analysis.plots.timeline import (
+from adsp_mpi.analysis.draw.style import STYLE
+from adsp_mpi.analysis.figures import PLOTS, load_plot
+from adsp_mpi.analysis.figures.heterogeneity import speeds_over_time
+from adsp_mpi.analysis.figures.rates import periods_of
+from adsp_mpi.analysis.figures.search import search_spans
+from adsp_mpi.analysis.figures.timeline import (
     MAX_TRACKS,
     Window,
     default_length_s,
@@ -143,7 +143,7 @@ def test_a_missing_matplotlib_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_figure_of_ones_own() -> None:
-    own = load_plot("adsp_mpi.analysis.plots.loss:PLOT")
+    own = load_plot("adsp_mpi.analysis.figures.loss:PLOT")
     assert own is load_plot("loss")
     with pytest.raises(UsageError, match="there are: loss, "):
         load_plot("lost")

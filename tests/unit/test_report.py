@@ -15,10 +15,10 @@ import pytest
 from adsp_mpi.analysis import summary
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.metrics import run_metrics
+from adsp_mpi.analysis.page.plots import speeds
+from adsp_mpi.analysis.page.tables import table
 from adsp_mpi.analysis.report import json_for_html
-from adsp_mpi.analysis.report_plots import speeds
-from adsp_mpi.analysis.report_series import kept, numbers, times
-from adsp_mpi.analysis.report_tables import table
+from adsp_mpi.analysis.series.thin import kept, numbers, times
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.memory_writer import write_table
 from tests.unit.simulated import play, profile_of

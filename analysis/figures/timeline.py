@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.runs import MAX_PANELS, Plot, View, require, run_labels
+from adsp_mpi.analysis.draw.style import (
     GREY,
     ORANGE,
     PURPLE,
@@ -18,7 +19,6 @@ from adsp_mpi.analysis.drawing import (
     legend_below,
     line_handles,
 )
-from adsp_mpi.analysis.plots.plot import MAX_PANELS, Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import worker_metrics
 from adsp_mpi.errors import UsageError

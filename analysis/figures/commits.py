@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import from_zero, legend_below, line_handles, whole_numbers
-from adsp_mpi.analysis.plots.plot import Plot, SpeedScale, View, require, run_panels, thinned
+from adsp_mpi.analysis.draw.runs import Plot, SpeedScale, View, require, run_panels, thinned
+from adsp_mpi.analysis.draw.style import from_zero, legend_below, line_handles, whole_numbers
 from adsp_mpi.analysis.run_trace import RunTrace
 
 WIDEST, NARROWEST = 3.2, 0.7

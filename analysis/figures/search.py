@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.runs import Plot, View, nothing_to_draw, run_panels, thinned
+from adsp_mpi.analysis.draw.style import (
     BLUE,
     GREY,
     ORANGE,
@@ -15,7 +16,6 @@ from adsp_mpi.analysis.drawing import (
     line_handles,
     whole_numbers,
 )
-from adsp_mpi.analysis.plots.plot import Plot, View, nothing_to_draw, run_panels, thinned
 from adsp_mpi.analysis.run_trace import RunTrace
 
 TABLES = ("ps/search", "ps/trials")

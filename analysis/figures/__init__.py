@@ -7,17 +7,17 @@ from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 
 if TYPE_CHECKING:
-    from adsp_mpi.analysis.plots.plot import Plot
+    from adsp_mpi.analysis.draw.runs import Plot
 
 PLOTS = {
-    "loss": "adsp_mpi.analysis.plots.loss:PLOT",
-    "breakdown": "adsp_mpi.analysis.plots.breakdown:PLOT",
-    "commits": "adsp_mpi.analysis.plots.commits:PLOT",
-    "timeline": "adsp_mpi.analysis.plots.timeline:PLOT",
-    "staleness": "adsp_mpi.analysis.plots.staleness:PLOT",
-    "search": "adsp_mpi.analysis.plots.search:PLOT",
-    "rates": "adsp_mpi.analysis.plots.rates:PLOT",
-    "heterogeneity": "adsp_mpi.analysis.plots.heterogeneity:PLOT",
+    "loss": "adsp_mpi.analysis.figures.loss:PLOT",
+    "breakdown": "adsp_mpi.analysis.figures.breakdown:PLOT",
+    "commits": "adsp_mpi.analysis.figures.commits:PLOT",
+    "timeline": "adsp_mpi.analysis.figures.timeline:PLOT",
+    "staleness": "adsp_mpi.analysis.figures.staleness:PLOT",
+    "search": "adsp_mpi.analysis.figures.search:PLOT",
+    "rates": "adsp_mpi.analysis.figures.rates:PLOT",
+    "heterogeneity": "adsp_mpi.analysis.figures.heterogeneity:PLOT",
 }
 
 

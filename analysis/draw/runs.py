@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.style import (
     BLUE,
     GREEN,
     GREY,

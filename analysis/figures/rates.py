@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.runs import Plot, SpeedScale, View, require, run_panels
+from adsp_mpi.analysis.draw.style import (
     BLUE,
     GREY,
     ORANGE,
@@ -16,7 +17,6 @@ from adsp_mpi.analysis.drawing import (
     line_handles,
     whole_numbers,
 )
-from adsp_mpi.analysis.plots.plot import Plot, SpeedScale, View, require, run_panels
 from adsp_mpi.analysis.run_trace import RunTrace
 
 MAX_PERIODS = 400

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.runs import Plot, View, require, run_labels
+from adsp_mpi.analysis.draw.style import (
     BLUE,
     NARROW_INCHES,
     ORANGE,
@@ -16,7 +17,6 @@ from adsp_mpi.analysis.drawing import (
     legend_below,
     whole_numbers,
 )
-from adsp_mpi.analysis.plots.plot import Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import ACTIVITIES, activity_seconds
 

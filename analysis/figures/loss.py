@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from adsp_mpi.analysis.drawing import HEIGHT_INCHES, NARROW_INCHES, legend_below, line_handles
-from adsp_mpi.analysis.plots.plot import Plot, View, require, run_labels, run_looks, thinned
+from adsp_mpi.analysis.draw.runs import Plot, View, require, run_labels, run_looks, thinned
+from adsp_mpi.analysis.draw.style import HEIGHT_INCHES, NARROW_INCHES, legend_below, line_handles
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.core.stop import time_to_target
 

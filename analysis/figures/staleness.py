@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from adsp_mpi.analysis.drawing import (
+from adsp_mpi.analysis.draw.runs import Plot, View, require, run_labels
+from adsp_mpi.analysis.draw.style import (
     BLUE,
     HEIGHT_INCHES,
     NARROW_INCHES,
@@ -18,7 +19,6 @@ from adsp_mpi.analysis.drawing import (
     line_handles,
     whole_numbers,
 )
-from adsp_mpi.analysis.plots.plot import Plot, View, require, run_labels
 from adsp_mpi.analysis.run_trace import RunTrace
 
 TEXT = "staleness (commits of others)"

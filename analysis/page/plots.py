@@ -6,8 +6,8 @@ from typing import Any, Iterable, Sequence
 import numpy as np
 
 from adsp_mpi.analysis.metrics import RunMetrics
-from adsp_mpi.analysis.report_series import kept, numbers, places_for, times
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.thin import kept, numbers, places_for, times
 from adsp_mpi.analysis.worker_metrics import ACTIVITIES
 from adsp_mpi.trace import schema
 

@@ -6,9 +6,9 @@ from typing import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.drawing import BLUE, from_zero, legend_below, line_handles
+from adsp_mpi.analysis.draw.runs import Plot, SpeedScale, View, require, run_panels
+from adsp_mpi.analysis.draw.style import BLUE, from_zero, legend_below, line_handles
 from adsp_mpi.analysis.metrics import injected_step_times_h
-from adsp_mpi.analysis.plots.plot import Plot, SpeedScale, View, require, run_panels
 from adsp_mpi.analysis.run_trace import RunTrace
 
 MAX_WINDOWS = 60

@@ -1,0 +1,1 @@
+"""How matplotlib draws what a figure shows."""

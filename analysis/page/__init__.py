@@ -1,0 +1,1 @@
+"""The page of `report`: HTML, its scripts, and what they draw."""

@@ -1,0 +1,1 @@
+"""What figures are described in: axes, and the lines, boxes and levels between them."""
