@@ -13,8 +13,7 @@ setup(
     packages=[
         *find_packages(include=["adsp_mpi", "adsp_mpi.*"]),
         "adsp_mpi.analysis",
-        "adsp_mpi.analysis.experiments",
-        "adsp_mpi.analysis.figures",
+        *(f"adsp_mpi.analysis.{name}" for name in find_packages("analysis")),
     ],
     package_dir={"adsp_mpi.analysis": "analysis"},
     package_data={
