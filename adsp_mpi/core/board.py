@@ -41,15 +41,8 @@ class Presence(IntEnum):
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-HEADER_FIELDS = (
-    "version",
-    "stage",
-    "restores",
-    "exit_code",
-    "checkpoint",
-    "server_s",
-    *TARGET_FIELDS,
-)
+OWN_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", "server_s")
+HEADER_FIELDS = OWN_FIELDS + TARGET_FIELDS
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
 ASSIGNED_FIELDS = (
     "lost",  # 1: given up for dead, or a spare that is not needed yet
@@ -75,7 +68,7 @@ ROW_FIELDS = (
     "admitted",  # how often it has followed being taken in
     "excused_steps",  # of its steps and commits, those that it was given when it was taken in
     "excused_commits",
-    "longest_s",  # between two signs of life
+    "longest_s",  # that its loop has taken between two signs
     "batch_size",
     "sample_s",
     "compute_s",
@@ -85,7 +78,8 @@ ROW_FIELDS = (
     "loss",
     "sent_mb",
     "staleness",
-    "heartbeat_s",
+    "heartbeat_s",  # its last sign of life, also from within a long step
+    "acted_s",  # the last sign of its loop
     "late_steps",
 )
 _ASSIGNED = {name: i for i, name in enumerate(ASSIGNED_FIELDS)}
@@ -96,7 +90,9 @@ _STEPS, _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
 _COMMITS, _ROUNDS, _SENT_MB, _STALENESS = (
     _ROW[name] for name in ("commits", "rounds", "sent_mb", "staleness")
 )
-_HEARTBEAT_S, _LONGEST_S = _ROW["heartbeat_s"], _ROW["longest_s"]
+_HEARTBEAT_S, _ACTED_S, _LONGEST_S = (
+    _ROW[name] for name in ("heartbeat_s", "acted_s", "longest_s")
+)
 
 SMOOTHING = 0.1
 """Weight of a new step in the recent time per sample."""
@@ -274,13 +270,13 @@ class Row:
             raise AttributeError(name)
         self.values[_ROW[name]] = value
 
-    def lives(self, now: float) -> None:
-        """A sign of life, and how long the longest silence before one was."""
+    def acted(self, now: float) -> None:
+        """The worker's loop shows itself, and what its longest time between two signs was."""
         values = self.values
-        last_s = values[_HEARTBEAT_S]
+        last_s = values[_ACTED_S]
         if last_s and now - last_s > values[_LONGEST_S]:
             values[_LONGEST_S] = now - last_s
-        values[_HEARTBEAT_S] = now
+        values[_ACTED_S] = values[_HEARTBEAT_S] = now
 
     def committed(self, sent_mb: float, staleness: int) -> None:
         """One more commit has landed."""

@@ -1,27 +1,43 @@
-"""Who takes part: which workers are silent for too long, which are back, and from where they go on.
+"""Who takes part: which workers are lost, slow or back, and from where a worker goes on.
 
-A worker gives signs of life on its row of the board. It is given up when it has been silent for a
-multiple of the longest time that ever lay between two of them: that is made of its own steps and
-commits. It stays on the board; everybody stops counting it. Shows it life again, or is a spare
-wanted, it is taken in while all stand still.
+A worker gives heartbeats and, apart from them, shows when its loop last did something. Without
+heartbeats it is lost: it stays on the board, everybody stops counting it, and what it has not
+sent is dropped when it comes back. A worker whose heart beats but whose loop is long in a step is
+slow: that is only reported. It keeps what it has learnt, rounds wait for it, and ADSP asks more
+commits of it afterwards. Shows a lost worker life again, or is a spare wanted, it is admitted
+while all stand still.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from adsp_mpi.core.board import Board, Presence
+from adsp_mpi.core.patience import Process, Silence, patience_s
 
-PATIENCE = 5.0
-"""Silence of so many times a worker's own longest one is too long."""
+SLOW_FACTOR = 5.0
+"""A loop is slow after this multiple of the longest time it has ever taken between two signs."""
 
-LEAST_PATIENCE_S = 2.0
-"""What an operating system may hold up a process by."""
+SLOW_S = 2.0
+"""No loop is slow sooner: an operating system may hold up a process for as long."""
 
-UNKNOWN_PATIENCE_S = 60.0
-"""Until a worker has taken its first steps."""
+FIRST_STEPS_S = 60.0
+"""No loop is slow sooner, before its second step."""
 
-LOOK_AT_MOST_S = 0.5
-"""Of the time between two looks so much counts: a job that was suspended as a whole wakes up at
-once, and rank 0 may have been busy itself."""
+ENDING_S = 60.0
+"""For how long the end of a run waits for a worker whose heart beats but whose loop hangs."""
+
+AWAKE_S = 1.0
+"""A worker outside that has shown something in the last second can be admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The workers that a look found to be newly lost, newly slow, or slow no more."""
+
+    lost: list[int]
+    slow: list[int]
+    recovered: list[int]
 
 
 class Membership:
@@ -30,56 +46,72 @@ class Membership:
     def __init__(self, board: Board, num_wanted: int) -> None:
         self._board = board
         self._num_wanted = num_wanted
-        self._looked_s: float | None = None
-        self._heard_s = board.column("heartbeat_s").copy()
-        self._silent_s = np.zeros(board.num_workers)
+        self._heartbeats = Silence(board.column("heartbeat_s"))
+        self._acts = Silence(board.column("acted_s"))
+        self._ending = False
+        self.slow = np.zeros(board.num_workers, bool)
+        """Which workers are longer in a step than they ever were, bool[M]."""
 
-    def look(self, now: float) -> list[int]:
-        """Give up who was silent for too long; the workers that this look gave up."""
-        passed_s = 0.0 if self._looked_s is None else now - self._looked_s
-        self._looked_s = now
-        heartbeat_s = self._board.column("heartbeat_s")
-        spoke = heartbeat_s != self._heard_s
-        self._heard_s = heartbeat_s.copy()
-        self._silent_s = np.where(spoke, 0.0, self._silent_s + min(passed_s, LOOK_AT_MOST_S))
-        here = ~self._board.lost & (self._board.column("presence") < Presence.GONE)
-        gone = here & (self._silent_s > self.patience_s)
-        self._board.assignment("lost")[gone] = 1
-        return np.flatnonzero(gone).tolist()
+    def look(self, now: float, processes: np.ndarray | None = None) -> Changes:
+        """Mark on the board who is lost; what has changed since the last look.
+
+        `processes`, int[M] of `Process`, says what is known of the workers' processes.
+        """
+        board = self._board
+        if processes is None:
+            processes = np.full(board.num_workers, Process.ELSEWHERE)
+        presence = board.column("presence")
+        here = ~board.lost & (presence < Presence.GONE)
+        silent_s = self._heartbeats.look(now, board.column("heartbeat_s"))
+        idle_s = self._acts.look(now, board.column("acted_s"))
+        lost = here & (silent_s > patience_s(processes))
+        if self._ending:
+            lost |= here & (idle_s > ENDING_S)
+        board.assignment("lost")[lost] = 1
+        slow = here & ~lost & (presence <= Presence.PAUSED) & (idle_s > self._usual_s)
+        newly, recovered = slow & ~self.slow, self.slow & here & ~lost & ~slow
+        self.slow = slow
+        return Changes(*(np.flatnonzero(who).tolist() for who in (lost, newly, recovered)))
 
     @property
     def silent_s(self) -> np.ndarray:
-        """How long each worker has been silent, s, float64[M]."""
-        return self._silent_s
+        """For how long each worker has given no heartbeat, s, float64[M]."""
+        return self._heartbeats.seconds
 
     @property
-    def patience_s(self) -> np.ndarray:
-        """How long each may be, s, float64[M]."""
-        longest_s = self._board.column("longest_s")
-        known = self._board.column("steps") - self._board.column("excused_steps") >= 2
-        patience_s = np.maximum(PATIENCE * longest_s, LEAST_PATIENCE_S)
-        return np.where(known, patience_s, np.maximum(patience_s, UNKNOWN_PATIENCE_S))
+    def idle_s(self) -> np.ndarray:
+        """For how long each worker's loop has shown nothing, s, float64[M]."""
+        return self._acts.seconds
+
+    @property
+    def _usual_s(self) -> np.ndarray:
+        """For how long each worker's loop may show nothing before it is slow, s, float64[M]."""
+        board = self._board
+        known = board.column("steps") - board.column("excused_steps") >= 2
+        return np.maximum(
+            SLOW_FACTOR * board.column("longest_s"), np.where(known, SLOW_S, FIRST_STEPS_S)
+        )
 
     def release(self) -> None:
-        """The run is over: who is outside and lives is waited for like everybody else."""
-        alive = self._silent_s < LEAST_PATIENCE_S / 2
-        self._board.assignment("lost")[alive] = 0
+        """The run is over: a worker outside that lives is waited for like everybody else."""
+        self._ending = True
+        self._board.assignment("lost")[self.silent_s < AWAKE_S] = 0
 
     def candidate(self) -> int | None:
-        """A worker outside that lives, while one is wanted; those that took part before first."""
+        """A worker outside to admit while one is wanted; those that took part before go first."""
         board = self._board
         if board.present.sum() + (board.column("presence") > Presence.PAUSED).sum() >= (
             self._num_wanted
         ):
             return None
-        alive = board.lost & (self._silent_s < LEAST_PATIENCE_S / 2)
-        alive &= board.column("presence") <= Presence.PAUSED
-        outside = np.flatnonzero(alive & (board.column("heartbeat_s") > 0))
+        awake = board.lost & (self.idle_s < AWAKE_S)
+        awake &= board.column("presence") <= Presence.PAUSED
+        outside = np.flatnonzero(awake & (board.column("heartbeat_s") > 0))
         by_steps = sorted(outside, key=lambda worker: -board.column("steps")[worker])
         return int(by_steps[0]) if by_steps else None
 
     def assign(self, worker: int) -> None:
-        """Say where `worker`, about to be taken in, goes on from; everybody stands still."""
+        """Say from where `worker`, about to be admitted, goes on; everybody stands still."""
         board = self._board
         for name in ("steps", "commits", "rounds", "pulls"):
             lowest = board.minimum(name)

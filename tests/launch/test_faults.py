@@ -16,7 +16,7 @@ from tests.launch.faults import (
     surviving,
     wait_until_all_train,
 )
-from tests.launch.launcher import finish, ranks, start_command, wait_until_no_rank_is_left
+from tests.launch.launcher import finish, launch, ranks, start_command, wait_until_no_rank_is_left
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,45 @@ def test_the_others_go_on_and_no_commit_is_lost_or_doubled(
 ) -> None:
     plan, run = run_with_faults(tmp_path, seed, sync)
     check(tmp_path, plan, run, sync)
+
+
+STALLS = """
+import os, time
+from adsp_mpi.learn.tasks.digits import digits_cnn
+
+def task():
+    made = digits_cnn()
+    loss, calls = made.loss, []
+
+    def stalls_once(model, batch):
+        calls.append(1)
+        rank = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK")
+        if rank == "2" and len(calls) == 60:
+            time.sleep(4)
+        return loss(model, batch)
+
+    made.loss = stalls_once
+    return made
+"""
+
+
+def test_a_worker_that_is_long_in_a_step_keeps_its_work_and_nobody_pauses(tmp_path: Path) -> None:
+    (tmp_path / "stalls.py").write_text(STALLS)
+    options = ("--task", "stalls:task", "--sync", "asp", "--max-seconds", "8")
+    python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
+    run = launch(4, *python, cwd=tmp_path)
+    assert run.code == 0, run.err + run.out
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        told = trace.frame("events")
+        happened = [
+            (kind, text.split()[1]) for kind, text in zip(told["kind"], told["text"], strict=True)
+        ]
+        assert happened[:2] == [("slow", "1"), ("recovered", "1")], told
+        assert not {"lost", "back"} & set(told["kind"]), told
+        steps, commits = (trace.table(f"workers/1/{name}") for name in ("steps", "commits"))
+        assert (steps["compute_s"] > 3.9).sum() == 1
+        sent = (steps["start_s"] < commits["begun_s"][-1]).sum()
+        assert sum(commits["steps"]) == sent, "a part of its work was dropped"
 
 
 def begun(folder: Path, *options: str):
@@ -63,7 +102,7 @@ def test_a_worker_that_was_stopped_is_taken_out_and_back_and_a_spare_helps(tmp_p
     process, started = begun(tmp_path, "--spares", "1", "--max-seconds", "16")
     ranks(tmp_path)[2].kill()
     ranks(tmp_path)[3].send_signal(signal.SIGSTOP)
-    time.sleep(5)
+    time.sleep(8)
     ranks(tmp_path)[3].send_signal(signal.SIGCONT)
     run = finish(process, started, 90)
     assert run.code == 0, run.err + run.out

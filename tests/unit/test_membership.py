@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from adsp_mpi.core.board import Board, Presence
-from adsp_mpi.core.membership import UNKNOWN_PATIENCE_S, Membership
+from adsp_mpi.core.membership import Changes, Membership
+from adsp_mpi.core.patience import LOOK_AT_MOST_S, Process
 from adsp_mpi.core.worker import WorkerState
 
 
@@ -12,29 +13,60 @@ def board_of(workers: int, steps: int = 10, longest_s: float = 1.0) -> Board:
     board = Board(workers)
     board.column("steps")[:] = steps
     board.column("longest_s")[:] = longest_s
-    board.column("heartbeat_s")[:] = 1.0
+    board.column("heartbeat_s")[:] = board.column("acted_s")[:] = 1.0
     board.assignment("share")[:] = np.arange(workers)
     return board
 
 
-def let_pass(members: Membership, board: Board, from_s: float, to_s: float, speaks: list[int]):
-    """Look four times a second while only the workers of `speaks` give signs of life."""
-    lost = []
+def let_pass(
+    members: Membership,
+    board: Board,
+    from_s: float,
+    to_s: float,
+    acts: list[int],
+    beats: list[int] | None = None,
+    processes: np.ndarray | None = None,
+) -> Changes:
+    """Look four times a second while `acts` go on and the hearts of `beats` beat too."""
+    seen = Changes([], [], [])
     for now in np.arange(from_s, to_s, 0.25):
-        board.column("heartbeat_s")[speaks] = now
-        lost += members.look(float(now))
-    return lost
+        board.column("acted_s")[acts] = now
+        board.column("heartbeat_s")[acts + (beats or [])] = now
+        changes = members.look(float(now), processes)
+        for name in ("lost", "slow", "recovered"):
+            getattr(seen, name).extend(getattr(changes, name))
+    return seen
 
 
-def test_silence_of_five_times_its_own_longest_is_too_long() -> None:
+def test_a_worker_that_is_alive_is_slow_and_never_lost() -> None:
     board = board_of(3)
     board.column("longest_s")[2] = 3.0
     members = Membership(board, 3)
-    assert let_pass(members, board, 2.0, 6.9, [0]) == []
-    assert let_pass(members, board, 7.0, 8.0, [0]) == [1]
-    assert list(board.lost) == [False, True, False]
-    assert let_pass(members, board, 8.0, 16.5, [0]) == []
-    assert let_pass(members, board, 16.5, 19.0, [0]) == [2]
+    assert let_pass(members, board, 2.0, 6.9, [0], beats=[1, 2]) == Changes([], [], [])
+    assert let_pass(members, board, 7.0, 8.0, [0], beats=[1, 2]) == Changes([], [1], [])
+    assert list(members.slow) == [False, True, False]
+    assert let_pass(members, board, 8.0, 500.0, [0], beats=[1, 2]) == Changes([], [2], [])
+    assert board.present.all(), "rounds still wait for it"
+    assert let_pass(members, board, 500.0, 501.0, [0, 1], beats=[2]) == Changes([], [], [1])
+
+
+def test_a_worker_without_a_heartbeat_is_lost_and_no_longer_slow() -> None:
+    board = board_of(2)
+    members = Membership(board, 2)
+    assert let_pass(members, board, 2.0, 17.25, [0]) == Changes([], [1], [])
+    assert let_pass(members, board, 17.25, 20.0, [0]) == Changes([1], [], [])
+    assert list(board.lost) == [False, True] and not members.slow.any()
+
+
+def test_what_is_seen_of_a_process_decides_how_long_its_silence_may_last() -> None:
+    board = board_of(5)
+    seen = np.array([Process.RUNNING, Process.RUNNING, Process.DEAD, Process.STOPPED, 0])
+    members = Membership(board, 5)
+    lost_s = {}
+    for now in np.arange(1.0, 80.0, 0.25):
+        board.column("heartbeat_s")[0] = board.column("acted_s")[0] = now
+        lost_s |= {worker: now - 1.0 for worker in members.look(float(now), seen).lost}
+    assert lost_s == {2: 1.25, 3: 5.25, 4: 15.25, 1: 60.25}
 
 
 def test_a_look_that_comes_late_is_no_silence() -> None:
@@ -42,16 +74,25 @@ def test_a_look_that_comes_late_is_no_silence() -> None:
     members = Membership(board, 2)
     members.look(1.0)
     for now in (100.0, 200.0, 300.0):
-        assert members.look(now) == []
-    assert members.silent_s[0] == pytest.approx(1.5)
+        assert members.look(now) == Changes([], [], [])
+    assert members.silent_s[0] == pytest.approx(3 * LOOK_AT_MOST_S)
 
 
 def test_first_steps_may_take_long_and_who_has_closed_may_be_silent() -> None:
     board = board_of(3, steps=0, longest_s=0.1)
     board.column("presence")[1] = Presence.GONE
     members = Membership(board, 3)
-    assert let_pass(members, board, 1.0, UNKNOWN_PATIENCE_S - 1, [0]) == []
-    assert let_pass(members, board, UNKNOWN_PATIENCE_S - 1, UNKNOWN_PATIENCE_S + 9, [0]) == [2]
+    assert let_pass(members, board, 1.0, 60.0, [0], beats=[2]) == Changes([], [], [])
+    assert let_pass(members, board, 60.0, 70.0, [0], beats=[2]) == Changes([], [2], [])
+
+
+def test_the_end_of_a_run_waits_a_minute_for_a_loop_that_hangs() -> None:
+    board = board_of(2)
+    members = Membership(board, 2)
+    let_pass(members, board, 2.0, 100.0, [0], beats=[1])
+    assert board.present.all()
+    members.release()
+    assert let_pass(members, board, 100.0, 101.0, [0], beats=[1]).lost == [1]
 
 
 def test_who_is_back_comes_before_a_spare_and_gets_its_share_again() -> None:
@@ -59,10 +100,10 @@ def test_who_is_back_comes_before_a_spare_and_gets_its_share_again() -> None:
     board.assignment("share")[3], board.assignment("lost")[3] = -1, 1
     board.column("steps")[3] = 0
     members = Membership(board, 3)
-    let_pass(members, board, 2.0, 9.0, [0, 2, 3])
+    let_pass(members, board, 2.0, 18.0, [0, 2, 3])
     assert list(board.lost) == [False, True, False, True]
     assert members.candidate() == 3
-    let_pass(members, board, 9.0, 10.0, [0, 1, 2, 3])
+    let_pass(members, board, 18.0, 19.0, [0, 1, 2, 3])
     assert members.candidate() == 1
     members.assign(1)
     assert board.assignment("share")[1] == 1
@@ -96,8 +137,8 @@ def test_the_last_one_goes_on_from_its_own_counts() -> None:
 def test_at_the_end_who_lives_is_waited_for() -> None:
     board = board_of(3)
     members = Membership(board, 3)
-    let_pass(members, board, 1.0, 8.0, [0])
-    let_pass(members, board, 8.0, 9.0, [0, 1])
+    let_pass(members, board, 1.0, 18.0, [0])
+    let_pass(members, board, 18.0, 19.0, [0, 1])
     members.release()
     assert list(board.lost) == [False, False, True]
 

@@ -3,23 +3,33 @@
 import threading
 from typing import Callable
 
+from mpi4py import MPI
+
 
 class Repeating:
-    """A context: `action` is called every `period_s`, for the first time after one, in a thread."""
+    """A context: `action` is called every `period_s`, for the first time after one, in a thread.
 
-    def __init__(self, action: Callable[[], None], period_s: float) -> None:
+    One that `needs_mpi` is called only where MPI allows calls from several threads.
+    """
+
+    def __init__(
+        self, action: Callable[[], None], period_s: float, needs_mpi: bool = False
+    ) -> None:
         self._action = action
         self._period_s = period_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
+        self._possible = not needs_mpi or MPI.Query_thread() == MPI.THREAD_MULTIPLE
 
     def __enter__(self) -> "Repeating":
-        self._thread.start()
+        if self._possible:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        if self._possible:
+            self._thread.join()
 
     def _work(self) -> None:
         while not self._over.wait(self._period_s):

@@ -6,15 +6,20 @@ from typing import Callable
 import numpy as np
 
 from adsp_mpi.core.board import Board, Presence, Stage
-from adsp_mpi.core.membership import LEAST_PATIENCE_S, Membership
+from adsp_mpi.core.membership import Membership
+from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
+from adsp_mpi.mpi.ranks.liveness import Processes
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.run_folder import how_to_resume
 
 LOOK_S = 0.02
 """Rank 0 looks at the board at least this often."""
+
+FOLLOWS_S = 2.0
+"""A worker that is admitted has followed by then, or stays outside."""
 
 
 class Workers:
@@ -31,6 +36,8 @@ class Workers:
         self._world = ready.world
         self._board = board
         self._members = Membership(board, ready.num_shares)
+        self._processes = Processes(self._world.host, self._world.processes)
+        self._ranks = [self._world.rank_of(w) for w in range(self._world.num_workers)]
         self._now = now
         self._tell = tell
 
@@ -41,12 +48,19 @@ class Workers:
             raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
 
     def _give_up(self) -> None:
-        for worker in self._members.look(self._now()):
+        changes = self._members.look(self._now(), self._processes.look()[self._ranks])
+        for worker in changes.lost:
             begun, done = (int(self._board.column(n)[worker]) for n in ("begun", "commits"))
             torn = f"; its commit {begun} may be applied in part" if begun > done else ""
-            silent_s = self._members.silent_s[worker]
-            text = f"silent for {silent_s:.1f} s, after {done} commits{torn}"
-            self._tell_of("lost", worker, text)
+            silent_s, idle_s = self._members.silent_s[worker], self._members.idle_s[worker]
+            hangs = f"alive, but without a step for {idle_s:.0f} s"
+            text = hangs if silent_s < HEARTBEAT_S else f"silent for {silent_s:.1f} s"
+            self._tell_of("lost", worker, f"{text}, after {done} commits{torn}")
+        for worker in changes.slow:
+            idle_s = self._members.idle_s[worker]
+            self._tell_of("slow", worker, f"is alive, but for {idle_s:.1f} s in one step")
+        for worker in changes.recovered:
+            self._tell_of("recovered", worker, "goes on as before")
 
     def candidate(self) -> int | None:
         """A worker to take in now."""
@@ -60,7 +74,7 @@ class Workers:
         self.wait_for(lambda: presence == Presence.PAUSED)
         self._members.assign(worker)
         number = board.assignment("admitted")[worker]
-        until_s = self._now() + LEAST_PATIENCE_S
+        until_s = self._now() + FOLLOWS_S
         while admitted[worker] != number and self._now() < until_s:
             time.sleep(LOOK_S)
         if admitted[worker] == number:
@@ -80,7 +94,7 @@ class Workers:
 
     def release(self) -> None:
         """The run is over: who is outside and lives leaves like everybody else."""
-        self._members.look(self._now())
+        self._give_up()
         self._members.release()
 
     def wait_for_presence(self, presence: Presence) -> None:

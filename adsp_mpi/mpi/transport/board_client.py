@@ -5,7 +5,7 @@ import time
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.core.board import COUNTER_FIELDS, Board, Row
+from adsp_mpi.core.board import COUNTER_FIELDS, ROW_FIELDS, Board, Row
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
@@ -87,6 +87,8 @@ class WorkerBoard(BoardClient):
         self._before = np.zeros_like(self.row.values)
         self._offset = self.board.row_offset(world.worker)
         self._publishing: list[MPI.Request] = []
+        self._beat, self._beat_before = np.zeros(1), np.zeros(1)
+        self._beating: list[MPI.Request] = []
 
     def take_row(self) -> None:
         """The row becomes what the board, just refreshed, says of this worker."""
@@ -96,14 +98,14 @@ class WorkerBoard(BoardClient):
     def publish(self, now: float) -> list[MPI.Request]:
         """Show the row to everyone as it is now; the requests are done when rank 0 has it."""
         wait_for(self._publishing)
-        self.row.lives(now)
+        self.row.acted(now)
         self._sent[:] = self.row.values
         self._publishing = self.remote.write(self._sent, self._before, self._offset)
         return self._publishing
 
     def show_life(self, now: float) -> None:
-        """`publish_if_idle`, where the last sign of life is `LOOK_S` old."""
-        if now - self.row.heartbeat_s > LOOK_S:
+        """`publish_if_idle`, where the loop's last sign is `LOOK_S` old."""
+        if now - self.row.acted_s > LOOK_S:
             self.publish_if_idle(now)
 
     def publish_if_idle(self, now: float) -> None:
@@ -111,8 +113,15 @@ class WorkerBoard(BoardClient):
         if MPI.Request.Testall(self._publishing):
             self.publish(now)
 
+    def beat(self, now: float) -> None:
+        """Give a heartbeat, unless the last one is still under way; for a thread of its own."""
+        if MPI.Request.Testall(self._beating):
+            self._beat[:] = now
+            offset = self._offset + ROW_FIELDS.index("heartbeat_s")
+            self._beating = self.remote.write(self._beat, self._beat_before, offset)
+
     def finish(self) -> None:
-        wait_for(self._publishing)
+        wait_for([*self._publishing, *self._beating])
         super().finish()
 
 

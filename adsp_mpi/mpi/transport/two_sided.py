@@ -45,6 +45,7 @@ class ServedArray(RemoteArray):
         self._arriving: list[Arriving] = []
         self._leaving: list[tuple[np.ndarray, MPI.Request]] = []
         self._sent: list[tuple[np.ndarray, MPI.Request]] = []
+        self._asking = threading.Lock()
         self._applying = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -75,12 +76,13 @@ class ServedArray(RemoteArray):
         self, kind: int, there: slice, payload: np.ndarray | None, answer: np.ndarray
     ) -> list[MPI.Request]:
         """Send one operation on the elements `there`; done when its `answer`, uint8[], is here."""
-        self._sent = [sent for sent in self._sent if not sent[1].Test()]
-        self._number = (self._number + 1) % MANY_TAGS
         head = np.array([(kind, there.start, there.stop - there.start)], HEADER).view("u1")
         message = head if payload is None else np.concatenate([head, payload])
-        answered = self._comm.Irecv(answer, self.root, self._number)
-        self._sent.append((message, self._comm.Isend(message, self.root, self._number)))
+        with self._asking:  # heartbeats come from another thread
+            self._sent = [sent for sent in self._sent if not sent[1].Test()]
+            self._number = (self._number + 1) % MANY_TAGS
+            answered = self._comm.Irecv(answer, self.root, self._number)
+            self._sent.append((message, self._comm.Isend(message, self.root, self._number)))
         return [answered]
 
     def _start_here(

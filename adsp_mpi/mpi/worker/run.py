@@ -2,11 +2,14 @@
 
 import sys
 import traceback
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from mpi4py import MPI
 
 from adsp_mpi.core.board import Presence, Stage
+from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.errors import EXIT_FAILED, AdspError
 from adsp_mpi.learn.replica import Replica
@@ -14,6 +17,7 @@ from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import Clock, align, measure_offset
+from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
@@ -53,9 +57,10 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up(board.row)
     board.watch = ServerWatch(ready.folder, world, trace.part)
+    heart = Repeating(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     failure: AdspError | None = None
-    with board.watch:
+    with board.watch, heart:
         try:
             try:
                 WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
@@ -70,6 +75,12 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
         raise failure
     if board.board.exit_code:
         raise Elsewhere(board.board.exit_code)
+
+
+def _beat(board: WorkerBoard, clock: Clock) -> None:
+    """Show that this worker lives, whatever its loop is busy with."""
+    with suppress(MPI.Exception):  # the loop meets that too
+        board.beat(clock.now())
 
 
 def _count_failure(
