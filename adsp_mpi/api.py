@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from adsp_mpi.config import Config
+from adsp_mpi.layers import Setting, layer_of
 from adsp_mpi.learn.task import Task
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ def train(
 
     def start() -> "Result | None":
         config = settings if isinstance(settings, Config) else Config()
-        if isinstance(settings, dict):
-            config = config.with_values(settings, "adsp_mpi.train")
+        given = layer_of(settings, "adsp_mpi.train") if isinstance(settings, dict) else []
         if isinstance(task, str):
-            config = config.with_values({"task": {"name": task}}, "adsp_mpi.train")
+            given.append(Setting("task", "name", task, "adsp_mpi.train"))
+        config = config.with_layers(given)
         return run_quietly(config, None if isinstance(task, str) else task)
 
     return exit_on_error(start)

@@ -3,8 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
-from adsp_mpi.config import Config, load_file, load_preset, parse_setting, presets
+from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
+from adsp_mpi.layers import Layer, Setting, file_layer, parse_setting, preset_layer, presets
 from adsp_mpi.runtime.resume import AUTO, resumed_config
 
 if TYPE_CHECKING:
@@ -103,15 +104,12 @@ def parse(arguments: Sequence[str]) -> Request:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
     if options.like is not None:
         return _parse_like(options)
-    return Request(options.verb, make_config(options, _start_of(options)))
-
-
-def _start_of(options: argparse.Namespace) -> Config:
-    """The configuration that everything else is put over."""
+    base = Config()
     if options.resume and options.resume != AUTO:
-        return resumed_config(options.resume)
-    preset = None if options.preset or options.config or options.task else "quickstart"
-    return load_preset(Config(), preset) if preset else Config()
+        base = resumed_config(options.resume)
+    elif not (options.preset or options.config or options.task):
+        options.preset = "quickstart"
+    return Request(options.verb, base.with_layers(*layers_of(options)))
 
 
 def _parse_like(options: argparse.Namespace) -> Request:
@@ -128,7 +126,7 @@ def _parse_like(options: argparse.Namespace) -> Request:
             + ", ".join(given)
         )
     recorded = read_recorded(options.like)
-    config = make_config(options, recorded.config)
+    config = recorded.config.with_layers(*layers_of(options))
     if not config.stop.target_loss:
         raise UsageError("--like compares times to a target loss: give --target-loss")
     if config.task == recorded.config.task and not recorded.names_its_task:
@@ -137,19 +135,25 @@ def _parse_like(options: argparse.Namespace) -> Request:
     return Request(options.verb, config, recorded, bool(options.sync) or another)
 
 
-def make_config(options: argparse.Namespace, config: Config) -> Config:
-    """`config`, then preset, file, short options and `--set`, each over the last."""
+def layers_of(options: argparse.Namespace) -> list[Layer]:
+    """Preset, file and command line, each where it is given."""
+    layers: list[Layer] = []
     if options.preset:
-        config = load_preset(config, options.preset)
+        layers.append(preset_layer(options.preset))
     if options.config:
-        config = load_file(config, options.config)
-    for name, (section, key, _) in SHORT_OPTIONS.items():
-        value = getattr(options, name.replace("-", "_"))
-        if value is not None:
-            config = config.with_values({section: {key: value}}, f"--{name}")
+        layers.append(file_layer(options.config))
+    layers.append(command_line(options))
+    return layers
+
+
+def command_line(options: argparse.Namespace) -> Layer:
+    """Short options, and `--set` over them."""
+    given = {name: getattr(options, name.replace("-", "_")) for name in SHORT_OPTIONS}
+    short = [
+        Setting(*SHORT_OPTIONS[name][:2], value, f"--{name}")
+        for name, value in given.items()
+        if value is not None
+    ]
     if options.blocking_commits:
-        values = {"sync": {"blocking_commits": True}}
-        config = config.with_values(values, "--blocking-commits")
-    for text in options.set:
-        config = config.with_values(parse_setting(text), f"--set {text}")
-    return config
+        short.append(Setting("sync", "blocking_commits", True, "--blocking-commits"))
+    return short + [parse_setting(text) for text in options.set]

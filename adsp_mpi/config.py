@@ -1,117 +1,162 @@
-"""The configuration of a run: dataclasses, read from TOML with strict keys, printed as TOML.
+"""The configuration of a run: its sections, checked together, and printed as TOML.
 
-Precedence, lowest first: the defaults below, a preset, `--config FILE`, `--set section.key=value`
-and the short options. `[task]` and `[sync]` also hold the options of the task and of the
-synchronization model that they name.
+Precedence, lowest first: the defaults below, a preset, `--config FILE`, and then the command line,
+`--set section.key=value` over the short options. `[task]` and `[sync]` also hold the options of
+the task and of the synchronization model that they name.
 """
 
-import ast
-import difflib
-import inspect
 import math
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
-from importlib import resources
-from itertools import pairwise
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from adsp_mpi.core.compression import Codec, make_codec
-from adsp_mpi.core.models import make_model, model_class
+from adsp_mpi.core.models import checked_option, make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.errors import UsageError
+from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
 from adsp_mpi.learn.partition import parse_partition
+from adsp_mpi.options import hint, option, options_of
 
+RECORDED = ("run", "simulate")
+"""The uses that leave a run's folder."""
 
-def key(default: Any, help: str, low: float = -math.inf, high: float = math.inf) -> Any:
-    """A configuration key with its help text and the range of its values."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
+TASK = ("run", "simulate", "like", "profile")
+"""The uses that make the task and take steps on its data."""
 
 
 @dataclass(frozen=True)
 class RunSection:
-    seed: int = key(1, "makes every random number of the run", 0)
-    out: str = key("", "folder for the trace and the model; empty: runs/<time>-<model>")
-    device: str = key("cpu", "cpu, or cuda: ranks share the GPUs of their host in turn")
-    threads: int = key(1, "torch threads per rank", 1)
-    resume: str = key("", "go on from a run's newest checkpoint: its folder, or auto: that of out")
-    spares: int = key(0, "ranks, the last ones, that take a lost worker's place", 0)
-    servers: int = key(1, "ranks that share the model between them; rank 0 is one", 1)
-    screen: str = key("auto", "auto, live (a terminal view), log (plain lines) or quiet")
+    seed: int = option(1, "makes every random number of the run", low=0, used_by=TASK)
+    out: str = option(
+        "",
+        "folder for the trace and the model; empty: runs/<time>-<model>",
+        used_by=("run", "simulate", "doctor", "profile"),
+    )
+    device: str = option(
+        "cpu",
+        "cpu, or cuda: ranks share the GPUs of their host in turn",
+        choices=("cpu", "cuda"),
+        used_by=("run", "profile"),
+    )
+    threads: int = option(1, "torch threads per rank", low=1, used_by=TASK)
+    resume: str = option(
+        "",
+        "go on from a run's newest checkpoint: its folder, or auto: that of out",
+        used_by=RECORDED,
+    )
+    spares: int = option(
+        0, "ranks, the last ones, that take a lost worker's place", low=0, used_by=("run",)
+    )
+    servers: int = option(
+        1, "ranks that share the model between them; rank 0 is one", low=1, used_by=("run",)
+    )
+    screen: str = option(
+        "auto",
+        "auto, live (a terminal view), log (plain lines) or quiet",
+        choices=("auto", "live", "log", "quiet"),
+    )
 
 
 @dataclass(frozen=True)
 class TaskSection:
-    name: str = key("digits-cnn", "a built-in task, or package.module:factory")
+    name: str = option("digits-cnn", "a built-in task, or package.module:factory", used_by=TASK)
     options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrainSection:
-    batch_size: int = key(32, "samples per step", 1)
-    local_lr: float = key(0.1, "eta', learning rate of a local step", 0)
-    lr_decay: float = key(1.0, "factor on local_lr every lr_decay_steps own steps", 0, 1)
-    lr_decay_steps: float = key(1000.0, "own steps over which lr_decay acts once", 1)
-    compress: str = key(
-        "none", "commits and answers: none, float16, bfloat16, or topk:SHARE of their numbers"
+    batch_size: int = option(32, "samples per step", low=1, used_by=TASK)
+    local_lr: float = option(0.1, "eta', learning rate of a local step", low=0)
+    lr_decay: float = option(
+        1.0, "factor on local_lr every lr_decay_steps own steps", low=0, high=1
     )
-    partition: str = key(
-        "iid", "iid, dirichlet:ALPHA by label, blocks, or own: each rank's own files"
+    lr_decay_steps: float = option(1000.0, "own steps over which lr_decay acts once", low=1)
+    compress: str = option(
+        "none",
+        "commits and answers: none, float16, bfloat16, or topk:SHARE of their numbers",
+        check=make_codec,
+    )
+    partition: str = option(
+        "iid",
+        "iid, dirichlet:ALPHA by label, blocks, or own: each rank's own files",
+        check=parse_partition,
+        used_by=TASK,
     )
 
 
 @dataclass(frozen=True)
 class SyncSection:
-    model: str = key("adsp", "a synchronization model, or package.module:Class")
+    model: str = option(
+        "adsp", "a synchronization model, or package.module:Class", check=model_class
+    )
     options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class HeteroSection:
-    profile: str = key(
-        "none", "none, ratio:H, paper, paper:H, a file FILE.toml, or a recorded run to replay"
+    profile: str = option(
+        "none",
+        "none, ratio:H, paper, paper:H, a file FILE.toml, or a recorded run to replay",
+        used_by=RECORDED,
     )
-    step_time_s: float = key(
+    step_time_s: float = option(
         0.0,
         "seconds per step of the fastest worker; 0: measured at the start, 1 when simulated",
-        0,
+        low=0,
+        used_by=RECORDED,
     )
-    delay_s: float = key(0.0, "seconds added to every commit of every worker", 0)
+    delay_s: float = option(
+        0.0, "seconds added to every commit of every worker", low=0, used_by=RECORDED
+    )
 
 
 @dataclass(frozen=True)
 class StopSection:
-    target_loss: float = key(0.0, "stop when ten evaluations in a row are at or below; 0: none", 0)
-    loss_variance: float = key(
-        0.0, "stop when the variance of the last ten losses is at or below; 0: never", 0
+    target_loss: float = option(
+        0.0, "stop when ten evaluations in a row are at or below; 0: none", low=0
     )
-    max_seconds: float = key(0.0, "stop after this many seconds of training; 0: no limit", 0)
-    max_steps: int = key(0, "each worker's number of steps; 0: no limit", 0)
+    loss_variance: float = option(
+        0.0, "stop when the variance of the last ten losses is at or below; 0: never", low=0
+    )
+    max_seconds: float = option(0.0, "stop after this many seconds of training; 0: no limit", low=0)
+    max_steps: int = option(0, "each worker's number of steps; 0: no limit", low=0)
 
 
 @dataclass(frozen=True)
 class EvalSection:
-    period_s: float = key(10.0, "seconds between two evaluations of the global model", 0.001)
-    samples: int = key(2000, "samples that an evaluation looks at; 0: all", 0)
+    period_s: float = option(10.0, "seconds between two evaluations of the global model", low=0.001)
+    samples: int = option(2000, "samples that an evaluation looks at; 0: all", low=0)
 
 
 @dataclass(frozen=True)
 class TraceSection:
-    flush_s: float = key(2.0, "seconds after which recorded rows are on disk", 0.01)
+    flush_s: float = option(
+        2.0, "seconds after which recorded rows are on disk", low=0.01, used_by=("run",)
+    )
 
 
 @dataclass(frozen=True)
 class CheckpointSection:
-    period_s: float = key(600.0, "seconds between two checkpoints; 0: only when stopped", 0)
-    keep: int = key(2, "the newest so many stay", 1)
-    keep_every_s: float = key(0.0, "beside them one for every so many seconds stays; 0: none", 0)
+    period_s: float = option(
+        600.0, "seconds between two checkpoints; 0: only when stopped", low=0, used_by=RECORDED
+    )
+    keep: int = option(2, "how many of the newest checkpoints stay", low=1, used_by=RECORDED)
+    keep_every_s: float = option(
+        0.0,
+        "beside the newest, one checkpoint for every this many seconds stays; 0: none",
+        low=0,
+        used_by=RECORDED,
+    )
 
 
 @dataclass(frozen=True)
 class SimulateSection:
-    workers: int = key(18, "number of simulated workers", 1)
-    server_bandwidth_mb_s: float = key(
-        0.0, "MB/s that commits share fairly at the simulated server; 0: no limit", 0
+    workers: int = option(18, "number of simulated workers", low=1, used_by=("simulate",))
+    server_bandwidth_mb_s: float = option(
+        0.0,
+        "MB/s that commits share fairly at the simulated server; 0: no limit",
+        low=0,
+        used_by=("simulate", "like"),
     )
 
 
@@ -140,23 +185,40 @@ class Config:
         return make_codec(self.train.compress)
 
     def with_values(self, values: dict[str, dict[str, Any]], source: str) -> "Config":
-        """A new Config with `values[section][key]` taken over; UsageError names what is wrong."""
+        """This configuration with `values[section][key]`; UsageError names what is wrong."""
+        return self.with_layers(layer_of(values, source))
+
+    def with_layers(self, *layers: Layer) -> "Config":
+        """This configuration with the settings of `layers`, later ones over earlier ones.
+
+        What comes out is checked, not what was on the way to it: the order of settings within a
+        layer does not matter. Raises UsageError, which names the source of what is wrong.
+        """
         sections = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name, table in values.items():
-            if name not in sections:
-                raise UsageError(f"{source}: unknown section {_hint(name, sections)}")
-            if not isinstance(table, dict):
-                raise UsageError(f"{source}: {name} is a section, write [{name}]")
-            sections[name] = _section_with(sections[name], name, table, source)
-        config = Config(**sections)
+        for setting in (setting for layer in layers for setting in layer):
+            if setting.section not in sections:
+                name = setting.section
+                raise UsageError(f"{setting.source}: unknown section {name}{hint(name, sections)}")
+        config = Config(**{n: section_over(old, n, layers) for n, old in sections.items()})
+        task, sync = _task_options(self, layers), _sync_options(self, config.sync.model, layers)
+        config = replace(
+            config,
+            task=replace(config.task, options=task),
+            sync=replace(config.sync, options=sync),
+        )
         try:
-            _ = config.sync_model
-            if config.codec and config.run.servers > 1:
-                raise ValueError("compressed commits go to one server: --compress or --servers")
-            parse_partition(config.train.partition)
-        except (ValueError, UsageError) as error:
-            raise UsageError(f"{source}: {error}") from error
+            config.check()
+        except ValueError as error:
+            raise UsageError(f"{blamed(str(error), layers)}{error}") from error
         return config
+
+    def check(self) -> None:
+        """Raise ValueError, with the names of the keys, for values that do not go together."""
+        _ = self.sync_model
+        if self.codec and self.run.servers > 1:
+            raise ValueError(
+                "compressed commits go to one server: train.compress or run.servers, not both"
+            )
 
     def to_toml(self, comments: bool = False) -> str:
         """The whole configuration as TOML, with each key's help where `comments`."""
@@ -166,77 +228,34 @@ class Config:
         )
 
 
-def _section_with(section: Any, name: str, table: dict[str, Any], source: str) -> Any:
-    own = {f.name: f for f in fields(section) if f.name != "options"}
-    changes = {k: _checked(f"{name}.{k}", v, own[k], source) for k, v in table.items() if k in own}
-    others = {k: v for k, v in table.items() if k not in own}
-    if hasattr(section, "options"):
-        return replace(section, **changes, options=_options_with(section, changes, others))
-    for entry in others:
-        raise UsageError(f"{source}: unknown key {name}.{_hint(entry, own)}")
-    return replace(section, **changes)
+def _task_options(old: Config, layers: tuple[Layer, ...]) -> dict[str, Any]:
+    """The options given for the task that is finally chosen; its factory checks them."""
+    given = options_given("task", "name", old.task.name, old.task.options, layers)
+    return {setting.key: setting.value for setting, for_this_one in given if for_this_one}
 
 
-def _options_with(
-    section: TaskSection | SyncSection, changes: dict[str, Any], given: dict[str, Any]
-) -> dict[str, Any]:
-    """Options of the task or model chosen; of another one's, only those that both have stay."""
-    kept = section.options
-    if isinstance(section, TaskSection) and changes.get("name", section.name) != section.name:
-        kept = {}
-    if isinstance(section, SyncSection) and changes.get("model", section.model) != section.model:
-        try:
-            known = {f.name for f in fields(model_class(changes["model"]))}
-        except ValueError:
-            known = set()  # the caller reports the unknown model
-        kept = {k: v for k, v in kept.items() if k in known}
-    return {**kept, **given}
-
-
-def _hint(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    meant = f" (did you mean {close[0]}?)" if close else ""
-    return f"{word}{meant}; there are: {', '.join(known)}"
-
-
-def _checked(name: str, value: Any, spec: Any, source: str) -> Any:
-    wanted = type(spec.default)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not wanted:
-        raise UsageError(f"{source}: {name} = {value!r} must be of type {wanted.__name__}")
-    low, high = spec.metadata["low"], spec.metadata["high"]
-    if wanted in (int, float) and not low <= value <= high:
-        bound = f"at least {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
-        raise UsageError(f"{source}: {name} = {value} must be {bound}")
-    return value
+def _sync_options(old: Config, model: str, layers: tuple[Layer, ...]) -> dict[str, Any]:
+    """The options given for `model`, checked, and of another model's those that it has too."""
+    given = options_given("sync", "model", old.sync.model, old.sync.options, layers)
+    settable = options_of(model_class(model))
+    return {
+        setting.key: value_of(setting, lambda s: checked_option(model, s.key, s.value))
+        for setting, for_this_one in given
+        if for_this_one or setting.key in settable
+    }
 
 
 def _section_toml(name: str, section: Any, config: Config, comments: bool) -> str:
+    described = [section, config.sync_model] if name == "sync" else [section]
     lines = [f"[{name}]"]
-    for spec in fields(section):
-        if spec.name == "options":
-            continue
-        note = f"  # {spec.metadata['help']}" if comments else ""
-        lines.append(f"{spec.name} = {_toml_value(getattr(section, spec.name))}{note}")
-    options = asdict(config.sync_model) if name == "sync" else getattr(section, "options", {})
-    meanings = option_meanings(type(config.sync_model)) if name == "sync" and comments else {}
-    for entry, value in options.items():
-        note = f"  # {meanings[entry]}" if entry in meanings else ""
-        lines.append(f"{entry} = {_toml_value(value)}{note}")
+    for instance in described:
+        for key, spec in options_of(type(instance)).items():
+            help = spec.metadata.get("help", "")
+            note = f"  # {help}" if comments and help else ""
+            lines.append(f"{key} = {_toml_value(getattr(instance, key))}{note}")
+    if name == "task":
+        lines += [f"{key} = {_toml_value(value)}" for key, value in section.options.items()]
     return "\n".join(lines) + "\n"
-
-
-def option_meanings(model: type[SyncModel]) -> dict[str, str]:
-    """The text below each field of a model's class and its bases, on one line."""
-    meanings: dict[str, str] = {}
-    for cls in reversed(model.__mro__[:-2]):
-        body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
-        for field_node, text_node in pairwise(body):
-            if isinstance(field_node, ast.AnnAssign) and isinstance(text_node, ast.Expr):
-                text = ast.literal_eval(text_node.value)
-                meanings[ast.unparse(field_node.target)] = " ".join(text.split())
-    return meanings
 
 
 def _toml_value(value: Any) -> str:
@@ -250,41 +269,3 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return repr(value)
-
-
-def presets() -> list[str]:
-    """Names of the presets that ship with the package."""
-    folder = resources.files("adsp_mpi") / "presets"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith("toml"))
-
-
-def load_preset(config: Config, name: str) -> Config:
-    """`config` with a preset's values; UsageError for a name that is none."""
-    if name not in presets():
-        raise UsageError(f"unknown preset {_hint(name, presets())}")
-    text = (resources.files("adsp_mpi") / "presets" / f"{name}.toml").read_text()
-    return config.with_values(tomllib.loads(text), f"preset {name}")
-
-
-def load_file(config: Config, path: str) -> Config:
-    """`config` with the values of a TOML file; UsageError for a file that is none."""
-    try:
-        values = tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise UsageError(f"config file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"config file {path}: not TOML: {error}") from error
-    return config.with_values(values, f"config file {path}")
-
-
-def parse_setting(text: str) -> dict[str, dict[str, Any]]:
-    """`section.key=value` as {section: {key: value}}; a value that is no TOML is a string."""
-    name, equals, value = text.partition("=")
-    section, dot, entry = name.strip().partition(".")
-    if not (equals and dot and section and entry):
-        raise UsageError(f"--set {text}: write section.key=value")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    return {section: {entry: parsed}}

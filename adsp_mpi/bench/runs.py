@@ -6,7 +6,8 @@ from typing import Any
 
 import adsp_mpi.trace
 from adsp_mpi.bench.part import Bench
-from adsp_mpi.config import Config, load_preset
+from adsp_mpi.config import Config
+from adsp_mpi.layers import layer_of, preset_layer
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi import run as session
 from adsp_mpi.trace.reader import Trace
@@ -16,10 +17,8 @@ QUIET = {"run": {"screen": "quiet"}, "checkpoint": {"period_s": 0.0}}
 
 def configured(*changes: dict[str, Any], preset: str = "quickstart") -> Config:
     """The preset, quiet and without checkpoints, with the changes."""
-    config = load_preset(Config(), preset)
-    for change in (QUIET, *changes):
-        config = config.with_values(change, "bench")
-    return config
+    layers = [layer_of(change, "bench") for change in (QUIET, *changes)]
+    return Config().with_layers(preset_layer(preset), *layers)
 
 
 def run(bench: Bench, ranks: int, config: Config, task: Task | None = None) -> Path:

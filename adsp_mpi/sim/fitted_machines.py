@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.changes import Jitter
 from adsp_mpi.core.hetero.profile import Conditions, Profile
-from adsp_mpi.core.models import make_model
 from adsp_mpi.core.stop import time_to_target
 from adsp_mpi.errors import AdspError
+from adsp_mpi.options import options_of
 from adsp_mpi.trace import Trace
 
 WARM_UP_STEPS = 5
@@ -98,9 +98,9 @@ def _config(meta: dict[str, Any]) -> Config:
     What a simulated server's bandwidth cost is in the commits that are fitted.
     """
     config = Config().with_values(tomllib.loads(meta["config"]), "its configuration")
-    defaults = asdict(make_model(config.sync.model, {}))
-    options = asdict(config.sync_model)
-    given = {name: value for name, value in options.items() if value != defaults[name]}
+    model = config.sync_model
+    settable = options_of(type(model))
+    given = {k: getattr(model, k) for k, o in settable.items() if getattr(model, k) != o.default}
     here: dict[str, dict[str, Any]] = {
         "run": {"out": "", "device": "cpu", "screen": "auto"},
         "simulate": {"workers": int(meta["num_workers"]), "server_bandwidth_mb_s": 0.0},

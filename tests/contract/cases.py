@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from adsp_mpi.config import Config, load_preset, parse_setting
+from adsp_mpi.config import Config
+from adsp_mpi.layers import parse_setting, preset_layer
 
 WORKERS = 4
 BATCH_SIZE = 32
@@ -73,7 +74,6 @@ CASES = {
 
 def config_of(case: Case, profile: Path, out: Path) -> Config:
     """What either engine is given."""
-    config = load_preset(Config(), "quickstart")
     settings = (
         "task.name=cancer-svm",
         f"sync.model={case.name}",
@@ -85,6 +85,5 @@ def config_of(case: Case, profile: Path, out: Path) -> Config:
         f"run.out={out}",
         "run.screen=quiet",
     )
-    for setting in (*settings, *case.settings):
-        config = config.with_values(parse_setting(setting), case.name)
-    return config
+    given = [parse_setting(setting) for setting in (*settings, *case.settings)]
+    return Config().with_layers(preset_layer("quickstart"), given)

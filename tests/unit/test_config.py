@@ -1,17 +1,19 @@
 import tomllib
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from adsp_mpi.cli import parse
-from adsp_mpi.config import Config, load_preset, parse_setting, presets
+from adsp_mpi.config import Config
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import UsageError
+from adsp_mpi.layers import Setting, parse_setting, preset_layer, presets
 
 
 @pytest.mark.parametrize("preset", presets())
 def test_printed_config_reads_back_as_itself(preset: str) -> None:
-    config = load_preset(Config(), preset)
+    config = Config().with_layers(preset_layer(preset))
     for comments in (False, True):
         again = Config().with_values(tomllib.loads(config.to_toml(comments)), "printed")
         assert again.to_toml() == config.to_toml()
@@ -79,4 +81,96 @@ def test_settings_come_after_short_options() -> None:
     [("a.b=3", 3), ("a.b=3.0", 3.0), ("a.b=true", True), ("a.b=word", "word"), ("a.b='q'", "q")],
 )
 def test_settings_are_toml_or_words(text: str, value: object) -> None:
-    assert parse_setting(text) == {"a": {"b": value}}
+    assert parse_setting(text) == Setting("a", "b", value, f"--set {text}")
+
+
+Arguments = list[str]
+
+ORDERS: list[list[Arguments]] = [
+    [["--set", "sync.epoch_s=1"], ["--set", "sync.check_period_s=0.5"]],
+    [["--sync", "ssp"], ["--set", "sync.staleness=3"], ["--preset", "quickstart"]],
+    [["--set", "sync.model=ssp"], ["--set", "sync.staleness=3"]],
+    [["--blocking-commits"], ["--sync", "asp"], ["--set", "sync.local_steps=2"]],
+    [["--set", "sync.growth=0.5"], ["--sync", "tests.unit.own_schemes:Growing"]],
+    [["--set", "task.dimensions=3"], ["--task", "quadratic"]],
+    [["--compress", "topk:0.1"], ["--set", "run.servers=1"]],
+]
+
+
+@pytest.mark.parametrize("parts", ORDERS, ids=lambda parts: parts[0][-1])
+def test_the_order_of_settings_does_not_matter(parts: list[Arguments]) -> None:
+    found = {
+        parse([argument for part in order for argument in part]).config.to_toml()
+        for order in permutations(parts)
+    }
+    assert len(found) == 1
+
+
+def test_of_two_values_for_one_key_the_last_one_holds_and_is_checked() -> None:
+    given = ["--set", "train.batch_size=0", "--set", "train.batch_size=7"]
+    assert parse(given).config.train.batch_size == 7
+
+
+def test_a_plain_field_of_an_own_scheme_is_an_option() -> None:
+    growing = ["--sync", "tests.unit.own_schemes:Growing"]
+    assert parse([*growing, "--set", "sync.growth=2"]).config.sync_model.growth == 2.0
+    with pytest.raises(UsageError, match="growth = 'fast' must be of type float"):
+        parse([*growing, "--set", "sync.growth=fast"])
+    with pytest.raises(UsageError, match=r"--set sync.grow=1: .*\(did you mean growth\?\)"):
+        parse([*growing, "--set", "sync.grow=1"])
+
+
+def test_layers_go_over_each_other_and_a_key_of_another_model_may_stay_below(
+    tmp_path: Path,
+) -> None:
+    """The preset's epoch_s is meant for adsp, the file's staleness for ssp."""
+    path = tmp_path / "c.toml"
+    path.write_text("[sync]\nstaleness = 3\nmodel = 'ssp'\n[train]\nbatch_size = 8\n")
+    layers = ["--preset", "quickstart", "--config", str(path)]
+    config = parse([*layers, "--set", "train.batch_size=9"]).config
+    assert config.sync.options == {"check_period_s": 2.0, "staleness": 3}
+    assert config.train.batch_size == 9
+    again = parse([*layers, "--sync", "adsp"]).config
+    assert again.sync.options["epoch_s"] == 40.0 and "staleness" not in again.sync.options
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "c.toml"], "config file c.toml: sync.stalenes is no option"),
+        (["--sync", "asp", "--set", "sync.staleness=3"], "--set sync.staleness=3: "),
+        (
+            ["--sync", "adsp", "--set", "sync.check_period_s=50"],
+            "--set sync.check_period_s=50: sync.epoch_s must be at least check_period_s",
+        ),
+        (
+            ["--sync", "adsp", "--servers", "2", "--compress", "float16"],
+            "--servers: compressed commits go to one server",
+        ),
+        (["--sync", "adsp", "--screen", "loud"], "--screen: run.screen = 'loud': there are auto,"),
+        (["--sync", "adsp", "--compress", "zip"], "--compress: compress 'zip'"),
+    ],
+)
+def test_an_error_names_what_gave_the_value(
+    arguments: Arguments, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text("[sync]\nmodel = 'ssp'\nstalenes = 3\n")
+    with pytest.raises(UsageError) as error:
+        parse(arguments)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("model", ["bsp", "fixed-adacomm", "wbsp"])
+def test_what_a_scheme_has_only_one_value_for_is_accepted_and_not_shown(model: str) -> None:
+    config = parse(["--sync", model, "--blocking-commits"]).config
+    assert config.sync_model.blocking_commits and "blocking_commits" not in config.to_toml()
+    with pytest.raises(UsageError, match=r"always True here: .* mix the rounds"):
+        parse(["--sync", model, "--set", "sync.blocking_commits=false"])
+
+
+def test_every_option_of_every_section_and_scheme_says_what_it_means() -> None:
+    for model in MODELS:
+        config = Config().with_values({"sync": {"model": model}}, "test")
+        for line in config.to_toml(comments=True).splitlines():
+            assert not line or line.startswith("[") or "  # " in line, line

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 PURE = ("numpy", "scipy")
 ALLOWED = {
-    "core": ("adsp_mpi.core", "adsp_mpi.errors"),
+    "core": ("adsp_mpi.core", "adsp_mpi.options", "adsp_mpi.errors"),
     "learn": ("adsp_mpi.core", "adsp_mpi.learn", "adsp_mpi.errors"),
     "trace": ("adsp_mpi.trace", "adsp_mpi.errors"),
     "runtime": (
@@ -21,6 +21,7 @@ ALLOWED = {
         "adsp_mpi.trace",
         "adsp_mpi.runtime",
         "adsp_mpi.config",
+        "adsp_mpi.options",
         "adsp_mpi.errors",
     ),
 }

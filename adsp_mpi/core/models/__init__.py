@@ -1,11 +1,10 @@
 """The synchronization models by name. A new one is a file here and a line in `MODELS`."""
 
-import difflib
-from dataclasses import Field, fields
 from typing import Any
 
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.registry import load
+from adsp_mpi.options import checked, fixed_of, hint, options_of
 
 MODELS = {
     "adsp": "adsp_mpi.core.models.adsp:Adsp",
@@ -33,35 +32,25 @@ def model_class(name: str) -> type[SyncModel]:
     return found
 
 
+def checked_option(name: str, key: str, value: Any) -> Any:
+    """`value` in the type of the option `key` of the model `name`.
+
+    Raises ValueError for an option that the model does not have, and for a bad value.
+    """
+    cls = model_class(name)
+    known = options_of(cls)
+    spec = known.get(key) or fixed_of(cls).get(key)
+    if spec is None:
+        raise ValueError(f"sync.{key} is no option of model {name!r}{hint(key, known)}")
+    return checked(f"sync.{key}", value, spec)
+
+
 def make_model(name: str, options: dict[str, Any]) -> SyncModel:
     """The model `name` with `options`; ValueError for an unknown option or a bad value."""
     cls = model_class(name)
-    known = {field.name: field for field in fields(cls)}
-    for key in options:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            meant = f" (did you mean {close[0]}?)" if close else ""
-            raise ValueError(
-                f"sync.{key} is no option of model {name!r}{meant}; "
-                f"it has: {', '.join(sorted(known))}"
-            )
+    values = {key: checked_option(name, key, value) for key, value in options.items()}
+    settable = options_of(cls)
     try:
-        return cls(**{key: _typed(key, value, known[key]) for key, value in options.items()})
+        return cls(**{key: value for key, value in values.items() if key in settable})
     except ValueError as error:
         raise ValueError(f"sync.{error}") from error
-
-
-def _typed(key: str, value: Any, field: Field[Any]) -> Any:
-    """`value` in the type of the option's default; an integer may stand for a float."""
-    default: Any = field.default
-    wanted = type(default)
-    if wanted is float and type(value) is int:
-        return float(value)
-    if wanted is tuple and isinstance(value, list):
-        item = type(default[0])
-        if all(type(entry) is item for entry in value):
-            return tuple(value)
-        raise ValueError(f"{key} = {value!r} must be a list of {item.__name__}")
-    if type(value) is not wanted:
-        raise ValueError(f"{key} = {value!r} must be of type {wanted.__name__}")
-    return value

@@ -13,6 +13,7 @@ from adsp_mpi.core.actions import (
     Tell,
 )
 from adsp_mpi.core.models.rounds import RoundModel
+from adsp_mpi.options import option
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,7 @@ class FixedAdacomm(RoundModel):
     program of AAAI 2020.
     """
 
-    local_steps: int = 40
-    """tau, steps of every worker between two averagings."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.local_steps >= 1, "local_steps must be at least 1")
+    local_steps: int = option(40, "tau, steps of every worker between two averagings", low=1)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         while True:
@@ -46,15 +42,11 @@ class Adacomm(RoundModel):
     the loss then and F0 that of the snapshot.
     """
 
-    trial_local_steps: tuple[int, ...] = (1, 5, 10, 20, 40, 60, 80, 100)
-    """The grid that tau0 is chosen from; a single number is taken without a trial."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(
-            bool(self.trial_local_steps) and min(self.trial_local_steps) >= 1,
-            "trial_local_steps must be a list of numbers of at least 1",
-        )
+    trial_local_steps: tuple[int, ...] = option(
+        (1, 5, 10, 20, 40, 60, 80, 100),
+        "the grid that tau0 is chosen from; a single number is taken without a trial",
+        low=1,
+    )
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         first_loss = seen.last_loss

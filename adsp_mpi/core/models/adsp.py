@@ -14,6 +14,7 @@ from adsp_mpi.core.actions import (
 )
 from adsp_mpi.core.models.commit_rate_search import SEARCHES
 from adsp_mpi.core.models.timed import TimedCommits
+from adsp_mpi.options import option
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,25 @@ class Adsp(TimedCommits):
     authors' program, a loss that jumps between two checks starts a new search at once.
     """
 
-    min_commit_interval_s: float = 0.0
-    """Floor under the commit timer; 0 means check_period_s / 6, as in the authors' program."""
-
-    epoch_s: float = 1200.0
-    """E, seconds between two searches for the commit rate."""
-
-    loss_jump: float = 0.3
-    """Relative rise of the loss between two checks that starts a new search at once."""
-
-    search: str = "interleaved"
-    """How the commit rate is searched for: "paper", the climb by one of Algorithm 1, or
-    "interleaved", trials of the doubled and the halved rate between two periods at the present
-    one, from a first rate that commits can afford."""
+    min_commit_interval_s: float = option(
+        0.0,
+        "floor under the commit timer; 0: check_period_s / 6, as in the authors' program",
+        low=0,
+    )
+    epoch_s: float = option(1200.0, "E, seconds between two searches for the commit rate")
+    loss_jump: float = option(
+        0.3, "relative rise of the loss between two checks that starts a new search", above=0
+    )
+    search: str = option(
+        "interleaved",
+        "paper: Algorithm 1, the climb by one; interleaved: from a first rate that commits can "
+        "afford, trials of its double and its half between two periods at the present rate",
+        choices=tuple(SEARCHES),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(self.epoch_s >= self.check_period_s, "epoch_s must be at least check_period_s")
-        self.require(self.loss_jump > 0, "loss_jump must be above 0")
-        self.require(
-            self.search in SEARCHES, f"search = {self.search!r}: there are {', '.join(SEARCHES)}"
-        )
 
     @property
     def commit_interval_floor_s(self) -> float:
@@ -74,12 +73,7 @@ class Adsp(TimedCommits):
 class AdspFixed(TimedCommits):
     """ADSP's workers at a given commit rate, without a search."""
 
-    commit_rate: int = 1
-    """dC, commits of every worker per check period."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.commit_rate >= 1, "commit_rate must be at least 1")
+    commit_rate: int = option(1, "dC, commits of every worker per check period", low=1)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         target = seen.max_commits
@@ -96,19 +90,12 @@ class AdspPlus(TimedCommits):
     are part of the run, but marked in the trace, and the report gives their time apart.
     """
 
-    trial_rates: tuple[int, ...] = (1, 2, 4, 6)
-    """Rates to try, in commits per check period."""
-
-    trial_periods: int = 3
-    """Check periods that each rate is tried for; the smallest loss at the end wins."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(
-            bool(self.trial_rates) and min(self.trial_rates) >= 1,
-            "trial_rates must be a list of numbers of at least 1",
-        )
-        self.require(self.trial_periods >= 1, "trial_periods must be at least 1")
+    trial_rates: tuple[int, ...] = option(
+        (1, 2, 4, 6), "rates to try, in commits per check period", low=1
+    )
+    trial_periods: int = option(
+        3, "check periods that each rate is tried for; the smallest loss at the end wins", low=1
+    )
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         target = seen.max_commits

@@ -7,6 +7,7 @@ from adsp_mpi.core.actions import Commit, Step, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.options import option
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,7 @@ class Asp(SyncModel):
 
     sees_others: ClassVar[bool] = False
 
-    local_steps: int = 1
-    """tau, steps between two commits."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.local_steps >= 1, "local_steps must be at least 1")
+    local_steps: int = option(1, "tau, steps between two commits", low=1)
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         due = me.steps_since_commit >= self.local_steps

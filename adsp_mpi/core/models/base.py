@@ -19,6 +19,7 @@ from adsp_mpi.core.actions import (
 )
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.options import check_options, option
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,14 @@ class SyncModel(ABC):
     commits_leftovers: ClassVar[bool] = True
     """Whether a worker that reached its last step commits what it has not committed yet."""
 
-    global_lr: float = 0.0
-    """eta, the factor a commit is applied with; 0 means 1/M."""
-
-    blocking_commits: bool = False
-    """Whether a worker stands still while its commit is in flight."""
-
-    check_period_s: float = 60.0
-    """Gamma, seconds between two checks."""
+    global_lr: float = option(
+        0.0, "eta, the factor that a commit is applied with; 0: 1 / workers", low=0
+    )
+    blocking_commits: bool = option(False, "a worker stands still while its commit is in flight")
+    check_period_s: float = option(60.0, "Gamma, seconds between two checks", above=0)
 
     def __post_init__(self) -> None:
-        self.require(self.global_lr >= 0, "global_lr must be at least 0 (0 means 1/workers)")
-        self.require(self.check_period_s > 0, "check_period_s must be above 0")
+        check_options(self)
 
     @staticmethod
     def require(condition: bool, message: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from adsp_mpi.core.actions import Observed, SchedulerGenerator, Setup, Tell
 from adsp_mpi.core.models.adacomm import FixedAdacomm
+from adsp_mpi.options import fixed
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,7 @@ class BatchTuneFixedAdacomm(FixedAdacomm):
 class BatchTuneBsp(BatchTuneFixedAdacomm):
     """BSP with tuned batches: one step a round. Source: as above."""
 
-    local_steps: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.local_steps == 1, "local_steps is 1; see batchtune-fixed-adacomm")
+    local_steps: int = fixed(1, "for more steps a round take batchtune-fixed-adacomm")
 
 
 def tuned_batch_sizes(

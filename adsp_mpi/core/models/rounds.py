@@ -7,6 +7,7 @@ from adsp_mpi.core.actions import Commit, Pull, Run, Step, Targets, Wait, Worker
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.options import fixed
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,7 @@ class RoundModel(SyncModel):
     same_base: ClassVar[bool] = True
     commits_leftovers: ClassVar[bool] = False
 
-    blocking_commits: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.blocking_commits, "blocking_commits cannot be false: rounds would mix")
+    blocking_commits: bool = fixed(True, "commits that do not block would mix the rounds")
 
     def period(self, local_steps: float, phase: str = "train") -> Run:
         """One check period with this tau."""

@@ -6,6 +6,7 @@ from adsp_mpi.core.actions import Commit, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.options import option
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,7 @@ class Ssp(SyncModel):
     the program of AAAI 2020.
     """
 
-    staleness: int = 40
-    """s, in steps."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.staleness >= 1, "staleness must be at least 1")
+    staleness: int = option(40, "s, steps that a worker is never ahead of the slowest", low=1)
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         if me.steps_since_commit and not me.in_flight:

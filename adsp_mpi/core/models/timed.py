@@ -7,6 +7,7 @@ from adsp_mpi.core.actions import Commit, Run, Step, Targets, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.options import option
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,7 @@ class TimedCommits(SyncModel):
 
     sees_others: ClassVar[bool] = False
 
-    min_commit_interval_s: float = 0.0
-    """Floor under the commit timer; 0: none."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.min_commit_interval_s >= 0, "min_commit_interval_s must be at least 0")
+    min_commit_interval_s: float = option(0.0, "floor under the commit timer; 0: none", low=0)
 
     @property
     def commit_interval_floor_s(self) -> float:

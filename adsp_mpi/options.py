@@ -1,0 +1,143 @@
+"""How an option is declared: its default, what it means, which values it may have, who uses it.
+
+The sections of the configuration and the synchronization models are frozen dataclasses, and each
+field is an option:
+
+    staleness: int = option(40, "s, steps that a worker may be ahead of the slowest", low=1)
+
+A plain field (`growth: float = 1.0`) is an option too: any value of its default's type will do.
+"""
+
+import difflib
+import math
+from dataclasses import MISSING, Field, field, fields
+from typing import Any, Callable, Iterable, Sequence
+
+ENGINES = ("run", "simulate", "like")
+"""The uses that train: under MPI, in virtual time, and predictions for a recorded run."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    high: float = math.inf,
+    choices: Sequence[Any] = (),
+    check: Callable[[Any], object] | None = None,
+    used_by: Sequence[str] = ENGINES,
+) -> Any:
+    """A dataclass field that is an option; its type is the default's.
+
+    `low` and `high` bound the value, `above` is a bound that it must not reach; in a tuple each
+    item is bounded, and there must be one. `check` raises ValueError for a value that does not
+    do. `used_by` names what makes use of the option; anything else refuses it.
+    """
+    metadata = {
+        "help": help,
+        "low": low,
+        "above": above,
+        "high": high,
+        "choices": tuple(choices),
+        "check": check,
+        "used_by": tuple(used_by),
+    }
+    return field(default=default, metadata=metadata)
+
+
+def fixed(value: Any, reason: str) -> Any:
+    """A field that is an option of the base class and has only one value in this class.
+
+    It is not shown among the options; setting it to another value is an error with `reason`.
+    """
+    return field(default=value, init=False, metadata={"reason": reason})
+
+
+def options_of(cls: type) -> dict[str, Field[Any]]:
+    """The options of a dataclass by name, in the order of their declaration."""
+    return {f.name: f for f in fields(cls) if f.init and f.name != "options"}
+
+
+def fixed_of(cls: type) -> dict[str, Field[Any]]:
+    """The fields of a dataclass that were made by `fixed`."""
+    return {f.name: f for f in fields(cls) if "reason" in f.metadata}
+
+
+def check_options(instance: Any) -> None:
+    """Raise ValueError unless every option of a dataclass instance has a value that it may have."""
+    for name, spec in options_of(type(instance)).items():
+        checked(name, getattr(instance, name), spec)
+
+
+def checked(name: str, value: Any, spec: Field[Any]) -> Any:
+    """`value` in the type of the option `spec`; ValueError says what `name` must be.
+
+    A whole number may stand for a float, and a list for a tuple.
+    """
+    if not spec.init:
+        if value != spec.default:
+            raise ValueError(f"{name} is always {spec.default!r} here: {spec.metadata['reason']}")
+        return value
+    default = _default(spec)
+    if isinstance(default, tuple):
+        value = _checked_list(name, value, default, spec)
+    else:
+        value = _typed(value, default)
+        if type(value) is not type(default):
+            raise ValueError(f"{name} = {value!r} must be of type {type(default).__name__}")
+        _check_range(name, value, spec)
+    if check := spec.metadata.get("check"):
+        check(value)
+    return value
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """What a message says after an unknown `word`: the nearest known one, and all there are."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return f"{meant}; there are: {', '.join(known)}"
+
+
+def _default(spec: Field[Any]) -> Any:
+    if spec.default is not MISSING:
+        return spec.default
+    if spec.default_factory is not MISSING:
+        return spec.default_factory()
+    raise ValueError(f"{spec.name} has no default value: an option needs one")
+
+
+def _typed(value: Any, default: Any) -> Any:
+    return float(value) if type(default) is float and type(value) is int else value
+
+
+def _checked_list(name: str, value: Any, default: tuple[Any, ...], spec: Field[Any]) -> Any:
+    kind = type(default[0])
+    items = tuple(_typed(item, default[0]) for item in value) if _is_list(value) else ()
+    if not _is_list(value) or any(type(item) is not kind for item in items):
+        raise ValueError(f"{name} = {value!r} must be a list of {kind.__name__}")
+    if not items:
+        raise ValueError(f"{name} must hold at least 1 value")
+    for item in items:
+        _check_range(f"each of {name}", item, spec)
+    return items
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _check_range(name: str, value: Any, spec: Field[Any]) -> None:
+    limits = spec.metadata
+    if (choices := limits.get("choices")) and value not in choices:
+        raise ValueError(f"{name} = {value!r}: there are {', '.join(map(str, choices))}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    low, high = limits.get("low", -math.inf), limits.get("high", math.inf)
+    above = limits.get("above", -math.inf)
+    if not (low <= value <= high and (above < value or above == -math.inf)):
+        bounds = [f"at least {low:g}"] if low > -math.inf else []
+        bounds += [f"above {above:g}"] if above > -math.inf else []
+        bounds += [f"at most {high:g}"] if high < math.inf else []
+        raise ValueError(f"{name} = {value} must be {' and '.join(bounds) or 'a number'}")
