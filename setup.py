@@ -17,7 +17,7 @@ setup(
     ],
     package_dir={"adsp_mpi.analysis": "analysis"},
     package_data={
-        "adsp_mpi": ["presets/*.toml", "py.typed"],
+        "adsp_mpi": ["guide/*.md", "presets/*.toml", "py.typed"],
         "adsp_mpi.analysis.page": ["*.css", "*.html", "*.js"],
     },
     install_requires=[

@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
 from adsp_mpi.cli import parse
 from adsp_mpi.errors import AdspError
+from adsp_mpi.guide import show_guide
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,9 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: bench(arguments[1:]))
         return
     try:
+        if arguments[:1] == ["guide"]:
+            show_guide(arguments[1:])
+            return
         verb, config, recorded, one_model = parse(arguments)
     except AdspError as error:
-        leave_with(error, alone="simulate" in arguments)
+        leave_with(error, alone=bool({"simulate", "guide"} & set(arguments)))
     if verb == "config":
         print(config.to_toml(comments=True), end="")
         return

@@ -15,6 +15,7 @@ VERBS = {
     "run": "train; the default",
     "simulate": "the same in virtual time: no MPI, any number of --workers",
     "config": "print the whole configuration as TOML",
+    "guide": "print a page of the documentation; alone, the list of pages",
     "doctor": "check this MPI and these hosts",
     "profile": "measure these machines' speeds and links, into a file for --hetero",
     "bench": "what a commit, a step and a start cost here, beside other ways (bench --help)",

@@ -1,4 +1,4 @@
-"""The README's commands exist and run."""
+"""The commands and files of the README and of the guide's pages exist and run."""
 
 import re
 import shlex
@@ -6,30 +6,47 @@ from pathlib import Path
 
 import pytest
 
+from adsp_mpi.guide import PAGES, list_pages, read_page
 from tests.launch.launcher import launch
 
 pytestmark = pytest.mark.one_mpi_is_enough
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+TEXTS = [README, *map(read_page, PAGES)]
+BLOCKS = [
+    block for text in TEXTS for block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
+]
 COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
-PYTHON_COMMANDS = [c for c in COMMANDS if " python " in f" {c}"]
+SET_UP = ["bash jobs/local.sh", "bash jobs/test.sh"]
+PYTHON_COMMANDS = [c for c in dict.fromkeys(COMMANDS) if c not in SET_UP]
 
 
 def test_opens_with_the_two_commands() -> None:
-    assert COMMANDS[:2] == ["bash jobs/local.sh", "bash jobs/test.sh"]
-    for command in COMMANDS[:2]:
+    assert COMMANDS[:2] == SET_UP
+    for command in SET_UP:
         assert (ROOT / command.split()[1]).exists()
 
 
+def test_is_short_and_names_every_page() -> None:
+    assert len(README.splitlines()) <= 220
+    for page in PAGES:
+        assert f"(adsp_mpi/guide/{page}.md)" in README and page in list_pages()
+
+
 def test_every_command_is_known_to_these_tests() -> None:
-    assert COMMANDS[2:] == PYTHON_COMMANDS and len(PYTHON_COMMANDS) >= 5
+    assert all(" python " in f" {command}" for command in PYTHON_COMMANDS)
+    assert len(PYTHON_COMMANDS) >= 10
+
+
+def test_a_file_of_one_name_has_one_text() -> None:
+    named = [text for _, text in BLOCKS if re.match(r"# \w+\.(py|toml)", text)]
+    assert len(set(named)) == len({text.splitlines()[0] for text in named})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The README's files under the names that their first lines give."""
+    """The files of all texts, under the names that their first lines give."""
     for kind, text in BLOCKS:
         if named := re.match(r"# (\w+\.(py|toml))", text):
             assert kind == {"py": "python", "toml": "toml"}[named[2]]
@@ -40,21 +57,20 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", PYTHON_COMMANDS)
 def test_command_runs(folder: Path, command: str) -> None:
     words = shlex.split(command)
-    ranks = int(words[2]) if words[0] == "mpirun" else 1
+    ranks = min(4, int(words[2])) if words[0] == "mpirun" else 1
     arguments = words[words.index("python") + 1 :]
     if "--max-seconds" in arguments:
-        arguments[arguments.index("--max-seconds") + 1] = "3"
+        arguments[arguments.index("--max-seconds") + 1] = "2"
     if "my_training.py" in arguments:
         script = folder / "my_training.py"
-        script.write_text(script.read_text().replace('"max_seconds": 30.0', '"max_seconds": 3.0'))
+        script.write_text(script.read_text().replace('"max_seconds": 30.0', '"max_seconds": 2.0'))
     run = launch(ranks, *arguments, cwd=folder)
     assert run.code == 0 and run.error_lines == [], run.err
 
 
 def test_trace_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = launch(
-        3, "-m", "adsp_mpi", "--sync", "bsp", "--max-seconds", "2", "--out", "runs/bsp", cwd=folder
-    )
+    command = ("simulate", "--sync", "bsp", "--workers", "3", "--max-seconds", "5")
+    run = launch(1, "-m", "adsp_mpi", *command, "--out", "runs/bsp", cwd=folder)
     assert run.code == 0, run.err
     example = next(text for _, text in BLOCKS if "adsp_mpi.trace.open" in text)
     monkeypatch.chdir(folder)

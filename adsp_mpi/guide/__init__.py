@@ -1,0 +1,56 @@
+"""Short pages of documentation that the package ships: `python -m adsp_mpi guide [PAGE]`."""
+
+import signal
+import sys
+from importlib import resources
+from typing import Sequence
+
+from adsp_mpi.errors import UsageError
+
+PAGES = {
+    "tasks": "your own model and data, from the command line and from Python",
+    "settings": "every setting, where it comes from, when a run ends",
+    "schemes": "the synchronization schemes, and how to write your own",
+    "heterogeneity": "real speeds, injected speeds, links, changes over time",
+    "simulate": "the same run in virtual time; what other machines would need",
+    "paper": "the comparisons of the ADSP paper, repeated",
+    "traces": "what a run leaves, how to read it, every analysis verb",
+    "cluster": "your MPI, several hosts, Slurm",
+    "faults": "runs that are stopped and go on, ranks that die",
+    "speed": "what a commit costs, thin links, several servers",
+    "guarantees": "what holds, and where it ends",
+    "code": "where what is in the code; one commit's way through the files",
+    "troubleshooting": "what goes wrong and what to do",
+}
+"""Name: what the page is about. Each is a file NAME.md beside this one."""
+
+
+def read_page(name: str) -> str:
+    """The text of a page in Markdown; UsageError for a name that is none."""
+    if name not in PAGES:
+        raise UsageError(f"guide {name}: there is no such page; there are: {', '.join(PAGES)}")
+    return (resources.files("adsp_mpi.guide") / f"{name}.md").read_text()
+
+
+def list_pages() -> str:
+    """One line per page."""
+    lines = [f"  {name:<17}{about}" for name, about in PAGES.items()]
+    return "\n".join(["python -m adsp_mpi guide PAGE prints one of these pages:", "", *lines])
+
+
+def show_guide(arguments: Sequence[str]) -> None:
+    """Print a page, or the list of pages; formatted where the output is a terminal."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `guide | head` is no error
+    if len(arguments) > 1:
+        raise UsageError("guide takes one page: python -m adsp_mpi guide PAGE")
+    if not arguments or arguments[0].startswith("-"):
+        print(list_pages())
+        return
+    text = read_page(arguments[0])
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))
