@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from adsp_mpi.config import Config
 from adsp_mpi.layers import Setting, layer_of
 from adsp_mpi.learn.task import Task
+from adsp_mpi.refusals import require_used
 
 if TYPE_CHECKING:
     from adsp_mpi.mpi.server.results import Result
@@ -27,7 +28,8 @@ def train(
         given = layer_of(settings, "adsp_mpi.train") if isinstance(settings, dict) else []
         if isinstance(task, str):
             given.append(Setting("task", "name", task, "adsp_mpi.train"))
-        config = config.with_layers(given)
+        base, config = config, config.with_layers(given)
+        require_used("run", base, config, [given])
         return run_quietly(config, None if isinstance(task, str) else task)
 
     return exit_on_error(start)

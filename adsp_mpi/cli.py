@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, Setting, file_layer, parse_setting, preset_layer, presets
+from adsp_mpi.options import ENGINES
+from adsp_mpi.refusals import require_used
 from adsp_mpi.runtime.resume import AUTO, resumed_config
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ def parse(arguments: Sequence[str]) -> Request:
     options = make_parser().parse_args(arguments)
     if options.verb not in VERBS:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
+    if options.verb in ("bench", "guide"):
+        raise UsageError(f"{options.verb} comes first: python -m adsp_mpi {options.verb}")
     if options.like is not None:
         return _parse_like(options)
     base = Config()
@@ -110,7 +114,7 @@ def parse(arguments: Sequence[str]) -> Request:
         base = resumed_config(options.resume)
     elif not (options.preset or options.config or options.task):
         options.preset = "quickstart"
-    return Request(options.verb, base.with_layers(*layers_of(options)))
+    return Request(options.verb, config_of(options, options.verb, base))
 
 
 def _parse_like(options: argparse.Namespace) -> Request:
@@ -118,16 +122,8 @@ def _parse_like(options: argparse.Namespace) -> Request:
 
     if options.verb != "simulate":
         raise UsageError("--like RUN is an option of simulate")
-    given = [f"--{name}" for name in ("hetero", "workers", "out") if getattr(options, name)]
-    fixed = ("hetero.", "simulate.workers", "run.out")
-    given += [f"--set {text}" for text in options.set if text.strip().startswith(fixed)]
-    if given:
-        raise UsageError(
-            "--like: the machines are the recorded ones and nothing is written; leave out "
-            + ", ".join(given)
-        )
     recorded = read_recorded(options.like)
-    config = recorded.config.with_layers(*layers_of(options))
+    config = config_of(options, "like", recorded.config)
     if not config.stop.target_loss:
         raise UsageError("--like compares times to a target loss: give --target-loss")
     if config.task == recorded.config.task and not recorded.names_its_task:
@@ -136,15 +132,19 @@ def _parse_like(options: argparse.Namespace) -> Request:
     return Request(options.verb, config, recorded, bool(options.sync) or another)
 
 
-def layers_of(options: argparse.Namespace) -> list[Layer]:
-    """Preset, file and command line, each where it is given."""
-    layers: list[Layer] = []
-    if options.preset:
-        layers.append(preset_layer(options.preset))
-    if options.config:
-        layers.append(file_layer(options.config))
-    layers.append(command_line(options))
-    return layers
+def config_of(options: argparse.Namespace, use: str, base: Config) -> Config:
+    """`base`, then preset, file and command line, each where it is given.
+
+    Raises UsageError where the command line, or for a `use` that trains the file, asks for what
+    would be ignored. For the other uses a file describes the run that they examine.
+    """
+    preset = preset_layer(options.preset) if options.preset else []
+    file = file_layer(options.config) if options.config else []
+    arguments = command_line(options)
+    config = base.with_layers(preset, file, arguments)
+    if use != "config":
+        require_used(use, base, config, [file, arguments] if use in ENGINES else [arguments])
+    return config
 
 
 def command_line(options: argparse.Namespace) -> Layer:

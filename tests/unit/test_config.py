@@ -48,6 +48,7 @@ def test_every_model_prints_and_reads_back(model: str) -> None:
         (["--bogus"], "--blocking-commits"),
         (["--seed", "x"], "invalid int"),
         (["fly"], "unknown verb"),
+        (["--seed", "3", "guide"], "guide comes first"),
     ],
 )
 def test_bad_arguments_are_named(arguments: list[str], message: str) -> None:

@@ -183,10 +183,13 @@ def test_settings_go_over_the_recorded_ones(svm: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["simulate", "--hetero", "ratio:2"], "leave out --hetero"),
-        (["simulate", "--workers", "9"], "leave out --workers"),
-        (["simulate", "--out", "x"], "leave out --out"),
-        (["simulate", "--set", "hetero.delay_s=1"], "leave out --set hetero.delay_s=1"),
+        (["simulate", "--hetero", "ratio:2"], "--hetero: simulate --like makes no use"),
+        (["simulate", "--workers", "9"], "--workers: simulate --like makes no use"),
+        (["simulate", "--out", "x"], "--out: simulate --like makes no use"),
+        (
+            ["simulate", "--set", "hetero.delay_s=1"],
+            "delay_s=1: simulate --like makes no use",
+        ),
         (["simulate", "--target-loss", "0"], "give --target-loss"),
         (["--target-loss", "0.3"], "an option of simulate"),
         (["config"], "an option of simulate"),
