@@ -43,11 +43,14 @@ class ServerEngine(Protocol):
     def keep_model(self) -> None:
         """The model judged last is good: the one to fall back on."""
 
+    def outer_step(self) -> None:
+        """Add to the global model what its commit rule says, while commits go on landing."""
+
     def take_snapshot(self) -> None:
-        """Keep a copy of the global model."""
+        """Keep a copy of the global model and of its commit rule's state."""
 
     def put_back_snapshot(self) -> None:
-        """The global model becomes the copy."""
+        """The global model and its commit rule's state become the copies."""
 
     def targets_changed(self, phase: str) -> None:
         """The board shows new targets: record them."""
@@ -97,7 +100,7 @@ class Steering:
         self._waiting_run: Run | None = None
         self._begun_s = self._run_end_s = self._next_evaluation_s = 0.0
         self.settled = False
-        """`run` waits for the next evaluation or check: `state` holds all there is to know."""
+        """`run` waits for the next evaluation or check: `state_dict` holds all there is to know."""
 
     def start(self) -> None:
         """Judge the initial model and give out the first targets."""
@@ -109,8 +112,8 @@ class Steering:
             self._begin(self._scheduler.command, standing=True)
         self._next_evaluation_s = self._engine.now() + self._evaluation_period_s
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """In the place of `start`: stand where the run stood whose `state` this is."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """In the place of `start`: stand where the steering that gave `state` stood."""
         first, *rest = observations_of(state["observations"])
         self._scheduler = Scheduler(self._sync, self._setup, first, lambda told: None)
         for seen in rest:
@@ -132,9 +135,8 @@ class Steering:
         self.progress.evaluations[:0] = [(s, loss) for s, loss in state["evaluations"]]
         self.progress.trial_s = state["progress"]["trial_s"]
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """For `resume`, while `settled`."""
+    def state_dict(self) -> dict[str, Any]:
+        """For `load_state_dict`; only while `settled`."""
         progress = self.progress
         return {
             "observations": observations_state(self._scheduler.observations),
@@ -154,6 +156,8 @@ class Steering:
     def run(self) -> Generator[Until, None, str]:
         """Evaluate and feed the scheduler in turn; returns why the run is over.
 
+        A `Run` that is over ends with the commit rule's outer step, and is judged after it.
+
         Raises AdspError when the global loss is not finite or the scheduler misbehaves.
         """
         if not isinstance(self._scheduler.command, Run):
@@ -167,6 +171,8 @@ class Steering:
             now = self._engine.now()
             reason = self._stop.timed(now) or self._ended_by_workers()
             if not reason and now >= event_s:
+                if now >= self._run_end_s:
+                    self._engine.outer_step()
                 self._next_evaluation_s = now + self._evaluation_period_s
                 reason = self.evaluate()
             if reason:

@@ -52,11 +52,11 @@ def engine_state(engine: "Engine") -> dict[str, Any]:
         ],
         "waiting": list(engine.waiting),
         "good_values": engine.good_values.copy(),
-        "snapshot": engine.snapshot.copy(),
+        "snapshot": engine.snapshot,
         "workers": [_worker_state(worker) for worker in engine.workers],
-        "problem": engine.problem.state,
-        "exchange": engine.exchange.state,
-        "steering": engine.steering.state,
+        "problem": engine.problem.state_dict(),
+        "exchange": engine.exchange.state_dict(),
+        "steering": engine.steering.state_dict(),
     }
 
 
@@ -64,8 +64,8 @@ def resume_engine(engine: "Engine", state: dict[str, Any]) -> None:
     """A new engine of the same configuration stands where the one with this state stood."""
     loader = _Loader(engine)
     clock, board, links = engine.clock, engine.board, engine.links
-    engine.problem.resume(state["problem"])
-    engine.exchange.resume(state["exchange"])
+    engine.problem.load_state_dict(state["problem"])
+    engine.exchange.load_state_dict(state["exchange"])
     for worker, saved in zip(engine.workers, state["workers"], strict=True):
         _resume_worker(worker, saved)
     clock.now, clock.at_once, clock.booked = state["clock"]
@@ -82,7 +82,7 @@ def resume_engine(engine: "Engine", state: dict[str, Any]) -> None:
     engine.waiting = {i: engine.workers[i] for i in state["waiting"]}
     engine.good_values[:] = state["good_values"]
     engine.snapshot = state["snapshot"]
-    engine.steering.resume(state["steering"])
+    engine.steering.load_state_dict(state["steering"])
 
 
 def _worker_state(worker: SimWorker) -> dict[str, Any]:

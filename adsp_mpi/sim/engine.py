@@ -4,8 +4,6 @@ import math
 from functools import partial
 from typing import Any, Callable
 
-import numpy as np
-
 from adsp_mpi.config import Config
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
@@ -57,7 +55,7 @@ class Engine:
         self.rows = rows
         self.values = problem.values
         learners = [problem.learner(worker) for worker in range(workers)]
-        self.exchange = make_exchange(config.codec, self.values, learners)
+        self.exchange = make_exchange(config.codec, problem, self.sync.commit_rule(), learners)
         self.links = Links(
             self.clock, self.exchange.commit_bytes / 1e6, config.simulate.server_bandwidth_mb_s
         )
@@ -78,7 +76,7 @@ class Engine:
         self._checkpoint_period_s = config.checkpoint.period_s or math.inf
         self._stopping = False
         self._resumed = False
-        self.snapshot = np.zeros(0, np.float32)
+        self.snapshot: dict[str, Any] = {}
         stop = config.stop
         self.steering = Steering(
             self,
@@ -271,11 +269,14 @@ class Engine:
     def keep_model(self) -> None:
         self.good_values[:] = self.values
 
+    def outer_step(self) -> None:
+        self.exchange.outer_step()
+
     def take_snapshot(self) -> None:
-        self.snapshot = self.values.copy()
+        self.snapshot = self.exchange.model_state_dict()
 
     def put_back_snapshot(self) -> None:
-        self.values[:] = self.snapshot
+        self.exchange.load_model_state_dict(self.snapshot)
 
     def targets_changed(self, phase: str) -> None:
         self._trace.targets(self.clock.now, self.board, phase)

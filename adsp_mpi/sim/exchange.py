@@ -4,15 +4,23 @@ from typing import Any
 
 import numpy as np
 
+from adsp_mpi.core.commit_rule import CommitRule, Landing
 from adsp_mpi.core.compression import Codec, Known, Residual, blocks, commit_bytes
-from adsp_mpi.sim.problem import Learner
+from adsp_mpi.sim.problem import Learner, Problem
 
 
 class Exchange:
-    """Between the global model's `values`, float32[P], and the learners of all workers."""
+    """Between the global model's `values`, float32[P], and the learners of all workers.
 
-    def __init__(self, values: np.ndarray) -> None:
+    The commit rule acts on `trained`, the first numbers of `values`; all others add up.
+    """
+
+    def __init__(self, values: np.ndarray, num_trained: int, rule: CommitRule) -> None:
         self.values = values
+        self.trained = values[:num_trained]
+        self._buffers = values[num_trained:]
+        self._rule = rule
+        rule.begin(self.trained)
         self.commit_bytes = commit_bytes(None, len(values))
         """What a worker sends for a commit."""
 
@@ -20,12 +28,29 @@ class Exchange:
         """A commit sets out with `factor` times what was learnt."""
         learner.take_update(factor)
 
-    def land(self, worker: int, learner: Learner) -> None:
-        """It arrives as a whole, and the worker goes on from there."""
+    def land(self, landing: Landing, learner: Learner) -> None:
+        """It arrives as a whole, and the worker goes on from the model after it."""
         learner.before_landing(self.values)
+        size = len(self.trained)
+        self._rule.apply(self.trained, learner.update[:size], landing)
+        self._buffers += learner.update[size:]
         learner.answer[:] = self.values
-        self.values += learner.update
-        learner.rebase()
+        learner.replace(keep_local=True)
+
+    def outer_step(self) -> None:
+        """Add to the model what the rule says."""
+        kick = self._rule.outer_step(self.trained)
+        if kick is not None:
+            self.trained += kick
+
+    def model_state_dict(self) -> dict[str, Any]:
+        """The global model and its rule's state."""
+        return {"values": self.values.copy(), "rule": self._rule.state_dict()}
+
+    def load_model_state_dict(self, state: dict[str, Any]) -> None:
+        """The global model and its rule's state become what `model_state_dict` gave."""
+        self.values[:] = state["values"]
+        self._rule.load_state_dict(state["rule"])
 
     def pull(self, worker: int, learner: Learner, keep_local: bool) -> None:
         """The worker takes up what there is now."""
@@ -36,18 +61,25 @@ class Exchange:
         """The worker begins anew from the global model."""
         self.pull(worker, learner, keep_local=False)
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """All but `values` and what the learners hold, for `resume`."""
-        return {}
+    def state_dict(self) -> dict[str, Any]:
+        """Model, rule and what is under way, without what the learners hold."""
+        return self.model_state_dict()
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on where the exchange with this `state` stood."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the exchange that gave `state` stood."""
+        self.load_model_state_dict(state)
 
 
-def make_exchange(codec: Codec | None, values: np.ndarray, learners: list[Learner]) -> Exchange:
+def make_exchange(
+    codec: Codec | None, problem: Problem, rule: CommitRule, learners: list[Learner]
+) -> Exchange:
     """As `codec` says; every learner has fetched the model then."""
-    made = CompressedExchange(values, codec, learners) if codec else Exchange(values)
+    values, num_trained = problem.values, problem.num_trained
+    made = (
+        CompressedExchange(values, num_trained, rule, codec, learners)
+        if codec
+        else Exchange(values, num_trained, rule)
+    )
     for worker, learner in enumerate(learners):
         made.fetch(worker, learner)
     return made
@@ -56,8 +88,15 @@ def make_exchange(codec: Codec | None, values: np.ndarray, learners: list[Learne
 class CompressedExchange(Exchange):
     """Both ways carry as many bytes as `codec` makes of them; averaged buffers go as they are."""
 
-    def __init__(self, values: np.ndarray, codec: Codec, learners: list[Learner]) -> None:
-        super().__init__(values)
+    def __init__(
+        self,
+        values: np.ndarray,
+        num_trained: int,
+        rule: CommitRule,
+        codec: Codec,
+        learners: list[Learner],
+    ) -> None:
+        super().__init__(values, num_trained, rule)
         self._codec = codec
         self._size = size = learners[0].num_rebased
         self.commit_bytes = commit_bytes(codec, size) + 4 * (len(values) - size)
@@ -69,12 +108,13 @@ class CompressedExchange(Exchange):
         update = learner.take_update(factor)
         self._sent[worker] = self._residuals[worker].take(update[: self._size])
 
-    def land(self, worker: int, learner: Learner) -> None:
+    def land(self, landing: Landing, learner: Learner) -> None:
         learner.before_landing(self.values)
-        for block, data in zip(blocks(self._size), self._sent.pop(worker), strict=True):
+        sent = self._sent.pop(landing.worker)
+        for block, data in zip(blocks(self._size), sent, strict=True):
             self._codec.add(data, self.values[block])
         self.values[self._size :] += learner.update[self._size :]
-        self.pull(worker, learner, keep_local=True)
+        self.pull(landing.worker, learner, keep_local=True)
 
     def pull(self, worker: int, learner: Learner, keep_local: bool) -> None:
         for block in blocks(self._size):
@@ -89,13 +129,14 @@ class CompressedExchange(Exchange):
         self._known.told(worker, slice(0, self._size), self.values[: self._size])
         super().pull(worker, learner, keep_local=False)
 
-    @property
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         residuals = [residual.values for residual in self._residuals]
         sent = [[worker, data] for worker, data in self._sent.items()]
-        return {"residuals": residuals, "known": self._known.values, "sent": sent}
+        own = {"residuals": residuals, "known": self._known.values, "sent": sent}
+        return {**super().state_dict(), **own}
 
-    def resume(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
         for residual, values in zip(self._residuals, state["residuals"], strict=True):
             residual.values[:] = values
         self._known.values[:] = state["known"]

@@ -45,9 +45,6 @@ class Learner(Protocol):
     def before_landing(self, values: np.ndarray) -> None:
         """The update is about to be added to `values`."""
 
-    def rebase(self) -> None:
-        """The update has landed on `answer`: go on from there, keeping what came after it."""
-
     def replace(self, keep_local: bool) -> None:
         """The local model becomes `answer`, if `keep_local` plus what was learnt."""
 
@@ -59,6 +56,8 @@ class Problem(Protocol):
     values: np.ndarray
     notes: Sequence[str]
     """What the user should know before the run, a line each."""
+    num_trained: int
+    """The first so many numbers are trained; the others are buffers."""
 
     def learner(self, worker: int) -> Learner:
         """The numerics of `worker`, made once, in the order of the workers."""
@@ -72,12 +71,11 @@ class Problem(Protocol):
     def save(self, values: np.ndarray, folder: Path) -> Path:
         """Write the model with these `values` into a file of `folder`."""
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """`values` and all that the learners remember, for `resume`."""
+    def state_dict(self) -> dict[str, Any]:
+        """All but `values` that it and its learners remember."""
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on, with learners for as many workers, where the problem with this `state` stood."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on, with learners for as many workers, where the problem that gave `state` stood."""
 
 
 def make_problem(config: Config, num_workers: int) -> Problem:
@@ -125,6 +123,7 @@ class TorchProblem:
         self.name = task.name
         self.notes = notes_on(task)
         self.values = self._model.values.numpy()
+        self.num_trained = self._model.num_trainable
         self._evaluator = Evaluator(task, self._model, config.eval.samples, config.run.seed)
 
     def _make_model(self, rank: int) -> FlatModel:
@@ -152,18 +151,15 @@ class TorchProblem:
         torch.save(self._model.module.state_dict(), folder / "model.pt")
         return folder / "model.pt"
 
-    @property
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {
-            "values": self.values.copy(),
             "random": random_state(),
             "learners": [
                 [learner.state_dict(), learner.trainer.state_dict()] for learner in self._learners
             ],
         }
 
-    def resume(self, state: dict[str, Any]) -> None:
-        self.values[:] = state["values"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         put_random_state(state["random"])
         for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
             learner.load_state_dict(replica)

@@ -16,7 +16,7 @@ from adsp_mpi.errors import UsageError
 DRAWN_STEPS = 64
 """Steps whose noise a worker draws at once."""
 
-VECTORS = ("values", "locals", "bases", "updates")
+VECTORS = ("locals", "bases", "updates")
 
 
 def quadratic(
@@ -54,6 +54,7 @@ class Quadratic:
         self.train = config.train
         self.seed = config.run.seed
         self.values = np.full(len(curvature), start, np.float32)
+        self.num_trained = len(curvature)
         self.locals, self.bases = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.updates, self.answers = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._learners: list[QuadraticLearner] = []
@@ -76,20 +77,23 @@ class Quadratic:
         np.save(folder / "model.npy", values)
         return folder / "model.npy"
 
-    @property
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         noise = np.zeros((len(self._learners), DRAWN_STEPS, len(self.values)), np.float32)
         for learner, drawn in zip(self._learners, noise, strict=True):
             drawn[: learner.left] = learner.drawn[: learner.left]
         vectors = {name: getattr(self, name) for name in VECTORS}
-        return {"vectors": vectors, "noise": noise, "learners": [w.state for w in self._learners]}
+        return {
+            "vectors": vectors,
+            "noise": noise,
+            "learners": [w.state_dict() for w in self._learners],
+        }
 
-    def resume(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         for name in VECTORS:
             getattr(self, name)[:] = state["vectors"][name]
         zipped = zip(self._learners, state["noise"], state["learners"], strict=True)
         for learner, noise, own in zipped:
-            learner.resume(noise, own)
+            learner.load_state_dict(noise, own)
 
 
 class QuadraticLearner:
@@ -131,13 +135,12 @@ class QuadraticLearner:
         self.drawn *= np.float32(self._noise / np.sqrt(batch_size))
         self.left, self._batch_size = DRAWN_STEPS, batch_size
 
-    @property
-    def state(self) -> list[Any]:
-        """All but its rows of the matrices and its noise, for `resume`."""
+    def state_dict(self) -> list[Any]:
+        """All but its rows of the matrices and its noise."""
         return [self.left, self._batch_size, self._rate, self._generator.bit_generator.state]
 
-    def resume(self, noise: np.ndarray, state: list[Any]) -> None:
-        """Go on with `noise`, float32[DRAWN_STEPS, P], where this `state` stood."""
+    def load_state_dict(self, noise: np.ndarray, state: list[Any]) -> None:
+        """Go on with `noise`, float32[DRAWN_STEPS, P], where who gave `state` stood."""
         self.left, self._batch_size, self._rate, self._generator.bit_generator.state = state
         self.drawn = noise
 
@@ -150,17 +153,9 @@ class QuadraticLearner:
     def before_landing(self, values: np.ndarray) -> None:
         pass
 
-    def rebase(self) -> None:
-        self.answer += self.update
-        self._go_on_from_answer()
-
     def replace(self, keep_local: bool) -> None:
         if keep_local:
-            self._go_on_from_answer()
+            self._local += self.answer - self._base
         else:
             self._local[:] = self.answer
-            self._base[:] = self.answer
-
-    def _go_on_from_answer(self) -> None:
-        self._local += self.answer - self._base
         self._base[:] = self.answer

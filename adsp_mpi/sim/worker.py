@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from adsp_mpi.core.actions import Commit, Pull, Step, Wait
 from adsp_mpi.core.board import Presence, Row, Stage
+from adsp_mpi.core.commit_rule import Landing
 from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.errors import AdspError
 from adsp_mpi.sim.board import ANY_COUNT, STAGE
@@ -154,11 +155,11 @@ class SimWorker:
     def land(self) -> None:
         """The commit in flight arrives as a whole."""
         me, engine, board, now = self.me, self._engine, self._board, self._clock.now
-        engine.exchange.land(self.index, self.learner)
         landed_before = board.landed
+        staleness = landed_before - self.landed_at_base
+        engine.exchange.land(Landing(self.index, staleness), self.learner)
         board.counters[0] += 1
         me.commit_done(now)
-        staleness = landed_before - self.landed_at_base
         self.landed_at_base = landed_before + 1
         since_s = self.standing_since
         stood_s = 0.0 if since_s is None else now - since_s

@@ -3,10 +3,12 @@
 import sys
 import time
 
+import numpy as np
 import torch
 from torch import nn
 
 import adsp_mpi
+from adsp_mpi.core.commit_rule import OuterMomentum
 from adsp_mpi.learn import replica
 from adsp_mpi.learn.staging import Staging
 
@@ -16,6 +18,21 @@ def make_model() -> nn.Module:
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
     return module
+
+
+class Recorded:
+    """What rank 0's outer steps saw and added, [K, P] each."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+        self.added: list[np.ndarray] = []
+        self._step = OuterMomentum.outer_step
+        OuterMomentum.outer_step = lambda rule, values: self._record(rule, values)  # type: ignore[method-assign]
+
+    def _record(self, rule: OuterMomentum, values: np.ndarray) -> np.ndarray:
+        self.seen.append(values.copy())
+        self.added.append(self._step(rule, values).copy())
+        return self.added[-1]
 
 
 class Late(Staging):
@@ -38,7 +55,7 @@ class Late(Staging):
 
 
 if __name__ == "__main__":
-    out, model, steps, profile, compress, servers, *staging = sys.argv[1:]
+    out, model, steps, profile, compress, servers, outer, *staging = sys.argv[1:]
     if staging:
         replica.make_staging = lambda device: Late()
     data = (torch.zeros(64, 1),)
@@ -49,7 +66,8 @@ if __name__ == "__main__":
         loss=lambda module, batch: sum(p.sum() for p in module.parameters()) + 1e4,
         metrics=lambda module, batch: {},
     )
-    sync = {"model": model, "check_period_s": 0.5, "global_lr": 1.0}
+    recorded = Recorded()
+    sync = {"model": model, "check_period_s": 0.4, "global_lr": 1.0, "outer": outer}
     settings = {
         "run": {"out": out, "screen": "quiet", "servers": int(servers)},
         "train": {"batch_size": 4, "local_lr": 2.0**-6, "compress": compress},
@@ -58,4 +76,5 @@ if __name__ == "__main__":
         "eval": {"period_s": 0.2},
         "stop": {"max_steps": int(steps)},
     }
-    adsp_mpi.train(task, settings)
+    if adsp_mpi.train(task, settings):
+        np.savez(f"{out}/outer.npz", seen=recorded.seen, added=recorded.added)

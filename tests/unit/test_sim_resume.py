@@ -64,6 +64,23 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(tmp_path: Path, 
         assert contents(folder) == contents(whole)
 
 
+@pytest.mark.parametrize(("model", "compress"), [("adsp-plus", "none"), ("ssp", "topk:0.25")])
+def test_so_does_a_run_with_an_outer_momentum(tmp_path: Path, model: str, compress: str) -> None:
+    sections: dict[str, dict[str, Any]] = {
+        "sync": {"check_period_s": 1.5, "outer": "nesterov:0.5"},
+        "train": {"compress": compress},
+    }
+    whole, plain = tmp_path / "whole", tmp_path / "plain"
+    simulate(make_config(whole, model, **sections), whole)
+    simulate(make_config(plain, model, train={"compress": compress}), plain)
+    assert contents(whole)["model"] != contents(plain)["model"]
+    for looks in random.Random(model).sample(range(3, 400), 4):
+        folder = tmp_path / f"cut-{looks}"
+        simulate(make_config(folder, model, **sections), folder, stopped=after(looks))
+        simulate(resumed_config(str(folder)), folder)
+        assert contents(folder) == contents(whole)
+
+
 def test_again_and_again(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "cut"
     simulate(make_config(whole, "adsp-plus"), whole)

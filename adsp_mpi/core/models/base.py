@@ -18,6 +18,7 @@ from adsp_mpi.core.actions import (
     WorkerAction,
 )
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.commit_rule import CommitRule, make_rule
 from adsp_mpi.core.worker import WorkerState
 from adsp_mpi.options import check_options, option
 
@@ -40,9 +41,18 @@ class SyncModel(ABC):
     )
     blocking_commits: bool = option(False, "a worker stands still while its commit is in flight")
     check_period_s: float = option(60.0, "Gamma, seconds between two checks", above=0)
+    outer: str = option(
+        "none",
+        "momentum that rank 0 adds every check period: none, nesterov:BETA or momentum:BETA",
+        check=make_rule,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
+        self.require(
+            self.outer == "none" or type(self).commit_rule is SyncModel.commit_rule,
+            f"outer = {self.outer!r}: {type(self).__name__} has a commit rule of its own",
+        )
 
     @staticmethod
     def require(condition: bool, message: str) -> None:
@@ -53,6 +63,13 @@ class SyncModel(ABC):
     @abstractmethod
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         """What worker `me` does next at `now`, seconds since the run's start."""
+
+    def commit_rule(self) -> CommitRule:
+        """What a commit does to the global model: a new rule, made once, on the server.
+
+        A model with a state of its own on the server gives its own here.
+        """
+        return make_rule(self.outer)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         """The scheduler half: yields what to do and receives what was observed."""

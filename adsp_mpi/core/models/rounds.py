@@ -23,6 +23,7 @@ class RoundModel(SyncModel):
     commits_leftovers: ClassVar[bool] = False
 
     blocking_commits: bool = fixed(True, "commits that do not block would mix the rounds")
+    outer: str = fixed("none", "what rank 0 adds would reach some workers a round before others")
 
     def period(self, local_steps: float, phase: str = "train") -> Run:
         """One check period with this tau."""

@@ -2,18 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from adsp_mpi.mpi.setup import Prepared
-from adsp_mpi.runtime.checkpoint_files import (
-    SERVER,
-    Checkpoints,
-    save,
-)
+from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
 from adsp_mpi.trace.part_writer import PartWriter
-
-if TYPE_CHECKING:
-    from adsp_mpi.mpi.server.loop import Server
 
 
 class ServerSaver:
@@ -36,15 +29,18 @@ class ServerSaver:
         if self._path:
             shutil.rmtree(self._path, ignore_errors=True)
 
-    def finish(self, server: "Server") -> None:
-        """Every worker has written its file: write rank 0's; OSError where the disk is full."""
+    def finish(self, server: dict[str, Any]) -> None:
+        """Every worker has written its file: write rank 0's; OSError where the disk is full.
+
+        `server` is the state of the `Server`.
+        """
         assert self._path
         state = {
             "config": self._ready.config.to_toml(),
             "num_workers": self._ready.world.num_workers,
             "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
             "part_bytes": self._part.flushed_bytes(),
-            "server": server.state,
+            "server": server,
         }
         save(self._path / SERVER, state)
         self._checkpoints.finish(self._path)

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
 import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
@@ -17,9 +16,9 @@ from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
+from adsp_mpi.mpi.server.global_model import GlobalModel
 from adsp_mpi.mpi.server.roster import LOOK_S, Workers
 from adsp_mpi.mpi.setup import Prepared
-from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.runtime.slurm import JobEnd
@@ -39,7 +38,7 @@ class Server:
         self,
         ready: Prepared,
         evaluator: Evaluator,
-        window: RemoteArray,
+        global_model: GlobalModel,
         board: Board,
         trace: ServerTrace,
         screen: Screen,
@@ -50,14 +49,14 @@ class Server:
         self._world = ready.world
         self._model = model = ready.model
         self._evaluator = evaluator
-        self._window = window
+        self._global_model = global_model
         self.board = board
         self._trace = trace
         self._screen = screen
         self._signals = signals
         self._host_values = torch.empty(model.num_elements)
         self._good_values = torch.empty(model.num_elements)
-        self._snapshot = np.zeros(0, np.float32)
+        self._snapshot: dict[str, Any] = {}
         self._saver = saver
         self.workers = Workers(ready, board, self.now, self._tell)
         self._checkpoint_s = 0.0
@@ -88,13 +87,15 @@ class Server:
         With another number of workers counts and the scheduler begin anew.
         """
         self._clock = clock
-        resumes = self._ready.resumes
-        if resumes and self._ready.same_workers:
-            self._resume(resumes.state["server"])
+        saved = self._ready.resumes.state["server"] if self._ready.resumes else {}
+        rule = saved["model"]["rule"] if saved else None
+        self._global_model.begin(rule, scratch=self._host_values.numpy())
+        if saved and self._ready.same_workers:
+            self.load_state_dict(saved)
         else:
             self._steering.start()
-        if resumes and not self._ready.same_workers:
-            self._steering.remember(resumes.state["server"]["steering"])
+        if saved and not self._ready.same_workers:
+            self._steering.remember(saved["steering"])
         self._next_checkpoint_s = self.now() + self._checkpoint_period_s
 
     def run(self) -> None:
@@ -180,7 +181,7 @@ class Server:
         errors = self.board.column("disk_error")[self.board.present]
         if errors.any():
             raise OSError(int(errors.max()), "")
-        self._saver.finish(self)
+        self._saver.finish(self.state_dict())
         return number
 
     @property
@@ -188,30 +189,30 @@ class Server:
         """Some rank's disk no longer takes its trace."""
         return bool(self._trace.part.cut) or bool(self.board.column("trace_cut").any())
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """For `_resume`; while everybody stands still."""
+    def state_dict(self) -> dict[str, Any]:
+        """What a run goes on from; while everybody stands still."""
         return {
             "now": self.now(),
-            "values": self._window.load(np.empty(self._model.num_elements, np.float32)),
+            "model": self._global_model.state_dict(),
             "good_values": self._good_values.numpy().copy(),
             "snapshot": self._snapshot,
             "board": self.board.data.copy(),
             "counts": self._trace.counts,
-            "steering": self._steering.state,
+            "steering": self._steering.state_dict(),
         }
 
-    def _resume(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where the server that gave `state` stood, but for model and board."""
         self._good_values.copy_(torch.from_numpy(state["good_values"]))
         self._snapshot = state["snapshot"]
         self._trace.resume(state["counts"])
-        self._steering.resume(state["steering"])
+        self._steering.load_state_dict(state["steering"])
 
     def now(self) -> float:
         return self._clock.now()
 
     def judge(self, now: float, trial: bool) -> dict[str, float]:
-        self._window.load(self._host_values.numpy())
+        self._global_model.load(self._host_values.numpy())
         self._model.values.copy_(self._host_values)
         metrics = self._evaluator.evaluate()
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)
@@ -220,11 +221,14 @@ class Server:
     def keep_model(self) -> None:
         self._good_values.copy_(self._host_values)
 
+    def outer_step(self) -> None:
+        self._global_model.outer_step(scratch=self._host_values.numpy())
+
     def take_snapshot(self) -> None:
-        self._snapshot = self._window.load(np.empty(self._model.num_elements, np.float32))
+        self._snapshot = self._global_model.state_dict()
 
     def put_back_snapshot(self) -> None:
-        self._window.store(self._snapshot)
+        self._global_model.load_state_dict(self._snapshot)
 
     def targets_changed(self, phase: str) -> None:
         self._trace.targets(self.now(), self.board, phase)

@@ -17,6 +17,7 @@ from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
+from adsp_mpi.mpi.server.global_model import GlobalModel
 from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.server.results import Result, write_results
 from adsp_mpi.mpi.setup import Prepared
@@ -57,7 +58,9 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
     evaluator, part, screen = world.agree(build)
     trace = ServerTrace(part)
     saver = ServerSaver(ready, part)
-    server = Server(ready, evaluator, window, board, trace, screen, saver, signals)
+    rule = config.sync_model.commit_rule()
+    model = GlobalModel(window, rule, ready.model.num_trainable)
+    server = Server(ready, evaluator, model, board, trace, screen, saver, signals)
     try:
         clock = align(world, ready.begin_s)
         start_unix_s = time.time() - clock.now()
@@ -101,7 +104,7 @@ def initial_values(ready: Prepared) -> np.ndarray:
     values = ready.model.values.cpu().numpy()
     if not ready.resumes:
         return values
-    saved = ready.resumes.state["server"]["values"]
+    saved = ready.resumes.state["server"]["model"]["values"]
     if saved.shape != values.shape:
         raise AdspError(
             f"{ready.resumes.path}: a model of {len(saved):,} numbers, this one has {len(values):,}"

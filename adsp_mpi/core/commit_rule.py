@@ -1,0 +1,145 @@
+"""What a commit does to the global model.
+
+The contract of every rule: the answer to a commit is the model after it. A worker goes on from the
+answer plus what it learnt since it took the update, so whatever else has changed the model
+meanwhile, others' commits or a step of rank 0's own, reaches it there.
+
+A rule acts on the T numbers of the model that are trained; buffers are averaged beside it. A
+synchronization model names its rule in `SyncModel.commit_rule`. One object lives on the server, is
+begun with the initial model, and never reads a clock.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Callable, ClassVar
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A commit that reaches the server."""
+
+    worker: int
+    lag: int
+    """Commits of others that landed since this one's base."""
+
+
+class CommitRule(ABC):
+    """Changes the trained part of the global model, float32[T], commit by commit.
+
+    All that it remembers are the arrays in `state`; those are in checkpoints and snapshots.
+    """
+
+    is_sum: ClassVar[bool] = False
+    """Whether a commit only adds to the model. Then every worker adds its own to the server's
+    memory, one-sided and chunk by chunk, and `apply` never runs under MPI; any other rule is
+    applied by rank 0, one whole commit at a time."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, np.ndarray] = {}
+        """By name: float32[T], or a few numbers."""
+
+    def begin(self, values: np.ndarray) -> None:
+        """Make room in `state` for a model that begins as `values`, float32[T]."""
+        self.state = {}
+
+    @abstractmethod
+    def apply(self, values: np.ndarray, update: np.ndarray, landing: Landing) -> None:
+        """A commit lands: change `values` in place.
+
+        `update`, float32[T], is what the worker learnt times eta and the commit's weight; both
+        belong to the engine and must not be kept.
+        """
+
+    @property
+    def has_outer_step(self) -> bool:
+        """Whether it adds anything of its own when a `Run` is over."""
+        return type(self).outer_step is not CommitRule.outer_step
+
+    def outer_step(self, values: np.ndarray) -> np.ndarray | None:
+        """A `Run` is over: what rank 0 adds to the model, float32[T], or None for nothing.
+
+        `values` is the model at this moment. Commits that land while the result is being added
+        are not in it; nobody waits. The result is the rule's own until the next call.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of `state`."""
+        return {name: array.copy() for name, array in self.state.items()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `state_dict` gave, after `begin`; ValueError where names differ."""
+        if state.keys() != self.state.keys():
+            raise ValueError(
+                f"{type(self).__name__} keeps {sorted(self.state)}, not {sorted(state)}"
+            )
+        for name, array in self.state.items():
+            array[...] = state[name]
+
+
+class Sum(CommitRule):
+    """A commit is added to the model."""
+
+    is_sum = True
+
+    def apply(self, values: np.ndarray, update: np.ndarray, landing: Landing) -> None:
+        values += update
+
+
+class OuterMomentum(Sum):
+    """Commits add up; at the end of every `Run` rank 0 adds a momentum of their sums.
+
+    With D = what landed since the last time, m = beta m + D: `momentum` makes the model move by
+    m instead of D, `nesterov` by D + beta m. That is torch.optim.SGD at learning rate 1 on the
+    gradients -D. Rank 0 adds the difference only, as one more commit that nobody counts.
+
+    Source: outer Nesterov of Douillard et al., "DiLoCo", arXiv 2311.08105; once for many
+    asynchronous commits: Liu et al., "Asynchronous Local-SGD Training for Language Modeling",
+    arXiv 2401.09135 (delayed Nesterov with c = 0).
+    """
+
+    def __init__(self, beta: float, nesterov: bool) -> None:
+        super().__init__()
+        self._beta = np.float32(beta)
+        self._nesterov = nesterov
+
+    def begin(self, values: np.ndarray) -> None:
+        self._kick = np.empty_like(values)
+        self.state = {"momentum": np.zeros_like(values), "previous": values.copy()}
+
+    def outer_step(self, values: np.ndarray) -> np.ndarray:
+        momentum, previous, kick = self.state["momentum"], self.state["previous"], self._kick
+        landed = np.subtract(values, previous, out=previous)
+        momentum *= self._beta
+        if not self._nesterov:
+            kick[:] = momentum
+        momentum += landed
+        if self._nesterov:
+            np.multiply(momentum, self._beta, out=kick)
+        np.add(values, kick, out=previous)
+        return kick
+
+
+OUTERS: dict[str, Callable[[float], CommitRule]] = {
+    "momentum": lambda beta: OuterMomentum(beta, nesterov=False),
+    "nesterov": lambda beta: OuterMomentum(beta, nesterov=True),
+}
+
+
+def make_rule(outer: str) -> CommitRule:
+    """`Sum`, with the outer step that `outer` spells; ValueError where it spells none."""
+    if outer == "none":
+        return Sum()
+    name, _, number = outer.partition(":")
+    try:
+        beta = float(number)
+    except ValueError:
+        beta = -1.0
+    if name not in OUTERS or not 0 <= beta < 1:
+        raise ValueError(
+            f"outer = {outer!r}: there are none, nesterov:BETA and momentum:BETA with a BETA from "
+            "0 up to 1, such as nesterov:0.5"
+        )
+    return OUTERS[name](beta)

@@ -1,0 +1,55 @@
+"""The global model as rank 0 handles it: evaluated, stepped, kept and put back with its rule."""
+
+from typing import Any
+
+import numpy as np
+
+from adsp_mpi.core.commit_rule import CommitRule
+from adsp_mpi.mpi.ranks.backoff import wait_for
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
+
+
+class GlobalModel:
+    """The model in `array`, float32[P], and its commit rule, which acts on the first T numbers.
+
+    The rule's state lies on rank 0, also where other ranks serve parts of the model: an outer
+    step takes what landed in all of them from one moment, and they need not be told of it.
+    """
+
+    def __init__(self, array: RemoteArray, rule: CommitRule, num_trained: int) -> None:
+        self._array = array
+        self._rule = rule
+        self._num_trained = num_trained
+
+    def begin(self, saved: dict[str, np.ndarray] | None, scratch: np.ndarray) -> None:
+        """The model that training begins from is there; its rule goes on from `saved`, if any.
+
+        `scratch`, float32[P], is overwritten.
+        """
+        self._rule.begin(self.load(scratch)[: self._num_trained])
+        if saved:
+            self._rule.load_state_dict(saved)
+
+    def load(self, into: np.ndarray) -> np.ndarray:
+        """`into`, float32[P], filled with the model."""
+        return self._array.load(into)
+
+    def outer_step(self, scratch: np.ndarray) -> None:
+        """Add what the rule says as a commit is added; `scratch`, float32[P], is overwritten."""
+        if not self._rule.has_outer_step:
+            return
+        values = self.load(scratch)[: self._num_trained]
+        kick = self._rule.outer_step(values)
+        if kick is not None:
+            wait_for(self._array.add(kick, values))
+            self._array.flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Model and rule; while no commit is in flight."""
+        values = self.load(np.empty(self._array.num_elements, np.float32))
+        return {"values": values, "rule": self._rule.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Model and rule become what `state_dict` gave; while no commit is in flight."""
+        self._array.store(state["values"])
+        self._rule.load_state_dict(state["rule"])
