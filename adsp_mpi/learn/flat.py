@@ -1,5 +1,8 @@
 """A module's parameters and float buffers as one flat float32 vector."""
 
+from itertools import zip_longest
+from typing import Sequence
+
 import torch
 from torch import nn
 
@@ -7,12 +10,13 @@ from adsp_mpi.errors import UsageError
 
 
 class FlatModel:
-    """Moves a module's state into `values`, one float32 vector [P] that its tensors are views of.
+    """Copies a module's tensors into `values`, float32[P], and makes the tensors views of it.
 
     Trainable parameters come first, then frozen ones and float buffers (batch-norm statistics).
-    `gradients` [T], T <= P, holds the gradients of the trainable ones in the same way. Integer
-    and bool buffers stay where they are: they are neither averaged nor sent. Raises UsageError
-    for a float parameter or buffer that is not float32.
+    `gradients`, float32[T] with T <= P, holds the gradients of the trainable parameters in the
+    same way. Integer and bool buffers are left alone: they are neither averaged nor sent. Raises
+    UsageError for a float parameter or buffer that is not float32, and for a model without a
+    trainable parameter.
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
@@ -24,6 +28,9 @@ class FlatModel:
         if not trainable:
             raise UsageError("the model has no trainable parameter")
         tensors = [*trainable, *frozen, *buffers]
+        self.layout = _layout(module, tensors)
+        """Name, type and shape of each tensor, in the order of `values`; other buffers follow."""
+
         self.values = torch.empty(sum(t.numel() for t in tensors), device=device)
         self.num_trainable = sum(p.numel() for p in trainable)
         self.gradients = torch.zeros(self.num_trainable, device=device)
@@ -36,14 +43,32 @@ class FlatModel:
 
     @property
     def own_buffers(self) -> dict[str, torch.Tensor]:
-        """The buffers that stay where they are, by name."""
+        """The integer and bool buffers, by name."""
         named = self.module.named_buffers()
         return {name: buffer for name, buffer in named if not buffer.is_floating_point()}
 
     @property
     def num_elements(self) -> int:
-        """P, the number of float32 values that travel."""
+        """P, the length of `values`."""
         return self.values.numel()
+
+    def require_layout(self, saved: Sequence[str], source: str) -> None:
+        """Raise UsageError unless `saved`, from `source`, is this model's layout."""
+        for before, now in zip_longest(saved, self.layout, fillvalue="nothing more"):
+            if before != now:
+                raise UsageError(
+                    f"{source} is of another model: it has {before} where this one has {now}"
+                )
+
+
+def _layout(module: nn.Module, tensors: list[torch.Tensor]) -> list[str]:
+    named = [*module.named_parameters(), *module.named_buffers()]
+    names = {id(tensor): name for name, tensor in named}
+    others = [b for b in module.buffers() if not b.is_floating_point()]
+    return [
+        f"{names[id(t)]} {str(t.dtype).removeprefix('torch.')}{list(t.shape)}"
+        for t in [*tensors, *others]
+    ]
 
 
 def _require_float32(module: nn.Module) -> None:

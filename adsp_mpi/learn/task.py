@@ -1,5 +1,6 @@
 """A task: the model to train, the data to train it on, and how it is judged."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
 
@@ -121,6 +122,15 @@ def labels_of(data: Dataset) -> np.ndarray | None:
     if last is None or last.dim() != 1 or last.dtype not in INTEGERS:
         return None
     return last.cpu().numpy().astype(np.int64)
+
+
+def data_lines(data: Dataset) -> list[str]:
+    """Number of samples and, where `labels_of` finds some, a digest of the labels, as text."""
+    labels = labels_of(data)
+    lines = [f"{data_length(data)} training samples"]
+    if labels is not None:
+        lines.append(f"labels with digest {hashlib.sha256(labels.tobytes()).hexdigest()[:16]}")
+    return lines
 
 
 def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> Batch:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.task import Task, notes_on
+from adsp_mpi.learn.partition import parse_partition
+from adsp_mpi.learn.task import Task, data_lines, notes_on
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.ranks.world import World
@@ -22,8 +23,9 @@ from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import find_checkpoint
-from adsp_mpi.runtime.run_folder import default_folder, make_folder
+from adsp_mpi.runtime.run_folder import make_folder
 from adsp_mpi.runtime.run_info import headline, run_attributes
+from adsp_mpi.runtime.same_everywhere import digest, first_difference, settings_lines
 from adsp_mpi.screen import say
 
 HEADROOM = 1.2
@@ -119,12 +121,14 @@ class Resumes:
 
 def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
     """Collective: all of it, the same on every rank; an error anywhere is raised everywhere."""
+    advice = "start every rank with the same"
+    world.agree(lambda: _require_same(world, "settings", settings_lines(config), advice))
     world.agree(lambda: world.require_workers(config.run.spares))
-    folder = Path(world.comm.bcast(config.run.out or default_folder(config)))
     resumes = _find_checkpoint(world, config)
-    ready = build(world, config, given_task, folder)
-    lock = world.agree(lambda: make_folder(folder, config.run.resume) if world.is_server else None)
-    ready = replace(ready, resumes=resumes, lock=lock)
+    ready = build(world, config, given_task, Path())
+    made = world.agree(lambda: make_folder(config) if world.is_server else None)
+    folder, lock = made or (Path(), None)
+    ready = replace(ready, resumes=resumes, folder=world.comm.bcast(folder), lock=lock)
     if world.is_server:
         say(config.run.screen, *ready.headlines())
     return _calibrated(ready)
@@ -151,7 +155,9 @@ def _read_checkpoint(config: Config) -> Resumes | None:
 def build(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:
     """Collective: task, model and profile, before `folder` is made and speeds are calibrated."""
     ready = world.agree(lambda: _build_here(world, config, given_task, folder))
-    world.agree(lambda: _require_same_size(world, ready.model))
+    advice = "every rank must build the same model"
+    world.agree(lambda: _require_same(world, "models", ready.model.layout, advice))
+    world.agree(lambda: _require_same_data(ready))
     return ready
 
 
@@ -204,7 +210,16 @@ def find_device(name: str, node_rank: int) -> torch.device:
     raise UsageError(f"run.device = {name!r}: there are cpu, cuda")
 
 
-def _require_same_size(world: World, model: FlatModel) -> None:
-    sizes = world.allgather(model.num_elements)
-    if len(set(sizes)) > 1:
-        raise UsageError(f"the ranks built models of different sizes: {sizes}")
+def _require_same_data(ready: Prepared) -> None:
+    if parse_partition(ready.config.train.partition)[0] != "own":
+        advice = 'load the same on every rank, or set train.partition = "own"'
+        _require_same(ready.world, "data", data_lines(ready.task.train_data), advice)
+
+
+def _require_same(world: World, what: str, lines: Sequence[str], advice: str) -> None:
+    """Collective: UsageError on every rank unless all have the same `lines`."""
+    if len(set(world.allgather(digest(lines)))) == 1:
+        return
+    found = first_difference(world.allgather(lines), world.hosts)
+    assert found
+    raise UsageError(f"the ranks' {what} differ: {', '.join(found)}; {advice}")

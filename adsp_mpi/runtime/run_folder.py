@@ -4,6 +4,8 @@ import errno
 import fcntl
 import os
 import time
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -20,12 +22,6 @@ LOCK = "lock"
 """The process that writes into the folder holds a lock on this file; the file itself stays."""
 
 
-def default_folder(config: Config) -> str:
-    """`runs/TIME-MODEL`."""
-    name = config.sync.model.rpartition(":")[2]
-    return f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-
-
 def how_to_resume(folder: Path) -> str:
     """The line for the user after a run was stopped: the command that resumes or merges it."""
     if not whole_checkpoints(folder):
@@ -35,26 +31,42 @@ def how_to_resume(folder: Path) -> str:
     return f"go on with --resume {folder}"
 
 
-def make_folder(folder: Path, resume: str) -> IO[str]:
+def make_folder(config: Config) -> tuple[Path, IO[str]]:
     """Create or take over the folder of a new or resumed run and lock it.
 
-    The lock holds until the returned file is closed or the process dies. Raises UsageError where
-    another process holds it, or where the folder contains a run that is not to be resumed. With
-    `resume` = "auto", a run that was killed before its first checkpoint starts again; the parts
-    of its trace are renamed and kept.
+    The lock holds until the returned file is closed or the process dies. Without `run.out` the
+    folder is a new one, runs/TIME-MODEL. Raises UsageError where another process holds the lock,
+    or where the folder contains a run that is not to be resumed. With `run.resume` = "auto", a run
+    that was killed before its first checkpoint starts again; the parts of its trace are renamed
+    and kept.
     """
+    folder = Path(config.run.out or "runs")
     try:
+        if not config.run.out:
+            folder = _new_folder(config)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a")
     except OSError as error:
         raise UsageError(f"--out {folder}: {os.strerror(error.errno or 0)}") from error
     try:
         _lock(lock, folder)
-        _make_room(folder, resume)
+        _make_room(folder, config.run.resume)
     except BaseException:
         lock.close()
         raise
-    return lock
+    return folder, lock
+
+
+def _new_folder(config: Config) -> Path:
+    """Create a folder that no other run has, also among runs that start in the same second."""
+    model = config.sync.model.rpartition(":")[2]
+    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{model}"
+    for number in count(1):
+        folder = Path(base if number == 1 else f"{base}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError
 
 
 def _lock(lock: IO[str], folder: Path) -> None:

@@ -2,14 +2,13 @@
 
 import os
 import traceback
-from pathlib import Path
 from typing import Callable
 
 from rich.console import Console
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
-from adsp_mpi.runtime.run_folder import default_folder, how_to_resume, make_folder
+from adsp_mpi.runtime.run_folder import how_to_resume, make_folder
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.fitted_machines import Recorded
@@ -46,8 +45,8 @@ def _simulate(config: Config) -> None:
 
     _require_an_end(config)
     _require_one_process()
-    folder = Path(config.run.out or default_folder(config))
-    with make_folder(folder, config.run.resume), Signals(has_launcher=False) as signals:
+    folder, lock = make_folder(config)
+    with lock, Signals(has_launcher=False) as signals:
         screen = make_screen(config.run.screen)
         done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
     if config.run.screen != "quiet":

@@ -8,7 +8,7 @@ import torch
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.registry import load
-from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
@@ -132,8 +132,7 @@ class TorchProblem:
 
     def learner(self, worker: int) -> TorchLearner:
         model = self._make_model(worker + 1)
-        if model.num_elements != len(self.values):
-            raise AdspError("the task's factory makes models of different sizes")
+        model.require_layout(self._model.layout, "the model that the task made first")
         trainer = self._shares.trainer(worker, model)
         same_base = self._config.sync_model.same_base
         learner = TorchLearner(trainer, model, same_base, 1.0 / self._shares.num_workers)
@@ -153,6 +152,7 @@ class TorchProblem:
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "layout": self._model.layout,
             "random": random_state(),
             "learners": [
                 [learner.state_dict(), learner.trainer.state_dict()] for learner in self._learners
@@ -160,6 +160,7 @@ class TorchProblem:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._model.require_layout(state["layout"], "the checkpoint")
         put_random_state(state["random"])
         for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
             learner.load_state_dict(replica)

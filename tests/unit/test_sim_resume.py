@@ -14,6 +14,7 @@ from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.resume import resumed_config
+from adsp_mpi.sim.problem import make_problem
 from adsp_mpi.sim.run import simulate
 from adsp_mpi.trace import Trace
 from tests.unit.simulated import config_of
@@ -144,3 +145,10 @@ def test_without_a_checkpoint_auto_begins_and_a_path_is_an_error(tmp_path: Path)
     assert simulate(config, folder).report.reason == "30 s are over"
     with pytest.raises(AdspError, match="no checkpoint in"):
         resumed_config(str(tmp_path / "nowhere"))
+
+
+def test_a_checkpoint_of_a_model_with_its_parameters_in_another_order_is_refused() -> None:
+    problem = make_problem(config_of("asp", task={"name": "digits-mlp"}), 2)
+    turned = {**problem.state_dict(), "layout": problem.state_dict()["layout"][::-1]}
+    with pytest.raises(UsageError, match="the checkpoint is of another model"):
+        problem.load_state_dict(turned)

@@ -38,6 +38,7 @@ class ServerSaver:
         state = {
             "config": self._ready.config.to_toml(),
             "num_workers": self._ready.world.num_workers,
+            "layout": self._ready.model.layout,
             "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
             "part_bytes": self._part.flushed_bytes(),
             "server": server,

@@ -100,16 +100,12 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
 
 
 def initial_values(ready: Prepared) -> np.ndarray:
-    """The model that training begins from, float32[P]; AdspError where it has another size."""
-    values = ready.model.values.cpu().numpy()
+    """The model that training starts from, float32[P]; UsageError if the checkpoint has another."""
     if not ready.resumes:
-        return values
-    saved = ready.resumes.state["server"]["model"]["values"]
-    if saved.shape != values.shape:
-        raise AdspError(
-            f"{ready.resumes.path}: a model of {len(saved):,} numbers, this one has {len(values):,}"
-        )
-    return saved
+        return ready.model.values.cpu().numpy()
+    state = ready.resumes.state
+    ready.model.require_layout(state["layout"], f"checkpoint {ready.resumes.path}")
+    return state["server"]["model"]["values"]
 
 
 def share_out(board: Board, num_shares: int) -> None:
