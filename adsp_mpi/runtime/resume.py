@@ -1,4 +1,4 @@
-"""Finds the checkpoint that a run goes on from, and says which settings may change by that."""
+"""Finds the checkpoint that a run resumes from, and says which settings may change then."""
 
 import tomllib
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from adsp_mpi.runtime.checkpoint_files import SERVER, load, newest_checkpoint, w
 
 AUTO = "auto"
 MAY_CHANGE = ("run", "stop", "checkpoint", "trace", "hetero")
-"""Sections of the configuration that may be others than before; the rest is what is trained."""
+"""Sections of the configuration that may change when a run resumes; the rest is what is trained."""
+
+RATES = ("local_lr", "lr_decay", "lr_decay_steps")
+"""Keys of [train] that may change too: nothing that is saved depends on the learning rate."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ def resumed_config(name: str) -> Config:
 def _require_same(now: Config, before: Config) -> None:
     is_now, was = tomllib.loads(now.to_toml()), tomllib.loads(before.to_toml())
     for section in is_now.keys() - set(MAY_CHANGE):
-        for key in is_now[section].keys() | was[section].keys():
+        may_change = RATES if section == "train" else ()
+        for key in sorted((is_now[section].keys() | was[section].keys()) - {*may_change}):
             mine, theirs = is_now[section].get(key), was[section].get(key)
             if mine != theirs:
                 raise UsageError(

@@ -86,6 +86,7 @@ class Quadratic:
             "vectors": vectors,
             "noise": noise,
             "learners": [w.state_dict() for w in self._learners],
+            "local_lr": self.train.local_lr,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -93,7 +94,7 @@ class Quadratic:
             getattr(self, name)[:] = state["vectors"][name]
         zipped = zip(self._learners, state["noise"], state["learners"], strict=True)
         for learner, noise, own in zipped:
-            learner.load_state_dict(noise, own)
+            learner.load_state_dict(noise, own, state["local_lr"])
 
 
 class QuadraticLearner:
@@ -139,9 +140,14 @@ class QuadraticLearner:
         """All but its rows of the matrices and its noise."""
         return [self.left, self._batch_size, self._rate, self._generator.bit_generator.state]
 
-    def load_state_dict(self, noise: np.ndarray, state: list[Any]) -> None:
-        """Go on with `noise`, float32[DRAWN_STEPS, P], where who gave `state` stood."""
-        self.left, self._batch_size, self._rate, self._generator.bit_generator.state = state
+    def load_state_dict(self, noise: np.ndarray, state: list[Any], local_lr: float) -> None:
+        """Go on with `noise`, float32[DRAWN_STEPS, P], from a learner's `state_dict`.
+
+        `local_lr` was the configured learning rate then; the present rate changes by as much as it.
+        """
+        configured = self._rate
+        self.left, self._batch_size, rate, self._generator.bit_generator.state = state
+        self._rate = rate * (configured / local_lr) if local_lr else configured
         self.drawn = noise
 
     def take_update(self, factor: float) -> np.ndarray:

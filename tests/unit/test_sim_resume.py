@@ -119,9 +119,21 @@ def test_a_longer_limit_can_be_given_but_nothing_that_is_trained_can_change(
     simulate(make_config(folder, "asp"), folder, stopped=after(50))
     longer = resumed_config(str(folder)).with_values({"stop": {"max_seconds": 33.0}}, "test")
     assert simulate(longer, folder).report.reason == "33 s are over"
-    other = longer.with_values({"train": {"local_lr": 0.2}}, "test")
-    with pytest.raises(UsageError, match=r"train\.local_lr was 0\.1 and cannot become 0\.2"):
+    other = longer.with_values({"train": {"batch_size": 16}}, "test")
+    with pytest.raises(UsageError, match=r"train\.batch_size was 32 and cannot become 16"):
         simulate(other, folder)
+
+
+@pytest.mark.parametrize("task", ["quadratic", "cancer-svm"])
+def test_another_learning_rate_holds_from_the_checkpoint_on(tmp_path: Path, task: str) -> None:
+    """At rate 0 nothing moves any more once what was learnt before has been committed."""
+    simulate(make_config(tmp_path, "asp", task), tmp_path, stopped=after(50))
+    resumed = resumed_config(str(tmp_path))
+    values = {"train": {"local_lr": 0.0, "lr_decay": 0.5}, "stop": {"max_seconds": 60.0}}
+    losses = [
+        loss for _, loss in simulate(resumed.with_values(values, "test"), tmp_path).evaluations
+    ]
+    assert losses[0] > 1.2 * losses[-1] and len(set(losses[-5:])) == 1
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
