@@ -9,13 +9,13 @@ from typing import Callable, Protocol, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
 from adsp_mpi.core.steering import Progress
 from adsp_mpi.errors import UsageError
+from adsp_mpi.tables import WIDTH, Table, labelled
 
 LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
@@ -111,7 +111,7 @@ class LiveScreen:
         if time.monotonic() - self._shown_s < REFRESH_S:
             return
         self._shown_s = time.monotonic()
-        self._live.update(_view(status), refresh=True)
+        self._live.update(_view(status, self._console.width), refresh=True)
 
     def note(self, text: str) -> None:
         self._console.print(text, highlight=False)
@@ -143,7 +143,7 @@ COLUMNS: dict[str, Callable[[WorkerReport], str]] = {
     "worker": lambda w: str(w.worker),
     "steps": lambda w: str(w.steps),
     "commits": lambda w: str(w.commits),
-    "staleness": lambda w: f"{w.staleness:.1f}",
+    "lag": lambda w: f"{w.staleness:.1f}",
     "batch": lambda w: str(w.batch_size),
     "steps/s": lambda w: f"{w.speed:.1f}",
     "computing": lambda w: f"{w.computing_share:.2%}",
@@ -155,57 +155,57 @@ COLUMNS: dict[str, Callable[[WorkerReport], str]] = {
 
 def worker_table(workers: Sequence[WorkerReport]) -> Table:
     """A line per worker."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
-    for worker in workers:
-        table.add_row(*(text(worker) for text in COLUMNS.values()))
-    return table
+    return Table.of(COLUMNS, workers)
 
 
-def _view(status: Status) -> Group:
+def _view(status: Status, width: int) -> Group:
     head = f"{status.now:.1f} s  {describe_metrics(status.progress.metrics)}"
-    table = worker_table(worker_reports(status.board))
-    return Group(Text(head, style="bold"), Text(describe_phase(status)), table)
+    table = worker_table(worker_reports(status.board)).text(width)
+    return Group(Text(head, style="bold"), Text(describe_phase(status)), Text(table))
 
 
-def show_report(report: Report, paths: dict[str, str]) -> None:
-    """The table and figures at the end of a run, on standard output."""
-    console = Console(width=110, highlight=False, soft_wrap=True, force_terminal=False)
-    console.print(worker_table(report.workers))
-    for line in report_lines(report):
-        console.print(line)
-    for name, path in paths.items():
-        console.print(f"{name:<18}{path}")
+def show_report(report: Report, beside: dict[str, str]) -> None:
+    """The last table and what the run came to, on standard output."""
+    print(worker_table(report.workers).text(WIDTH))
+    print("\n".join(labelled([*report_lines(report), *beside.items()])), flush=True)
 
 
-def report_lines(report: Report) -> list[str]:
-    """The figures of the whole run, a line each."""
+def report_lines(report: Report) -> list[tuple[str, str]]:
+    """What the whole run came to: labels and their texts."""
     h = "-" if report.measured_h is None else f"{report.measured_h:.3f} measured"
     if report.injected_h is not None:
         h += f", {report.injected_h:.3f} injected"
     reached = report.time_to_target_s
     authors = report.time_to_target_authors_s
     lines = [
-        f"{'ended':<18}{report.reason}, after {report.seconds:.1f} s",
-        f"{'model':<18}{describe_metrics(report.metrics)}",
-        f"{'heterogeneity H':<18}{h}",
-        f"{'time to target':<18}{'not reached' if reached is None else f'{reached:.1f} s'}"
-        + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
-        f"{'traffic':<18}{report.traffic_mb_s:.3f} MB/s sent by a worker, mean",
+        ("ended", f"{report.reason}, after {report.seconds:.1f} s"),
+        ("model", describe_metrics(report.metrics)),
+        ("heterogeneity H", h),
+        (
+            "time to target",
+            ("not reached" if reached is None else f"{reached:.1f} s")
+            + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
+        ),
+        ("traffic", f"{report.traffic_mb_s:.3f} MB/s sent by a worker, mean"),
     ]
     if not any(worker.commits for worker in report.workers):
         lines.append(
-            f"{'warning':<18}no commit landed, so the model is untrained: the run was shorter than "
-            "what lies before a first commit (sync.check_period_s, local steps)"
+            (
+                "warning",
+                "no commit landed, so the model is untrained: the run was shorter than "
+                "what lies before a first commit (sync.check_period_s, local steps)",
+            )
         )
     if report.trial_s:
-        lines.append(f"{'trials':<18}{report.trial_s:.1f} s, part of the times above")
+        lines.append(("trials", f"{report.trial_s:.1f} s, part of the times above"))
     late = [w.worker for w in report.workers if w.late_share > 0.1 and w.steps >= 50]
     if late:
         lines.append(
-            f"{'warning':<18}this machine is too slow to hold the injected step time of "
-            f"workers {late}: raise hetero.step_time_s"
+            (
+                "warning",
+                f"this machine is too slow to hold the injected step time of workers {late}: "
+                "raise hetero.step_time_s",
+            )
         )
     return lines
 

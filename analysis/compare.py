@@ -1,11 +1,12 @@
 """`compare RUN...`: one line per synchronization model, soonest at the target first."""
 
 import argparse
-import math
 from statistics import median
 from typing import Callable, Sequence
 
 from adsp_mpi.analysis.metrics import RunMetrics, json_text, run_metrics
+from adsp_mpi.analysis.spread import Spread
+from adsp_mpi.tables import Table
 
 HELP = "one line per synchronization model, soonest first"
 
@@ -24,17 +25,18 @@ COLUMNS: dict[str, Callable[[Sequence[RunMetrics]], str]] = {
     "engine": lambda runs: runs[0].engine,
     "model": lambda runs: runs[0].model,
     "task": lambda runs: runs[0].task,
+    "workers": lambda runs: Spread.of(len(r.workers) for r in runs).text(0),
     "speeds": lambda runs: runs[0].hetero,
     "runs": lambda runs: str(len(runs)),
-    "time to target s": lambda runs: spread(times(runs), 1) if runs[0].target_loss else "no target",
-    "of it trials s": lambda runs: spread([r.trial_s for r in runs], 1),
-    "last loss": lambda runs: spread([r.last_loss for r in runs], 3),
-    "steps": lambda runs: spread([r.steps for r in runs], 0),
-    "commits": lambda runs: spread([r.commits for r in runs], 0),
-    "MB sent": lambda runs: spread([r.sent_mb for r in runs], 0),
-    "staleness": lambda runs: spread([r.staleness for r in runs], 1),
-    "waiting %": lambda runs: spread([100 * r.waiting_share for r in runs], 1),
-    "H": lambda runs: spread([r.measured_h or math.nan for r in runs], 2),
+    "time to target s": lambda runs: times(runs).text(1) if runs[0].target_loss else "no target",
+    "of it trials s": lambda runs: Spread.of(r.trial_s for r in runs).text(1),
+    "last loss": lambda runs: Spread.of(r.last_loss for r in runs).text(3),
+    "steps": lambda runs: Spread.of(r.steps for r in runs).text(0),
+    "commits": lambda runs: Spread.of(r.commits for r in runs).text(0),
+    "MB sent": lambda runs: Spread.of(r.sent_mb for r in runs).text(0),
+    "staleness": lambda runs: Spread.of(r.staleness for r in runs).text(1),
+    "waiting %": lambda runs: Spread.of(100 * r.waiting_share for r in runs).text(1),
+    "H": lambda runs: Spread.of(r.measured_h for r in runs).text(2, infinite="-"),
 }
 
 
@@ -49,31 +51,10 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
     groups: dict[str, list[RunMetrics]] = {}
     for run in runs:
         groups.setdefault(f"{run.engine} {run.settings}", []).append(run)
-    ordered = sorted(groups.values(), key=lambda g: (median(times(g)), median(r.steps for r in g)))
-    rows = [[text(group) for text in COLUMNS.values()] for group in ordered]
-    return markdown_table(list(COLUMNS), rows)
+    ordered = sorted(groups.values(), key=lambda g: (times(g).middle, median(r.steps for r in g)))
+    return Table.of(COLUMNS, ordered).markdown()
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up in plain text too."""
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    rule = ["-" * width for width in widths]
-    lines = [header, rule, *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    )
-
-
-def times(runs: Sequence[RunMetrics]) -> list[float]:
-    """Times to target; infinity where it was not reached."""
-    return [math.inf if r.time_to_target_s is None else r.time_to_target_s for r in runs]
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    middle, low, high = (_number(v, digits) for v in (median(values), min(values), max(values)))
-    return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def _number(value: float, digits: int) -> str:
-    return "not reached" if math.isinf(value) else f"{value:.{digits}f}"
+def times(runs: Sequence[RunMetrics]) -> Spread:
+    """Times to target, seconds."""
+    return Spread.of(run.time_to_target_s for run in runs)

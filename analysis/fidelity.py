@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import math
-from statistics import median
 from typing import Sequence
 
-from adsp_mpi.analysis.compare import markdown_table, spread, times
+from adsp_mpi.analysis.compare import times
 from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
 from adsp_mpi.errors import AdspError
+from adsp_mpi.tables import Table
 
 HELP = "real runs beside simulated ones of the same settings"
 HEADER = ("model", "speeds", "seeds", "MPI: s to target", "simulated: s to target", "off by %")
@@ -34,7 +33,7 @@ def fidelity(paths: Sequence[str]) -> str:
         if set(engines) != {"mpi", "sim"}:
             [runs] = engines.values()
             raise AdspError(f"{runs[0].path}: only run on one engine, {runs[0].engine}")
-    return markdown_table(HEADER, [_row(**engines) for engines in groups.values()])
+    return Table(HEADER, [_row(**engines) for engines in groups.values()]).markdown()
 
 
 def _work(run: RunMetrics) -> str:
@@ -44,15 +43,16 @@ def _work(run: RunMetrics) -> str:
 
 
 def _row(mpi: list[RunMetrics], sim: list[RunMetrics]) -> list[str]:
-    real, simulated = median(times(mpi)), median(times(sim))
-    off = 100 * (simulated / real - 1) if math.isfinite(real + simulated) else math.nan
+    real, simulated = times(mpi), times(sim)
+    both = real.reached and simulated.reached
+    off = f"{round(100 * (simulated.middle / real.middle - 1)):+d}" if both else "-"
     seeds = sorted({run.seed for run in (*mpi, *sim)})
     first = mpi[0]
     return [
         first.model,
         first.hetero.rpartition("/")[2],
         ", ".join(map(str, seeds)),
-        spread(times(mpi), 1),
-        spread(times(sim), 1),
-        "-" if math.isnan(off) else f"{round(off):+d}",
+        real.text(1),
+        simulated.text(1),
+        off,
     ]

@@ -2,10 +2,11 @@
 
 import argparse
 import math
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable
 
 from adsp_mpi.analysis.metrics import RunMetrics, json_text, run_metrics
 from adsp_mpi.analysis.worker_metrics import WorkerMetrics
+from adsp_mpi.tables import Table, labelled, terminal_width
 
 HELP = "what one run came to: steps, shares of time, staleness, time to target, traffic"
 
@@ -36,14 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     figures = run_metrics(options.path, options.target_loss)
-    print(json_text(figures.as_dict()) if options.json else summary(figures))
+    print(json_text(figures.as_dict()) if options.json else summary(figures, terminal_width()))
 
 
-def summary(figures: RunMetrics) -> str:
+def summary(figures: RunMetrics, width: int | None = None) -> str:
     """The figures for people: a line a worker, a line for all, and the run's own."""
-    label_width = max(len(label) for label, _ in facts(figures))
-    lines = [f"{label.ljust(label_width)}  {text}" for label, text in facts(figures)]
-    return "\n".join([headline(figures), *worker_table(figures), *lines])
+    lines = [headline(figures), *worker_table(figures, width), *labelled(facts(figures))]
+    return "\n".join(lines)
 
 
 def headline(figures: RunMetrics) -> str:
@@ -60,7 +60,7 @@ def headline(figures: RunMetrics) -> str:
     return ", ".join(word for word in words if word)
 
 
-def worker_table(figures: RunMetrics) -> list[str]:
+def worker_table(figures: RunMetrics, width: int | None = None) -> list[str]:
     """Aligned lines; the last one is for all workers: sums, and means over the workers."""
     if not figures.workers:
         return ["no worker recorded anything"]
@@ -70,17 +70,13 @@ def worker_table(figures: RunMetrics) -> list[str]:
         half = SHOWN_WORKERS // 2
         shown, left_out = (*by_speed[:half], *by_speed[-half:]), len(shown) - SHOWN_WORKERS
     rows = [[str(worker.worker), *_cells(worker)] for worker in shown]
-    lines = aligned([["worker", *COLUMNS], *rows, ["all", *_cells(figures)]])
     if left_out:
-        middle = 1 + SHOWN_WORKERS // 2
-        lines.insert(middle, f"   ... {left_out:,} workers between, by speed; --json has all")
+        rows.insert(SHOWN_WORKERS // 2, ["...", *("" for _ in COLUMNS)])
+    table = Table(["worker", *COLUMNS], [*rows, ["all", *_cells(figures)]])
+    lines = table.lines(width)
+    if left_out:
+        lines.append(f"... {left_out:,} workers between these in speed; --json has all of them")
     return lines
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines whose columns end at the same place."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
 
 
 def facts(figures: RunMetrics) -> list[tuple[str, str]]:

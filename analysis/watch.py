@@ -8,11 +8,11 @@ from typing import Callable, Iterator
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from adsp_mpi.analysis.parts import Follower, Look
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.tables import WIDTH, Table
 from adsp_mpi.trace import Trace, schema
 
 HELP = "follow a running job from another terminal until it ends"
@@ -107,7 +107,7 @@ def view(folder: Path, look: Look) -> Group:
         return Group(Text(waiting_for(folder, look)))
     notes = [Text(text) for text in (*look.trouble.values(), quiet(look)) if text]
     head = Text(headline(look), style="bold")
-    return Group(Text(title(look)), head, worker_table(look), *notes)
+    return Group(Text(title(look)), head, Text(worker_table(look).text(WIDTH)), *notes)
 
 
 def waiting_for(folder: Path, look: Look) -> str:
@@ -143,19 +143,18 @@ def commits(look: Look) -> str:
 
 
 def worker_table(look: Look) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
-    for worker in look.workers:
-        table.add_row(
+    rows = [
+        [
             str(worker.worker),
             str(worker.steps),
             str(worker.commits),
             f"{worker.speed:.1f}" if worker.speed == worker.speed else "-",
             "-" if worker.staleness is None else str(worker.staleness),
             f"{look.age_s.get(worker.worker + 1, 0.0):.0f} s ago",
-        )
-    return table
+        ]
+        for worker in look.workers
+    ]
+    return Table(COLUMNS, rows)
 
 
 def quiet(look: Look) -> str:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from adsp_mpi.bench.findings import Findings, table
+from adsp_mpi.bench.findings import Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, figures
 from adsp_mpi.mpi.transport.chunk_size import store_chunk
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS
+from adsp_mpi.tables import Table
 
 SIZES = (16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)
 PARAMS = 1_760_000
@@ -29,7 +30,8 @@ def measure(bench: Bench) -> Findings:
     best = best_of(rows)
     path = store_chunk(world, best["chunk"]) if world.is_server else ""
     lines = [f"elements an operation, {world.num_workers} workers, {PARAMS:,d} parameters", ""]
-    lines += [*table(rows, COLUMNS), "", f"runs with this MPI take {best['chunk']:,d} now ({path})"]
+    lines += Table.formatted(rows, COLUMNS).lines()
+    lines += ["", f"runs with this MPI take {best['chunk']:,d} now ({path})"]
     return Findings(lines, rows)
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from adsp_mpi.bench.findings import Bar, Findings, table
+from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems import OWN, system_class
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.systems.raw import Raw
 from adsp_mpi.bench.timing import Loop, closed_loop, commit_s, figures
 from adsp_mpi.mpi.ranks.world import World
+from adsp_mpi.tables import Table
 
 WORKERS = (1, 2, 4, 7)
 COLUMNS = {
@@ -25,6 +26,7 @@ COLUMNS = {
     "spread": ".2f",
     "adsp_x": ".2f",
 }
+ALONE_COLUMNS = {"params": ",d", "adsp_ms": ".3f", "raw+3_ms": ".3f", "x": ".2f"}
 AT_LEAST = {"raw": 0.85, "p2p": 2.0, "rpc": 6.0}
 P99_OVER_MEDIAN = 6.0
 ALONE_OVER_RAW = 1.3
@@ -44,9 +46,9 @@ def measure(bench: Bench) -> Findings:
         row["adsp_x"] = own[row["params"], row["workers"]] / row["commits_s"]
     found.rows.sort(key=lambda row: (row["params"], row["workers"]))
     found.bars += bars_of(found.rows, bench.world.num_workers)
-    found.lines += table(found.rows, COLUMNS)
+    found.lines += Table.formatted(found.rows, COLUMNS).lines()
     found.lines += ["", "one worker alone, in turns with raw + three numpy additions", ""]
-    found.lines += table(alone, {"params": ",d", "adsp_ms": ".3f", "raw+3_ms": ".3f", "x": ".2f"})
+    found.lines += Table.formatted(alone, ALONE_COLUMNS).lines()
     found.rows += alone
     for row in alone:
         what = f"commit, 1 worker, {row['params']:,d} parameters, over raw + 3 additions"

@@ -40,10 +40,3 @@ class Findings:
             "rows": self.rows,
             "bars": [{**asdict(bar), "holds": bar.holds} for bar in self.bars],
         }
-
-
-def table(rows: list[dict[str, Any]], columns: dict[str, str]) -> list[str]:
-    """The rows as aligned text; `columns` gives each column's format."""
-    cells = [list(columns)] + [[format(row[c], f) for c, f in columns.items()] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return ["  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells]

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from adsp_mpi.bench.bare import BareLoop
-from adsp_mpi.bench.findings import Bar, Findings, table
+from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.runs import configured, run
 from adsp_mpi.learn.task import Task
+from adsp_mpi.tables import Table
 
 STEPS = 20
 MODELS, FIXED_MB = 5.0, 40.0
@@ -29,7 +30,7 @@ def measure(bench: Bench) -> Findings:
         limit = MODELS * row["model_mb"] + FIXED_MB
         what = f"peak of a worker over the bare loop, {num_elements:,d} parameters"
         found.bars.append(Bar(what, row["worker_mb"] - row["bare_mb"], limit, unit="MB"))
-    found.lines += table(found.rows, COLUMNS)
+    found.lines += Table.formatted(found.rows, COLUMNS).lines()
     return found
 
 

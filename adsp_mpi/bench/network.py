@@ -11,11 +11,12 @@ import torch
 from mpi4py import MPI
 from torch import nn
 
-from adsp_mpi.bench.findings import Bar, Findings, table
+from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, figures
 from adsp_mpi.mpi.ranks.world import SERVER
+from adsp_mpi.tables import Table
 
 PARAMS = 1_000_000
 LEAVE = 7
@@ -65,7 +66,7 @@ def while_busy(bench: Bench, system: Busy) -> Findings:
         for row in rows[1:]
         for x in [row["p95_ms"] / spinning]
     ]
-    return Findings(table(rows, COLUMNS), rows, bars)
+    return Findings(Table.formatted(rows, COLUMNS).lines(), rows, bars)
 
 
 def activities(bench: Bench) -> dict[str, Callable[[], object]]:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from adsp_mpi.bench.findings import Findings, table
+from adsp_mpi.bench.findings import Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, figures
 from adsp_mpi.mpi.ranks.world import World
+from adsp_mpi.tables import Table
 
 SERVERS = (1, 2, 3)
 PARAMS = (1_760_000, 25_000_000)
@@ -29,7 +30,7 @@ def measure(bench: Bench) -> Findings:
         return Findings([f"left out: {max(SERVERS)} servers need more than {size} ranks"])
     rows = [row for params in PARAMS for row in compare(bench, params, workers)]
     lines = [f"{workers} workers, the model on so many servers; in turns", ""]
-    return Findings(lines + table(rows, COLUMNS), rows)
+    return Findings(lines + Table.formatted(rows, COLUMNS).lines(), rows)
 
 
 def compare(bench: Bench, params: int, workers: int) -> list[dict[str, Any]]:

@@ -4,14 +4,13 @@ import os
 import traceback
 from typing import Callable
 
-from rich.console import Console
-
 from adsp_mpi.config import Config
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
 from adsp_mpi.runtime.run_folder import how_to_resume, make_folder
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.fitted_machines import Recorded
+from adsp_mpi.tables import WIDTH
 
 SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
@@ -50,10 +49,13 @@ def _simulate(config: Config) -> None:
         screen = make_screen(config.run.screen)
         done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
     if config.run.screen != "quiet":
-        paths = {"trace": str(done.trace_path), "model": str(done.model_path)}
-        show_report(done.report, paths)
         rate = done.actions / done.wall_s
-        print(f"{'simulated':<18}{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s")
+        beside = {
+            "trace": str(done.trace_path),
+            "model": str(done.model_path),
+            "simulated": f"{done.actions:,} actions in {done.wall_s:.1f} s, {rate:,.0f}/s",
+        }
+        show_report(done.report, beside)
     if done.report.reason == STOPPED:
         raise Interrupted(f"stopped by a signal; {how_to_resume(folder)}")
 
@@ -83,4 +85,4 @@ def _predict(config: Config, recorded: Recorded, one_model: bool) -> None:
             config, recorded, one_model, screen.note, stopped=lambda: bool(signals.received)
         )
     table = prediction_table(found, recorded, config.stop.target_loss)
-    Console(width=110, highlight=False, force_terminal=False).print(table)
+    print(table.text(WIDTH))

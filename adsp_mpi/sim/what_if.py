@@ -10,14 +10,13 @@ from itertools import chain
 from multiprocessing import active_children, get_context
 from typing import Callable, Iterator, Sequence
 
-from rich.table import Table
-
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError, Interrupted, UsageError
 from adsp_mpi.sim.fitted_machines import Recorded
+from adsp_mpi.tables import Table
 
 LENGTHS = 10.0
 """A run without a limit of its own is followed for so many times the recorded one's length."""
@@ -166,17 +165,17 @@ def prediction_table(predictions: Sequence[Prediction], recorded: Recorded, targ
     """A line per prediction, the measured time to the target beside the recorded model's own."""
     measured_s = recorded.time_to_target_s(target)
     measured = "not reached" if measured_s is None else f"{measured_s:.1f}"
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    rows = []
     for prediction in predictions:
         own = prediction.label == recorded.config.sync.model
-        cells = _report_cells(prediction.report) if prediction.report else []
-        table.add_row(prediction.label, prediction.outcome, measured if own else "", *cells)
-    return table
+        cells = _report_cells(prediction.report)
+        rows.append([prediction.label, prediction.outcome, measured if own else "", *cells])
+    return Table(COLUMNS, rows, words=["model"])
 
 
-def _report_cells(report: Report) -> list[str]:
+def _report_cells(report: Report | None) -> list[str]:
+    if report is None:
+        return ["", "", "", ""]
     waiting = sum(worker.waiting_share for worker in report.workers) / len(report.workers)
     return [
         str(_total(report, "steps")),

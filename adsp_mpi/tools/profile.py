@@ -9,6 +9,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 from mpi4py import MPI
@@ -27,6 +28,7 @@ from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.commit import LOOK_S
+from adsp_mpi.tables import Table, labelled
 
 WARM_UP_STEPS = 5
 MIN_STEPS = 5
@@ -190,14 +192,15 @@ def write(path: Path, text: str) -> None:
 
 
 def table(workers: list[Measured]) -> str:
-    """The figures for people; `step ms` is the mean, one over the speed."""
-    width = max(len("host"), *(len(worker.host) for worker in workers))
-    lines = [f"worker  {'host':<{width}}  step ms  jitter  commit ms      MB/s"]
-    for i, worker in enumerate(workers):
-        bandwidth = f"{worker.bandwidth_mb_s:.1f}" if worker.bandwidth_mb_s else "-"
-        lines.append(
-            f"{i:>6}  {worker.host:<{width}}  {1e3 / worker.speed:>7.2f}  "
-            f"{worker.jitter:>6.3f}  {worker.delay_s * 1e3:>9.3f}  {bandwidth:>8}"
-        )
+    """What was measured, for people; `step ms` is the mean, one over the speed."""
+    columns: dict[str, Callable[[tuple[int, Measured]], str]] = {
+        "worker": lambda row: str(row[0]),
+        "host": lambda row: row[1].host,
+        "step ms": lambda row: f"{1e3 / row[1].speed:.2f}",
+        "jitter": lambda row: f"{row[1].jitter:.3f}",
+        "commit ms": lambda row: f"{row[1].delay_s * 1e3:.3f}",
+        "MB/s": lambda row: f"{row[1].bandwidth_mb_s:.1f}" if row[1].bandwidth_mb_s else "-",
+    }
     h = heterogeneity(np.array([worker.speed for worker in workers]))
-    return "\n".join([*lines, f"heterogeneity H   {h:.3f}"])
+    lines = Table.of(columns, enumerate(workers), words=["host"]).lines()
+    return "\n".join([*lines, *labelled([("heterogeneity H", f"{h:.3f}")])])

@@ -13,9 +13,11 @@ from adsp_mpi.analysis.draw.style import legend_below, panels
 from adsp_mpi.analysis.experiments.drawing import bars, patches
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
-from adsp_mpi.analysis.experiments.result import Case, Result, Spread, columns_of
+from adsp_mpi.analysis.experiments.result import Case, Result, columns_of
 from adsp_mpi.analysis.experiments.setting import PUBLISHED, Setting
-from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
+from adsp_mpi.analysis.experiments.tables import Numbers, number_table
+from adsp_mpi.analysis.spread import Spread
+from adsp_mpi.tables import Table
 
 PLUS = "adsp-plus"
 
@@ -48,7 +50,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
     header = ["with", "time of ADSP / time of ADSP+ without its trials"]
     return [
         number_table("The time of the trials", results, "", NUMBERS),
-        Table("ADSP against its bound", header, rows),
+        Table(header, rows, title="ADSP against its bound"),
     ]
 
 

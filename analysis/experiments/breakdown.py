@@ -14,7 +14,8 @@ from adsp_mpi.analysis.draw.style import GREEN, ORANGE, SKY, Look, legend_below,
 from adsp_mpi.analysis.experiments import models
 from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.result import Result, columns_of
-from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
+from adsp_mpi.analysis.experiments.tables import Numbers, number_table
+from adsp_mpi.tables import Table
 
 SHARES: Numbers = {
     "computing %": (lambda outcome: 100 * outcome.computing_share, 1),

@@ -21,8 +21,9 @@ from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Case, Result, columns_of
 from adsp_mpi.analysis.experiments.setting import ADSP, BETTER_SEARCH, PUBLISHED, SYNC, Setting
-from adsp_mpi.analysis.experiments.tables import Table, number_table, spread_text, times_table
+from adsp_mpi.analysis.experiments.tables import number_table, times_table
 from adsp_mpi.config import Config
+from adsp_mpi.tables import Table
 
 RATES = (1, 2, 3, 4, 6)
 FIXED = "adsp-fixed"
@@ -71,16 +72,16 @@ def searches_table(results: Sequence[Result]) -> Table:
                 [
                     result.case.label,
                     column,
-                    spread_text(time_s, 0),
-                    spread_text(result.spread(column, landed_rate), 0, "-"),
-                    spread_text(result.spread(column, lambda o: len(o.searches)), 0, "-"),
+                    time_s.text(0),
+                    result.spread(column, landed_rate).text(0, infinite="-"),
+                    result.spread(column, lambda o: len(o.searches)).text(0, infinite="-"),
                     f"{best.case.at}" if best_s.reached else "",
-                    spread_text(best_s, 0),
+                    best_s.text(0),
                     f"{time_s.middle / best_s.middle:.2f}" if both else "",
                 ]
             )
     header = ["search", "with", "s", "rate found", "rates tried", "best rate", "its s", "ratio"]
-    return Table("The online searches", header, rows)
+    return Table(header, rows, title="The online searches")
 
 
 def mean_momentum(outcome: Outcome) -> float | None:

@@ -15,8 +15,9 @@ from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.profiles import slowdowns
 from adsp_mpi.analysis.experiments.result import Case, Result
 from adsp_mpi.analysis.experiments.setting import ADSP, Setting
-from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
+from adsp_mpi.analysis.experiments.tables import Numbers, number_table
 from adsp_mpi.analysis.experiments.traffic import until_target_mb
+from adsp_mpi.tables import Table
 
 COMMIT_S = 14.0
 PARAMETERS = 7510  # of the base task's model

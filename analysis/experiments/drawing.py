@@ -26,7 +26,6 @@ from adsp_mpi.analysis.experiments.result import (
     PAPERS_VALUES,
     At,
     Result,
-    Spread,
     columns_of,
     find,
     labels_of,
@@ -34,6 +33,7 @@ from adsp_mpi.analysis.experiments.result import (
 )
 from adsp_mpi.analysis.experiments.setting import PUBLISHED
 from adsp_mpi.analysis.experiments.tables import place_text
+from adsp_mpi.analysis.spread import Spread
 
 OWN_LOOKS = {
     PUBLISHED: Look(SKY, "s", "--", "////"),

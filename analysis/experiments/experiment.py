@@ -12,12 +12,12 @@ from adsp_mpi.analysis.experiments.runner import Plan, Runner
 from adsp_mpi.analysis.experiments.setting import Setting
 from adsp_mpi.analysis.experiments.tables import (
     Reductions,
-    Table,
     comparison,
     csv_text,
     notes,
 )
 from adsp_mpi.analysis.experiments.tuning import race
+from adsp_mpi.tables import Table
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from adsp_mpi.analysis.experiments.result import (
     labels_of,
 )
 from adsp_mpi.analysis.experiments.setting import ADSP, Setting, Values
-from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
+from adsp_mpi.analysis.experiments.tables import Numbers, number_table
+from adsp_mpi.tables import Table
 
 WORKERS = (8, 32, 100, 320, 1000, 3200, 10000)
 LABELS = (ADSP, "bsp", "asp")

@@ -1,11 +1,10 @@
 """Cases of an experiment and what they came to."""
 
 from dataclasses import dataclass
-from math import inf
-from statistics import median
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Sequence
 
 from adsp_mpi.analysis.experiments.outcome import Outcome
+from adsp_mpi.analysis.spread import Spread
 from adsp_mpi.config import Config
 
 PAPERS_VALUES = "paper's values"
@@ -25,24 +24,6 @@ class Case:
     tuned: bool = True
     raced: Config | None = None
     """Where its own best is looked for; None: in its own setting."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The middle and the range of a number over the seeds; infinity stands for not reached."""
-
-    middle: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float | None]) -> "Spread":
-        known = [inf if value is None else value for value in values] or [inf]
-        return cls(median(known), min(known), max(known))
-
-    @property
-    def reached(self) -> bool:
-        return self.middle < inf
 
 
 @dataclass(frozen=True)

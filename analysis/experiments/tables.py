@@ -1,23 +1,19 @@
 """Tables in Markdown and CSV."""
 
-import csv
-import io
-import math
-from dataclasses import dataclass, fields
-from typing import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Callable, Mapping, Sequence
 
-from adsp_mpi.analysis.compare import markdown_table
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import (
     OWN_BEST,
     At,
     Result,
-    Spread,
     columns_of,
     find,
     labels_of,
 )
 from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED
+from adsp_mpi.tables import Table
 
 LONG = ("config", "evaluations", "targets", "searches")
 """What is kept of a run and is no number."""
@@ -27,16 +23,6 @@ Reductions = Mapping[tuple[str, At], float]
 
 Numbers = Mapping[str, tuple[Callable[[Outcome], float | None], int]]
 """The header of each column, what it shows of a run, and its digits."""
-
-
-@dataclass(frozen=True)
-class Table:
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        return f"## {self.title}\n\n{markdown_table(self.header, self.rows)}"
 
 
 def comparison(results: Sequence[Result], axis: str, paper: Reductions) -> list[Table]:
@@ -56,7 +42,7 @@ def times_table(results: Sequence[Result], axis: str) -> Table:
         ]
         for result in results
     ]
-    return with_axis(Table("Seconds to the target loss", header, rows), results, axis)
+    return with_axis(Table(header, rows, title="Seconds to the target loss"), results, axis)
 
 
 def reductions_table(results: Sequence[Result], axis: str, paper: Reductions) -> Table:
@@ -73,7 +59,7 @@ def reductions_table(results: Sequence[Result], axis: str, paper: Reductions) ->
         told = [f"{paper[label, at]:g}" if (label, at) in paper else ""] if paper else []
         rows.append([label, *cells, *told])
     header += ["adsp in the paper"] if paper else []
-    return with_axis(Table("Percent less time that ADSP needs", header, rows), rivals, axis)
+    return with_axis(Table(header, rows, title="Percent less time that ADSP needs"), rivals, axis)
 
 
 def number_table(
@@ -90,14 +76,14 @@ def number_table(
             result.case.label,
             *([column] if several else []),
             *(
-                spread_text(result.spread(column, number), digits, "-")
+                result.spread(column, number).text(digits, infinite="-")
                 for number, digits in numbers.values()
             ),
         ]
         for result, column in lines
     ]
     header = ["model", *(["with"] if several else []), *numbers]
-    return with_axis(Table(title, header, rows), [result for result, _ in lines], axis)
+    return with_axis(Table(header, rows, title=title), [result for result, _ in lines], axis)
 
 
 def with_axis(table: Table, results: Sequence[Result], axis: str) -> Table:
@@ -107,7 +93,7 @@ def with_axis(table: Table, results: Sequence[Result], axis: str) -> Table:
     rows = [
         [place_text(result.case.at), *row] for result, row in zip(results, table.rows, strict=True)
     ]
-    return Table(table.title, [axis, *table.header], rows)
+    return replace(table, header=[axis, *table.header], rows=rows)
 
 
 def time_cell(result: Result, column: str) -> str:
@@ -116,7 +102,7 @@ def time_cell(result: Result, column: str) -> str:
         return ""
     if outcomes and all(outcome.failed for outcome in outcomes):
         return "failed"
-    return spread_text(result.time_s(column), 0)
+    return result.time_s(column).text(0)
 
 
 def less_cell(own: Result | None, rival: Result, column: str) -> str:
@@ -128,15 +114,6 @@ def less_cell(own: Result | None, rival: Result, column: str) -> str:
     if not rival.time_s(column).reached:
         return f"{rival.case.label} did not reach it"
     return f"{100 * (1 - own.time_s(column).middle / rival.time_s(column).middle):.0f}"
-
-
-def spread_text(spread: Spread, digits: int, missing: str = "not reached") -> str:
-    """The median, and in brackets the range where there is one; `missing` stands for infinity."""
-    middle, low, high = (
-        missing if math.isinf(value) else f"{value:.{digits}f}"
-        for value in (spread.middle, spread.low, spread.high)
-    )
-    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def place_text(at: At) -> str:
@@ -162,19 +139,22 @@ def notes(results: Sequence[Result]) -> list[str]:
 def csv_text(results: Sequence[Result]) -> str:
     """One line per run, with every number that is kept of it."""
     numbers = [f.name for f in fields(Outcome) if f.name not in LONG]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "at", "column", "chosen", *numbers])
-    for result in results:
-        for column, outcomes in result.columns.items():
-            for outcome in outcomes:
-                writer.writerow(
-                    [
-                        result.case.label,
-                        place_text(result.case.at),
-                        column,
-                        result.choice if column == OWN_BEST else "",
-                        *(getattr(outcome, name) for name in numbers),
-                    ]
-                )
-    return text.getvalue()
+    header = ["model", "at", "column", "chosen", *numbers]
+    rows = [
+        [
+            result.case.label,
+            place_text(result.case.at),
+            column,
+            result.choice if column == OWN_BEST else "",
+            *(getattr(outcome, name) for name in numbers),
+        ]
+        for result in results
+        for column, outcomes in result.columns.items()
+        for outcome in outcomes
+    ]
+    return Table(header, [list(map(_plain_text, row)) for row in rows]).csv()
+
+
+def _plain_text(value: Any) -> str:
+    """A number as the shortest text that reads back as itself; nothing for None."""
+    return "" if value is None else str(value)

@@ -6,6 +6,7 @@ a worker sends, mean over three of them, for a model of 7.03 MB: BSP 0.42, SSP 0
 the size of the model.
 """
 
+from dataclasses import replace
 from math import ceil, floor, log10
 from typing import Sequence
 
@@ -20,7 +21,8 @@ from adsp_mpi.analysis.experiments.experiment import Experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome
 from adsp_mpi.analysis.experiments.result import Result, columns_of
 from adsp_mpi.analysis.experiments.setting import PUBLISHED
-from adsp_mpi.analysis.experiments.tables import Numbers, Table, number_table
+from adsp_mpi.analysis.experiments.tables import Numbers, number_table
+from adsp_mpi.tables import Table
 
 PAPERS_MODEL_MB = 7.03
 PAPERS_TRAFFIC_MB_S = {
@@ -53,7 +55,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
         for row in table.rows
         for traffic in [PAPERS_TRAFFIC_MB_S.get(row[0])]
     ]
-    return [Table(table.title, [*table.header, "these in the paper"], rows)]
+    return [replace(table, header=[*table.header, "these in the paper"], rows=rows)]
 
 
 def draw(results: Sequence[Result]) -> Figure:

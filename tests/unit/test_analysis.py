@@ -1,14 +1,16 @@
 """Figures of a tiny trace made by hand."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.compare import compare, markdown_table
+from adsp_mpi.analysis.compare import compare
 from adsp_mpi.analysis.fidelity import fidelity
 from adsp_mpi.analysis.metrics import run_metrics
+from adsp_mpi.analysis.spread import Spread
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace.part_writer import PartWriter
 from tests.unit.made_run import make_run
@@ -32,7 +34,7 @@ def test_seeds_share_a_line_with_median_and_range(tmp_path: Path) -> None:
     lines = compare(runs, None, as_json=False).splitlines()
     assert len(lines) == 3
     cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert cells[:6] == ["mpi", "adsp", "t", "none", "3", "21.0 (20.0 to 22.0)"]
+    assert cells[:7] == ["mpi", "adsp", "t", "2", "none", "3", "21.0 (20.0 to 22.0)"]
     assert len(json.loads(compare(runs, None, as_json=True))) == 3
 
 
@@ -51,9 +53,12 @@ def test_fidelity_by_hand(tmp_path: Path) -> None:
         fidelity(mpi)
 
 
-def test_columns_line_up() -> None:
-    lines = markdown_table(["a", "long"], [["wide cell", "x"]]).splitlines()
-    assert len({len(line) for line in lines}) == 1
+def test_a_spread_is_its_median_and_its_range() -> None:
+    assert Spread.of([1.0, 3.0, 2.0]).text(1) == "2.0 (1.0 to 3.0)"
+    assert Spread.of([2.0, 2.0]).text(0) == "2"
+    assert Spread.of([2.0, None, 3.0]).text(0) == "3 (2 to not reached)"
+    assert Spread.of([]).text(0) == "not reached"
+    assert Spread.of([1.0, math.nan]).text(0) == "-"
 
 
 def test_a_folder_without_a_trace_is_named(tmp_path: Path) -> None:

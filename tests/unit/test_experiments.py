@@ -15,14 +15,13 @@ pytest.importorskip("matplotlib")
 from adsp_mpi.analysis.experiments import EXPERIMENTS, load_experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome, run_config, thinned
 from adsp_mpi.analysis.experiments.paper import paper
-from adsp_mpi.analysis.experiments.result import OWN_BEST, PAPERS_VALUES, Case, Result, Spread
+from adsp_mpi.analysis.experiments.result import OWN_BEST, PAPERS_VALUES, Case, Result
 from adsp_mpi.analysis.experiments.runner import Runner, all_of, key_of
 from adsp_mpi.analysis.experiments.setting import paper_setting
 from adsp_mpi.analysis.experiments.tables import (
     csv_text,
     notes,
     reductions_table,
-    spread_text,
     times_table,
 )
 from adsp_mpi.analysis.experiments.tuning import choices, race
@@ -280,12 +279,6 @@ def test_tables_by_hand() -> None:
     lines = csv_text(results).splitlines()
     assert len(lines) == 1 + 3 + 3 + 3 + 3 + 3
     assert lines[1].startswith("adsp,2,paper's values,,1,")
-
-
-def test_spread_text() -> None:
-    assert spread_text(Spread.of([1.0, 3.0, 2.0]), 1) == "2.0 (1.0 to 3.0)"
-    assert spread_text(Spread.of([2.0, 2.0]), 0) == "2"
-    assert spread_text(Spread.of([]), 0) == "not reached"
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -71,7 +71,7 @@ def test_only_the_mpi_engine_its_benchmark_and_tools_import_mpi4py() -> None:
 
 
 def test_analysis_reads_only_traces_but_for_the_experiments() -> None:
-    below = ("adsp_mpi.trace", "adsp_mpi.core", "adsp_mpi.errors", "adsp_mpi.analysis")
+    below = tuple(f"adsp_mpi.{name}" for name in ("trace", "core", "tables", "errors", "analysis"))
     for path in modules("analysis"):
         experiment = path.parent.name == "experiments"
         allowed = (*below, "adsp_mpi.config", "adsp_mpi.sim") if experiment else below

@@ -155,8 +155,8 @@ def test_the_table_tells_reached_from_not_reached_and_diverged(svm: Path) -> Non
     assert "smaller train.local_lr" in found[0].reason
     found = sorted([*found, Prediction("z", failure="impossible")], key=lambda p: p.order)
     assert [p.label for p in found] == ["adsp", "wild", "z"]
-    cells = [list(column.cells) for column in prediction_table(found, recorded, 0.15).columns]
-    assert cells[2] == [f"{recorded.time_to_target_s(0.15):.1f}", "", ""]
+    table = prediction_table(found, recorded, 0.15)
+    assert [row[2] for row in table.rows] == [f"{recorded.time_to_target_s(0.15):.1f}", "", ""]
 
 
 def test_the_command_compares_one_model_with_the_recorded_one(
