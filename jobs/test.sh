@@ -2,13 +2,15 @@
 # Set up virtual environments and run every check: lint, types, and the tests once per MPI.
 #   bash jobs/test.sh                  both MPIs, each from its wheel
 #   MPIS=mpich bash jobs/test.sh       one of them; MPIS=system takes the MPI on PATH
+#   bash jobs/test.sh -m quick         lint, types and the quick tests only: under a minute
 #   bash jobs/test.sh -k bsp           arguments go to pytest
-#   JOBS=4 bash jobs/test.sh           so many tests at once; 3 unless told
+#   JOBS=4 bash jobs/test.sh           four tests at once; 3 unless given
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source jobs/environment.sh
 
 read -ra mpis <<<"${MPIS:-mpich openmpi}"
+[[ " $* " != *" quick "* ]] || mpis=("${mpis[0]}")  # quick tests start no MPI
 parallel=(-n "${JOBS:-3}" --dist loadgroup --no-loadscope-reorder)
 first=yes
 for mpi in "${mpis[@]}"; do

@@ -75,6 +75,7 @@ def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_
     assert model.next_action(1e6, me, BOARD) == Step(), "nothing to send"
 
 
+@pytest.mark.slow
 @given(
     speeds=st.lists(st.floats(0.5, 20), min_size=2, max_size=6),
     rate=st.integers(1, 5),

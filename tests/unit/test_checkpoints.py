@@ -91,6 +91,7 @@ def test_a_crash_at_each_step_leaves_the_one_before(
     assert newest_value(tmp_path) == 3
 
 
+@pytest.mark.slow
 def test_every_byte_of_a_file_counts(tmp_path: Path) -> None:
     write(tmp_path, 50)
     write(tmp_path, 60)

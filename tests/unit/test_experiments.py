@@ -118,6 +118,7 @@ def test_the_key_is_the_content_not_the_place(tmp_path: Path) -> None:
     assert str(tmp_path) not in outcome.config
 
 
+@pytest.mark.slow
 def test_processes_do_the_same_as_this_one(tmp_path: Path) -> None:
     configs = [base(run={"seed": seed}) for seed in (1, 2, 3)]
     run = partial(run_config, simulate=fake_simulate)
@@ -281,6 +282,7 @@ def test_tables_by_hand() -> None:
     assert lines[1].startswith("adsp,2,paper's values,,1,")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_leaves_its_files(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

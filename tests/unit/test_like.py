@@ -159,6 +159,7 @@ def test_the_table_tells_reached_from_not_reached_and_diverged(svm: Path) -> Non
     assert [row[2] for row in table.rows] == [f"{recorded.time_to_target_s(0.15):.1f}", "", ""]
 
 
+@pytest.mark.slow
 def test_the_command_compares_one_model_with_the_recorded_one(
     svm: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,6 +82,7 @@ def test_asp_commits_every_tau_steps() -> None:
     assert (play.me[0].steps, play.me[0].commits) == (9, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @given(order=orders)
 def test_somebody_can_always_go_on(name: str, order: list[int]) -> None:

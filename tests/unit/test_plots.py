@@ -57,6 +57,7 @@ def steady(speeds: Sequence[float], seconds: float = 4.0) -> MadeRun:
     return MadeRun(workers, facts={"end_s": seconds})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FIRST_BYTES)
 @pytest.mark.parametrize("name", PLOTS)
 def test_every_figure_in_every_format_twice_the_same(
@@ -71,6 +72,7 @@ def test_every_figure_in_every_format_twice_the_same(
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 3])
 @pytest.mark.parametrize("name", PLOTS)
 def test_nothing_sticks_out_of_a_figure_and_axes_are_labelled(

@@ -92,6 +92,7 @@ def test_again_and_again(tmp_path: Path) -> None:
     assert contents(folder) == contents(whole)
 
 
+@pytest.mark.slow
 def test_so_does_a_torch_model_whatever_was_drawn_meanwhile(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "cut"
     simulate(make_config(whole, "adsp", "digits-cnn"), whole)

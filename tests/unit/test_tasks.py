@@ -51,6 +51,7 @@ def write_examples(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps", "local_lr", "share_left"),
     [

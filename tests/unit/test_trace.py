@@ -80,6 +80,7 @@ def test_a_part_that_was_flushed_but_never_closed_is_merged(tmp_path: Path) -> N
         assert len(trace.table("workers/0/steps")) == 7
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_byte_loses_nothing_that_was_flushed_before(tmp_path: Path) -> None:
     part = write_part(tmp_path / "whole", 1, 0, close=False)
     path = tmp_path / "whole" / "parts" / "rank-00001.part"
