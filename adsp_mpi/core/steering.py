@@ -37,8 +37,11 @@ class ServerEngine(Protocol):
     def now(self) -> float:
         """Seconds since the run's start."""
 
-    def judge(self, now: float, trial: bool) -> dict[str, float]:
-        """Evaluate the global model as of `now` and record it; metrics with at least `loss`."""
+    def judge(self) -> dict[str, float]:
+        """Evaluate the global model as it is now; metrics with at least `loss`."""
+
+    def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
+        """Record the metrics of an evaluation that began at `now`."""
 
     def keep_model(self) -> None:
         """The model judged last is good: the one to fall back on."""
@@ -99,6 +102,9 @@ class Steering:
         ] = []  # since the current Run began, and the one before
         self._waiting_run: Run | None = None
         self._begun_s = self._run_end_s = self._next_evaluation_s = 0.0
+        self._has_outer_step = sync.commit_rule().has_outer_step
+        self._outer_steps = 0
+        self._judged: tuple[tuple[int, ...], dict[str, float]] = (), {}
         self.settled = False
         """`run` waits for the next evaluation or check: `state_dict` holds all there is to know."""
 
@@ -172,7 +178,7 @@ class Steering:
             reason = self._stop.timed(now) or self._ended_by_workers()
             if not reason and now >= event_s:
                 if now >= self._run_end_s:
-                    self._engine.outer_step()
+                    self._outer_step()
                 self._next_evaluation_s = now + self._evaluation_period_s
                 reason = self.evaluate()
             if reason:
@@ -186,7 +192,8 @@ class Steering:
         """Judge the global model; the reason to stop, or None."""
         now, progress = self._engine.now(), self.progress
         trial = progress.phase == TRIAL
-        metrics = self._engine.judge(now, trial)
+        metrics = self._metrics()
+        self._engine.judged(now, trial, metrics)
         loss = metrics["loss"]
         self._losses.append((now, loss))
         if trial:
@@ -197,6 +204,18 @@ class Steering:
         progress.metrics = metrics
         progress.evaluations.append((now, loss))
         return self._stop.evaluated(loss)
+
+    def _metrics(self) -> dict[str, float]:
+        """Metrics of the global model; those known already where nothing has changed it since."""
+        model = self._board.landed, int(self._board.restores), self._outer_steps
+        if model != self._judged[0]:
+            self._judged = model, self._engine.judge()
+        return self._judged[1]
+
+    def _outer_step(self) -> None:
+        if self._has_outer_step:
+            self._outer_steps += 1
+            self._engine.outer_step()
 
     def _next_run(self, command: Command) -> Generator[Until, None, None]:
         """Carry out commands up to the next `Run` and begin it."""

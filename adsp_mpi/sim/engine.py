@@ -261,10 +261,11 @@ class Engine:
     def now(self) -> float:
         return self.clock.now
 
-    def judge(self, now: float, trial: bool) -> dict[str, float]:
-        metrics = self.problem.evaluate()
+    def judge(self) -> dict[str, float]:
+        return self.problem.evaluate()
+
+    def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, 0.0, self.board, trial, metrics)
-        return metrics
 
     def keep_model(self) -> None:
         self.good_values[:] = self.values

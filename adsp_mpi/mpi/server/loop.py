@@ -211,12 +211,13 @@ class Server:
     def now(self) -> float:
         return self._clock.now()
 
-    def judge(self, now: float, trial: bool) -> dict[str, float]:
+    def judge(self) -> dict[str, float]:
         self._global_model.load(self._host_values.numpy())
         self._model.values.copy_(self._host_values)
-        metrics = self._evaluator.evaluate()
+        return self._evaluator.evaluate()
+
+    def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)
-        return metrics
 
     def keep_model(self) -> None:
         self._good_values.copy_(self._host_values)
