@@ -214,7 +214,12 @@ class Config:
 
     def check(self) -> None:
         """Raise ValueError, with the names of the keys, for values that do not go together."""
-        _ = self.sync_model
+        is_sum = self.sync_model.commit_rule().is_sum
+        if not is_sum and (self.codec or self.run.servers > 1):
+            name = "train.compress" if self.codec else "run.servers"
+            raise ValueError(
+                f"{name}: commits of {self.sync.model} go whole, as they are, to one server"
+            )
         if self.codec and self.run.servers > 1:
             raise ValueError(
                 "compressed commits go to one server: train.compress or run.servers, not both"

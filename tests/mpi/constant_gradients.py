@@ -11,6 +11,7 @@ import adsp_mpi
 from adsp_mpi.core.commit_rule import OuterMomentum
 from adsp_mpi.learn import replica
 from adsp_mpi.learn.staging import Staging
+from tests.unit import buffered_scheme
 
 
 def make_model() -> nn.Module:
@@ -68,6 +69,10 @@ if __name__ == "__main__":
     )
     recorded = Recorded()
     sync = {"model": model, "check_period_s": 0.4, "global_lr": 1.0, "outer": outer}
+    scheme = {
+        "adsp-fixed": {"commit_rate": 4},
+        "tests.unit.buffered_scheme:Buffered": {"buffer": 2},
+    }
     settings = {
         "run": {"out": out, "screen": "quiet", "servers": int(servers)},
         "train": {"batch_size": 4, "local_lr": 2.0**-6, "compress": compress},
@@ -78,3 +83,5 @@ if __name__ == "__main__":
     }
     if adsp_mpi.train(task, settings):
         np.savez(f"{out}/outer.npz", seen=recorded.seen, added=recorded.added)
+        for rule in buffered_scheme.begun:
+            np.savez(f"{out}/rule.npz", **rule.state_dict())

@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from adsp_mpi.core.commit_rule import CommitRule, Landing, OuterMomentum, Sum, make_rule
 from adsp_mpi.core.models import MODELS, make_model, model_class
 from adsp_mpi.core.models.rounds import RoundModel
+from adsp_mpi.errors import UsageError
+from adsp_mpi.runtime.resume import resumed_config
+from adsp_mpi.sim.run import simulate
+from tests.unit.buffered_scheme import Buffer, begun
 from tests.unit.constant_task import RATE
-from tests.unit.simulated import Played, play, profile_of
+from tests.unit.simulated import Played, config_of, play, profile_of
+from tests.unit.test_sim_resume import after, contents, make_config
 
 CONSTANT = {"name": "tests.unit.constant_task:make"}
 
@@ -189,3 +194,62 @@ def test_sum_adds_and_has_nothing_to_remember() -> None:
     rule.apply(model, vector(0.5, -4), Landing(worker=0, lag=3))
     assert model.tolist() == [1.5, -2] and rule.state_dict() == {}
     assert type(rule) is Sum and not rule.has_outer_step and issubclass(Sum, CommitRule)
+
+
+BUFFERED = "tests.unit.buffered_scheme:Buffered"
+
+
+@pytest.mark.parametrize("buffer", [1, 2, 4])
+def test_a_rule_that_is_no_sum_is_one_class_in_the_file_of_its_scheme(
+    tmp_path: Path, buffer: int
+) -> None:
+    """The model is the means of every `buffer` commits in the order in which they landed."""
+    sync = {"local_steps": 3, "buffer": buffer, "global_lr": 1.0}
+    run = play(tmp_path, BUFFERED, profile_of([1.0, 1.7, 3.1], 0.3), **SETTINGS | {"sync": sync})
+    rows = np.sort(np.concatenate(run.tables("commits")), order="done_s")
+    whole = len(rows) // buffer * buffer
+    assert len(rows) > 40
+    assert final_model(run) == {-RATE * float(rows["steps"][:whole].sum()) / buffer}
+
+
+def test_it_goes_on_from_a_checkpoint_with_its_buffer_half_full(tmp_path: Path) -> None:
+    sync = {"check_period_s": 1.5, "buffer": 5}
+    whole = tmp_path / "whole"
+    simulate(make_config(whole, BUFFERED, sync=sync), whole)
+    half_full = 0
+    for looks in (53, 54, 55, 56):
+        folder = tmp_path / f"cut-{looks}"
+        simulate(make_config(folder, BUFFERED, sync=sync), folder, stopped=after(looks))
+        half_full += begun[-1].state["count"][0] > 0
+        simulate(resumed_config(str(folder)), folder)
+        assert contents(folder) == contents(whole)
+    assert half_full
+
+
+@pytest.mark.parametrize("setting", [{"run": {"servers": 3}}, {"train": {"compress": "float16"}}])
+def test_what_such_a_rule_cannot_do_is_refused_in_one_line(setting: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"go whole, as they are, to one server") as refused:
+        config_of(BUFFERED, **setting)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_rule_of_its_own_and_an_outer_step_do_not_go_together() -> None:
+    with pytest.raises(ValueError, match=r"'nesterov:0\.5': Buffered has a commit rule of its own"):
+        make_model(BUFFERED, {"outer": "nesterov:0.5"})
+
+
+def test_the_lag_counts_the_commits_of_others_since_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lags: list[tuple[int, int]] = []
+    apply = Buffer.apply
+
+    def note(rule: Buffer, values: np.ndarray, update: np.ndarray, landing: Landing) -> None:
+        lags.append((landing.worker, landing.lag))
+        apply(rule, values, update, landing)
+
+    monkeypatch.setattr(Buffer, "apply", note)
+    run = play(tmp_path, BUFFERED, profile_of([1.0, 2.4]), stop={"max_seconds": 7.8})
+    assert [lag for worker, lag in lags if worker == 1] == [2, 2, 3]
+    for worker, commits in enumerate(run.tables("commits")):
+        assert commits["staleness"].tolist() == [lag for w, lag in lags if w == worker]

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.core.commit_rule import CommitRule
+from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.ruled import RuledArray
 
 
 class GlobalModel:
@@ -21,14 +23,16 @@ class GlobalModel:
         self._rule = rule
         self._num_trained = num_trained
 
-    def begin(self, saved: dict[str, np.ndarray] | None, scratch: np.ndarray) -> None:
-        """The model that training begins from is there; its rule goes on from `saved`, if any.
+    def begin(self, saved: dict[str, np.ndarray] | None, landed: int, scratch: np.ndarray) -> None:
+        """The model that training begins from is there, with `landed` commits in it.
 
-        `scratch`, float32[P], is overwritten.
+        The rule goes on from `saved`, if any; `scratch`, float32[P], is overwritten.
         """
         self._rule.begin(self.load(scratch)[: self._num_trained])
         if saved:
             self._rule.load_state_dict(saved)
+        if isinstance(self._array, RuledArray):
+            self._array.follow(self._rule, landed)
 
     def load(self, into: np.ndarray) -> np.ndarray:
         """`into`, float32[P], filled with the model."""
@@ -38,11 +42,20 @@ class GlobalModel:
         """Add what the rule says as a commit is added; `scratch`, float32[P], is overwritten."""
         if not self._rule.has_outer_step:
             return
+        if isinstance(self._array, RuledArray):
+            self._array.outer_step()
+            return
         values = self.load(scratch)[: self._num_trained]
         kick = self._rule.outer_step(values)
         if kick is not None:
             wait_for(self._array.add(kick, values))
             self._array.flush()
+
+    def require_sound(self) -> None:
+        """AdspError where the commit rule has failed."""
+        if isinstance(self._array, RuledArray) and (error := self._array.error):
+            text = f"{type(self._rule).__name__}.apply: {type(error).__name__}: {error}"
+            raise AdspError(text) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Model and rule; while no commit is in flight."""

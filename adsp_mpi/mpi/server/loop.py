@@ -89,7 +89,7 @@ class Server:
         self._clock = clock
         saved = self._ready.resumes.state["server"] if self._ready.resumes else {}
         rule = saved["model"]["rule"] if saved else None
-        self._global_model.begin(rule, scratch=self._host_values.numpy())
+        self._global_model.begin(rule, self.board.landed, scratch=self._host_values.numpy())
         if saved and self._ready.same_workers:
             self.load_state_dict(saved)
         else:
@@ -241,6 +241,7 @@ class Server:
         self._trace.observed(seen)
 
     def interrupted(self) -> str | None:
+        self._global_model.require_sound()
         if self.board.failures:
             return "a worker failed"
         if self._signals.received or self.board.interrupts:

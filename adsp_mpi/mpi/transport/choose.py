@@ -18,6 +18,7 @@ from adsp_mpi.mpi.transport.mpi_library import (
 )
 from adsp_mpi.mpi.transport.one_sided import WindowArray
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
+from adsp_mpi.mpi.transport.ruled import RuledArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
 from adsp_mpi.mpi.transport.two_sided import ServedArray
 
@@ -80,13 +81,20 @@ def self_test(world: World, array: RemoteArray) -> None:
 
 def model_array(world: World, config: Config, model: FlatModel) -> RemoteArray:
     """Collective: room for the model on the servers, zeros, for commits as `config` has them."""
-    if config.codec is None:
+    is_sum = config.sync_model.commit_rule().is_sum
+    if is_sum and config.codec is None:
         return make_model_array(world, model.num_elements, chosen_chunk(world))
     world.agree(_require_threads)
+    if not is_sum:
+        return RuledArray(world, model.num_elements, chosen_chunk(world), model.num_trainable)
+    assert config.codec
     num_rebased = rebased_elements(model, config.sync_model.same_base)
     return CompressedArray(world, model.num_elements, config.codec, num_rebased)
 
 
 def _require_threads() -> None:
     if MPI.Query_thread() != MPI.THREAD_MULTIPLE:
-        raise UsageError("compressed commits need an MPI with MPI_THREAD_MULTIPLE")
+        raise UsageError(
+            "commits that are compressed, or follow a rule that is no sum, need an MPI with "
+            "MPI_THREAD_MULTIPLE"
+        )

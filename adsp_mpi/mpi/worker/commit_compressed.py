@@ -10,7 +10,6 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.compressed import CompressedArray
-from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.commit import CommitPath
 
 
@@ -80,16 +79,3 @@ class CompressedCommits(CommitPath):
     def resume(self, state: dict[str, Any]) -> None:
         super().resume(state)
         self._residual.values[:] = state["residual"]
-
-
-def commit_path(
-    model: RemoteArray,
-    board: WorkerBoard,
-    replica: Replica,
-    now: Callable[[], float],
-    buffer_share: float,
-) -> CommitPath:
-    """The commit path that suits the array."""
-    if isinstance(model, CompressedArray):
-        return CompressedCommits(model, board, replica, now, buffer_share)
-    return CommitPath(model, board, replica, now, buffer_share)

@@ -23,7 +23,7 @@ from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.checkpoint import WorkerSaver, saved_state
-from adsp_mpi.mpi.worker.commit_compressed import commit_path
+from adsp_mpi.mpi.worker.commit_paths import commit_path
 from adsp_mpi.mpi.worker.loop import WorkerLoop, WorkerTrace
 from adsp_mpi.runtime.signals import Signals
 

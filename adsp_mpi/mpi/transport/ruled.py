@@ -1,0 +1,74 @@
+"""A model on rank 0 that commits change by a rule of the server's, one whole commit at a time."""
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.core.commit_rule import CommitRule, Landing
+from adsp_mpi.mpi.ranks.world import World
+from adsp_mpi.mpi.transport.two_sided import ServedArray
+
+COMMIT = 20
+"""What a worker asks beyond what every array does: apply this commit, answer with the model after
+it. In the place of an offset stands the number of commits in the worker's base."""
+
+
+class RuledArray(ServedArray):
+    """float32[num_elements]; the rule acts on the first `num_trained` numbers.
+
+    A thread of rank 0 applies the rule. Whoever dies has committed as a whole or not at all.
+    """
+
+    def __init__(
+        self, world: World, num_elements: int, chunk_elements: int, num_trained: int
+    ) -> None:
+        self.num_trained = num_trained
+        self.error: Exception | None = None
+        """What the rule raised; from then on commits change nothing."""
+
+        self._rule: CommitRule | None = None
+        self._landed = 0
+        super().__init__(world, num_elements, "f4", chunk_elements)
+
+    def follow(self, rule: CommitRule, landed: int) -> None:
+        """On rank 0, before anyone commits: the rule, begun, and the commits counted so far."""
+        self._rule, self._landed = rule, landed
+
+    def commit(
+        self, update: np.ndarray, answer: np.ndarray, landed_at_base: int
+    ) -> list[MPI.Request]:
+        """Send a commit, float32[T]; done when the model after it is in `answer`, float32[T]."""
+        there = slice(landed_at_base, landed_at_base + len(update))
+        return self._ask(COMMIT, there, update.view("u1"), answer.view("u1"))
+
+    def outer_step(self) -> None:
+        """On rank 0: add what the rule says, between two commits."""
+        assert self._rule
+        with self._applying:
+            trained = self.memory[: self.num_trained]
+            kick = self._rule.outer_step(trained)
+            if kick is not None:
+                trained += kick
+
+    def load(self, into: np.ndarray) -> np.ndarray:
+        with self._applying:
+            return super().load(into)
+
+    def _carry_out(
+        self, source: int, kind: int, offset: int, count: int, payload: np.ndarray
+    ) -> np.ndarray:
+        if kind != COMMIT:
+            return super()._carry_out(source, kind, offset, count, payload)
+        landing = Landing(self.world.worker_of(source), max(0, self._landed - offset))
+        trained = self.memory[: self.num_trained]
+        with self._applying:
+            self._apply_rule(trained, payload.view("f4"), landing)
+            self._landed += 1
+            return trained.copy().view("u1")
+
+    def _apply_rule(self, trained: np.ndarray, update: np.ndarray, landing: Landing) -> None:
+        if self.error or not self._rule:
+            return
+        try:
+            self._rule.apply(trained, update, landing)
+        except Exception as error:
+            self.error = error
