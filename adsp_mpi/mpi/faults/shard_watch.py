@@ -1,44 +1,34 @@
 """Rank 0's watch over the ranks that hold parts of the model: without them the run is over."""
 
-import time
-
 import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.errors import tell
 from adsp_mpi.mpi.ranks.abort import abort
-from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, is_gone
+from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, Watch
 from adsp_mpi.mpi.ranks.periodic import Repeating
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 
-PATIENCE_S = 8.0
-
 
 class ShardWatch(Repeating):
     """A context in which the job ends when a shard is gone.
 
-    A thread asks the system for those of this host and the others for a number they hold: rank 0
-    itself may be waiting for an answer that never comes.
+    A thread looks at the processes of this host and asks the other shards for a number they hold:
+    rank 0 itself may be waiting for an answer that never comes.
     """
 
     def __init__(self, ready: Prepared, model: RemoteArray) -> None:
         super().__init__(self._look, ASK_SYSTEM_S)
         self._world, self._folder = ready.world, ready.folder
-        world = ready.world
-        self._here, self._asked = dict[int, int](), list[Asked]()
-        for rank in world.servers[1:]:
-            host, process = world.processes[rank]
-            if host == world.host:
-                self._here[rank] = process
-            else:
-                self._asked.append(Asked(model, rank))
+        shards = self._world.servers[1:]
+        self._watch = Watch(self._world.processes, shards, with_signs=True)
+        self._asked = [Asked(model, rank) for rank in shards]
 
     def _look(self) -> None:
-        gone = [rank for rank, process in self._here.items() if is_gone(process)]
-        gone += [asked.rank for asked in self._asked if asked.is_silent()]
-        for rank in gone[:1]:
+        answers = np.array([float(asked.answers()) for asked in self._asked])
+        for rank in self._watch.gone(answers)[:1]:
             where = f"rank {rank} on {self._world.hosts[rank]}"
             hint = how_to_resume(self._folder)
             tell(f"{where}, which serves a part of the model, is gone; {hint}")
@@ -47,21 +37,21 @@ class ShardWatch(Repeating):
 
 
 class Asked:
-    """A shard on another host, asked for its first number again and again."""
+    """A shard that is asked for its first number again and again."""
 
     def __init__(self, model: RemoteArray, rank: int) -> None:
-        self.rank = rank
         self._model = model
+        self._place = model.first_of(rank)
         self._answer = np.zeros(1, model.dtype)
         self._requests: list[MPI.Request] = []
-        self._heard_s = time.monotonic()
+        self._answers = 0
 
-    def is_silent(self) -> bool:
-        """Whether it has not answered for too long."""
+    def answers(self) -> int:
+        """How often it has answered by now."""
         try:
             if MPI.Request.Testall(self._requests):
-                self._heard_s = time.monotonic()
-                self._requests = self._model.read(self._answer, self._model.first_of(self.rank))
+                self._answers += 1
+                self._requests = self._model.read(self._answer, self._place)
         except MPI.Exception:
-            return True
-        return time.monotonic() - self._heard_s > PATIENCE_S
+            pass  # a rank that cannot be reached does not answer
+        return self._answers

@@ -7,16 +7,13 @@ from typing import Callable, Sequence
 from mpi4py import MPI
 
 from adsp_mpi.errors import EXIT_FAILED
+from adsp_mpi.mpi.ranks.liveness import ORPHANS_PATIENCE_S, launcher_is_gone
 
 SHORTEST_S = 50e-6
 MOST_PATIENT_S = 20e-3
 
 EAGER_S, IDLE_S = 1e-4, 8e-3
 """A thread that moves others' data looks so often, while some is under way and otherwise."""
-
-LAUNCHER = os.getppid()
-ORPHANS_PATIENCE_S = 5.0
-"""Ranks whose launcher is gone may still end a run in order."""
 
 
 class Backoff:
@@ -52,7 +49,7 @@ def wait_until(condition: Callable[[], bool], longest_s: float = 4e-3) -> None:
     pause = Backoff(longest_s=longest_s)
     while not condition():
         pause()
-        if pause.slept_s > ORPHANS_PATIENCE_S and os.getppid() != LAUNCHER:
+        if pause.slept_s > ORPHANS_PATIENCE_S and launcher_is_gone():
             os._exit(EXIT_FAILED)
 
 

@@ -1,16 +1,27 @@
-"""The other processes of this host: whether they live, where MPI itself may never say so."""
+"""Who lives: processes of this host by their numbers, ranks elsewhere by their signs of life, and
+the launcher. How long silence may last is in core/patience.py.
+"""
 
+import math
 import os
 import time
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 
-from adsp_mpi.core.patience import Process
+from adsp_mpi.core.patience import NEEDED_PATIENCE_S, Process, Silence
 
 ASK_SYSTEM_S = 0.5
-PATIENCE_S = 2.0
-"""A launcher that ends the job itself does so sooner."""
+
+LAUNCHER = os.getppid()
+ORPHANS_PATIENCE_S = 5.0
+"""Ranks whose launcher is gone may still end a run in order."""
+
+
+def launcher_is_gone() -> bool:
+    """Whether this rank is an orphan."""
+    return os.getppid() != LAUNCHER
 
 
 def look_at(process: int) -> Process:
@@ -31,18 +42,25 @@ def look_at(process: int) -> Process:
     return Process.STOPPED if letter in "Tt" else Process.RUNNING
 
 
-def is_gone(process: int) -> bool:
-    """Whether the process with this number is no more, or dead and not yet buried."""
-    return look_at(process) == Process.DEAD
+def number_space() -> str:
+    """Names the set of process numbers that this process's own is one of; containers differ."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 class Processes:
-    """What this host can see of the processes of all ranks, given as (host, number)."""
+    """What this host can see of the processes of all ranks.
 
-    def __init__(self, host: str, everyone: list[tuple[str, int]]) -> None:
-        here = {rank: number for rank, (where, number) in enumerate(everyone) if where == host}
-        # where the numbers mean nothing, as between containers, nothing can be seen
-        self._here = here if not any(map(is_gone, here.values())) else {}
+    `everyone` holds the host, the number space and the process number of each rank.
+    """
+
+    def __init__(self, rank: int, everyone: Sequence[tuple[str, str, int]]) -> None:
+        mine = everyone[rank][:2]
+        here = {r: found[2] for r, found in enumerate(everyone) if found[:2] == mine}
+        alive = all(look_at(number) != Process.DEAD for number in here.values())
+        self._here = here if alive else {}
         self._seen = np.full(len(everyone), Process.ELSEWHERE)
         self._looked_s = -ASK_SYSTEM_S
 
@@ -55,33 +73,26 @@ class Processes:
         return self._seen
 
 
-class Neighbours:
-    """The ranks on one host, by process number, watched while a collective is waited for.
+class Watch:
+    """Whether one of the `ranks` that are needed is gone; `processes` are those of all ranks.
 
-    Where the numbers mean nothing, as between containers, nobody is ever missed.
+    Ranks of other hosts are judged by their signs of life where they give some: numbers that
+    change with every sign.
     """
 
-    def __init__(self, processes: dict[int, int]) -> None:
-        self.teller: int | None = None
-        """Of the ranks that lived when the first was missed, the one that tells it."""
+    def __init__(self, processes: Processes, ranks: Sequence[int], with_signs: bool) -> None:
+        self._processes = processes
+        self._ranks = list(ranks)
+        self._no_signs = np.zeros(len(self._ranks))
+        self._silence = Silence(self._no_signs)
+        patience_s = NEEDED_PATIENCE_S | ({} if with_signs else {Process.ELSEWHERE: math.inf})
+        self._patience_s = np.array([patience_s[process] for process in Process])
 
-        known = not any(map(is_gone, processes.values()))
-        self._processes = processes if known else {}
-        self.begin()
-
-    def begin(self) -> None:
-        """A wait begins."""
-        self._asked_s = self._complete_s = time.monotonic()
-
-    def missing(self) -> int | None:
-        """A rank that has been gone for so long that nobody else will end the job."""
-        now = time.monotonic()
-        if now - self._asked_s < ASK_SYSTEM_S:
-            return None
-        self._asked_s = now
-        gone = {rank for rank, process in self._processes.items() if is_gone(process)}
-        if not gone:
-            self._complete_s = now
-        elif self.teller is None:
-            self.teller = min(self._processes.keys() - gone)
-        return min(gone) if now - self._complete_s > PATIENCE_S else None
+    def gone(self, signs: np.ndarray | None = None) -> list[int]:
+        """The ranks that are gone by now; `signs`, float64[N], of those watched."""
+        seen = self._processes.look()[self._ranks]
+        patience_s = np.take(self._patience_s, seen)
+        silent_s = self._silence.look(time.monotonic(), self._no_signs if signs is None else signs)
+        self._silence.seconds = np.where(np.isinf(patience_s), 0.0, silent_s)
+        over = self._silence.seconds > patience_s
+        return [rank for rank, is_over in zip(self._ranks, over, strict=True) if is_over]

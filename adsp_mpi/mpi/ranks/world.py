@@ -10,7 +10,7 @@ from mpi4py import MPI
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
 from adsp_mpi.mpi.ranks.abort import abort, leave_anyway
 from adsp_mpi.mpi.ranks.backoff import wait_until
-from adsp_mpi.mpi.ranks.liveness import Neighbours
+from adsp_mpi.mpi.ranks.liveness import Processes, Watch, number_space
 
 T = TypeVar("T")
 
@@ -46,13 +46,9 @@ class World:
         """This rank's worker; -1 on a server."""
 
         self.host = socket.gethostname()
-        everyone: list[tuple[str, int]] = self.comm.allgather((self.host, os.getpid()))
-        self.hosts = [host for host, _ in everyone]
-        self.processes = everyone
-        """Host and process number of every rank."""
-
-        here = {rank: pid for rank, (host, pid) in enumerate(everyone) if host == self.host}
-        self._neighbours = Neighbours(here)
+        everyone = self.comm.allgather((self.host, number_space(), os.getpid()))
+        self.hosts = [host for host, _, _ in everyone]
+        self.processes = Processes(self.rank, everyone)
         self._leaves = False
 
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
@@ -117,18 +113,19 @@ class World:
         Where a rank of this host dies meanwhile, the job is aborted: nothing else would end it.
         """
         barrier = self.comm.Ibarrier()
-        self._neighbours.begin()
-        wait_until(lambda: barrier.Test() or self._abort_if_one_is_missing())
+        watch = Watch(self.processes, range(self.comm.size), with_signs=False)
+        wait_until(lambda: barrier.Test() or self._abort_if_missing(watch.gone()))
 
-    def _abort_if_one_is_missing(self) -> bool:
-        missing = self._neighbours.missing()
-        if missing is None:
+    def _abort_if_missing(self, gone: list[int]) -> bool:
+        """The first of the ranks left on this host tells it and ends the job."""
+        if not gone or self._leaves:
             return False
-        if self._neighbours.teller == self.rank:
-            tell(f"rank {missing} on {self.host} died while the others waited for it")
+        self._leaves = True
+        left = (r for r, host in enumerate(self.hosts) if host == self.host and r not in gone)
+        if next(left) == self.rank:
+            tell(f"rank {gone[0]} on {self.host} died while the others waited for it")
             abort(self.comm)
-        elif not self._leaves:
-            self._leaves = True
+        else:
             leave_anyway()
         return False
 

@@ -11,7 +11,6 @@ from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
-from adsp_mpi.mpi.ranks.liveness import Processes
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.run_folder import how_to_resume
 
@@ -36,7 +35,6 @@ class Workers:
         self._world = ready.world
         self._board = board
         self._members = Membership(board, ready.num_shares)
-        self._processes = Processes(self._world.host, self._world.processes)
         self._ranks = [self._world.rank_of(w) for w in range(self._world.num_workers)]
         self._now = now
         self._tell = tell
@@ -48,7 +46,7 @@ class Workers:
             raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
 
     def _give_up(self) -> None:
-        changes = self._members.look(self._now(), self._processes.look()[self._ranks])
+        changes = self._members.look(self._now(), self._world.processes.look()[self._ranks])
         for worker in changes.lost:
             begun, done = (int(self._board.column(n)[worker]) for n in ("begun", "commits"))
             torn = f"; its commit {begun} may be applied in part" if begun > done else ""

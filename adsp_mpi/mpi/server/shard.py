@@ -42,8 +42,9 @@ def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
         return client.board.stage >= Stage.CLOSED
 
     world.wait_for_all()
-    client.watch = ServerWatch(ready.folder, world, part)
-    with client.watch, ProgressHelper(world, client.board):
+    watch = ServerWatch(ready.folder, world, part)
+    client.on_look = watch.look
+    with watch, ProgressHelper(world, client.board):
         wait_until(is_over, longest_s=LOOK_S)
         part.close()
         wait_until(is_closed, longest_s=LOOK_S)

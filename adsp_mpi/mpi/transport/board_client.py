@@ -1,12 +1,11 @@
 """A rank's access to the board in rank 0's window."""
 
-import time
+from typing import Callable
 
 import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.core.board import COUNTER_FIELDS, ROW_FIELDS, Board, Row
-from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
@@ -27,10 +26,8 @@ class BoardClient:
         self._incoming = np.zeros_like(self.board.data)
         self._reading: list[MPI.Request] = []
         self._reading_end = 0
-        self._asked_s = 0.0
-        self._looks = 0
-        self.watch: ServerWatch | None = None
-        """Is told of every look at the board."""
+        self.on_look: Callable[[Board], None] = lambda board: None
+        """Called with the copy after every look, also where no answer has come."""
 
     def refresh(self, everything: bool = True) -> None:
         """Bring the copy up to date as far as can be done without waiting.
@@ -41,13 +38,9 @@ class BoardClient:
             end = len(self._incoming) if everything else self.board.rows_offset
             self._reading = self.remote.read(self._incoming[:end])
             self._reading_end = end
-            self._asked_s, self._looks = time.monotonic(), 0
-        self._looks += 1
-        answered = MPI.Request.Testall(self._reading)
-        if answered:
+        if MPI.Request.Testall(self._reading):
             self._take()
-        if self.watch:
-            self.watch.look(self.board, self._asked_s, self._looks, answered)
+        self.on_look(self.board)
 
     def refresh_now(self) -> None:
         """Bring the whole copy up to date."""

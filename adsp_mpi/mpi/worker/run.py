@@ -56,11 +56,12 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     if ready.same_workers and ready.resumes:
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up(board.row)
-    board.watch = ServerWatch(ready.folder, world, trace.part)
+    watch = ServerWatch(ready.folder, world, trace.part)
+    board.on_look = watch.look
     heart = Repeating(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     failure: AdspError | None = None
-    with board.watch, heart:
+    with watch, heart:
         try:
             try:
                 WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
@@ -69,7 +70,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
             commits.finish()
             _leave(world, board, trace, clock)
         except MPI.Exception:
-            board.watch.leave("rank 0 cannot be reached any more")
+            watch.leave("rank 0 cannot be reached any more")
     World.lost_ranks = bool(board.board.lost.any())
     if failure:
         raise failure
