@@ -20,7 +20,8 @@ SIX_ROWS = "size,colour,steady\n1,red,7\n2,blue,7\n\n3,red,7\r\n4,green,7\n5,red
 def test_svm_reads_six_rows(tmp_path: Path) -> None:
     path = tmp_path / "six.csv"
     path.write_text(SIX_ROWS, newline="")
-    task = make_task("svm", {"csv": str(path), "target": "colour"})
+    seed = next(s for s in range(100) if not held_out_rows(6, s)[3])
+    task = make_task("svm", {"csv": str(path), "target": "colour", "split_seed": seed})
     x, y = (torch.cat(parts) for parts in zip(task.train_data[:], task.test_data[:], strict=True))
     assert (len(task.train_data), len(task.test_data)) == (5, 1)
     assert (x[:, 1] == 0).all()
@@ -28,6 +29,36 @@ def test_svm_reads_six_rows(tmp_path: Path) -> None:
     order = x[:, 0].argsort()
     assert y[order].tolist() == [2, 0, 2, 1, 2, 0]
     assert task.make_model()(x).shape == (6, 3)
+
+
+def test_svm_tells_three_classes_apart(tmp_path: Path) -> None:
+    """Three clusters on a line, whose middle one two classes would not give."""
+    path = tmp_path / "three.csv"
+    rows = [f"{10 * k + i % 7},{i % 3},{name}" for i in range(30) for k, name in enumerate("cab")]
+    path.write_text("\n".join(["x,y,kind", *rows]))
+    task = make_task("svm", {"csv": str(path), "target": "kind"})
+    model, batch = task.make_model(), task.train_data[:]
+    for _ in range(2000):
+        model.zero_grad()
+        task.loss(model, batch).backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.5 * parameter.grad
+    found = model(task.test_data[:][0]).argmax(dim=1)
+    assert found.unique().tolist() == [0, 1, 2]
+    assert found.tolist() == task.test_data[:][1].tolist()
+
+
+def test_svm_refuses_a_class_that_no_training_row_has(tmp_path: Path) -> None:
+    """Of six rows one is held out; with some seed it is the only green one."""
+    path = tmp_path / "six.csv"
+    path.write_text(SIX_ROWS)
+    seed = next(s for s in range(100) if held_out_rows(6, s)[3])
+    message = error_of("svm", {"csv": str(path), "target": "colour", "split_seed": seed})
+    assert message == (
+        f"{path}: column 'colour': every row of the class of 'green' is held out; "
+        "give more rows of it, or another task.split_seed"
+    )
 
 
 def test_svm_standardises_with_known_rows_only() -> None:

@@ -23,7 +23,8 @@ def svm(csv: str = "", target: str = "", l2: float = 1e-4, split_seed: int = 0) 
 
     The file's first line names its columns; every column but `target` must be numeric. Classes
     are those of `target_classes`; training is that of `linear_svm`. Raises UsageError for a
-    missing `csv` or a `target` that is no column, AdspError for a file with bad rows.
+    missing `csv` or a `target` that is no column, AdspError for a file with bad rows and for a class
+    of which all rows are held out.
     """
     table = read_table(required_path(csv, "csv", "a CSV file whose first line names its columns"))
     if target not in table.columns:
@@ -39,6 +40,7 @@ def svm(csv: str = "", target: str = "", l2: float = 1e-4, split_seed: int = 0) 
     inputs = np.stack([table.numbers(name) for name in features], axis=1)
     held_out = held_out_rows(len(inputs), split_seed)
     classes = target_classes(table, target, held_out)
+    require_training_rows(table, target, classes, held_out)
     return linear_svm(inputs, classes, held_out, l2)
 
 
@@ -77,6 +79,18 @@ def target_classes(table: Table, target: str, held_out: np.ndarray) -> np.ndarra
         return classes
     edges = np.quantile(values[~held_out], np.arange(1, QUANTILES) / QUANTILES)
     return np.searchsorted(edges, values, side="right")
+
+
+def require_training_rows(
+    table: Table, target: str, classes: np.ndarray, held_out: np.ndarray
+) -> None:
+    """AdspError where all rows of some class are held out: it would never be learnt."""
+    for missing in np.setdiff1d(classes, classes[~held_out])[:1]:
+        value = table.texts(target)[int(np.argmax(classes == missing))]
+        raise AdspError(
+            f"{table.path}: column {target!r}: every row of the class of {value!r} is held out; "
+            "give more rows of it, or another task.split_seed"
+        )
 
 
 def linear_svm(inputs: np.ndarray, classes: np.ndarray, held_out: np.ndarray, l2: float) -> Task:
