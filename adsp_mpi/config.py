@@ -1,4 +1,4 @@
-"""The configuration of a run: its sections, checked together, and printed as TOML.
+"""The configuration of a run: its sections, checked together and printed as TOML.
 
 Precedence, lowest first: the defaults below, a preset, `--config FILE`, and then the command line,
 `--set section.key=value` over the short options. `[task]` and `[sync]` also hold the options of
@@ -18,10 +18,10 @@ from adsp_mpi.learn.partition import parse_partition
 from adsp_mpi.options import hint, option, options_of
 
 RECORDED = ("run", "simulate")
-"""The uses that leave a run's folder."""
+"""The uses that write a run's folder."""
 
 TASK = ("run", "simulate", "like", "profile")
-"""The uses that make the task and take steps on its data."""
+"""The uses that take steps of the task."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class SimulateSection:
 
 @dataclass(frozen=True)
 class Config:
-    """A checked configuration; `sync_model` is the model that its `[sync]` section describes."""
+    """A checked configuration, one field per section."""
 
     run: RunSection = RunSection()
     task: TaskSection = field(default_factory=TaskSection)
@@ -177,11 +177,12 @@ class Config:
 
     @property
     def sync_model(self) -> SyncModel:
+        """The synchronization scheme that `[sync]` describes."""
         return make_model(self.sync.model, self.sync.options)
 
     @property
     def codec(self) -> Codec | None:
-        """How commits are compressed; None: not at all."""
+        """The compression of commits; None if there is none."""
         return make_codec(self.train.compress)
 
     def with_values(self, values: dict[str, dict[str, Any]], source: str) -> "Config":
@@ -189,10 +190,10 @@ class Config:
         return self.with_layers(layer_of(values, source))
 
     def with_layers(self, *layers: Layer) -> "Config":
-        """This configuration with the settings of `layers`, later ones over earlier ones.
+        """This configuration with the settings of `layers` over it, the last layer on top.
 
-        What comes out is checked, not what was on the way to it: the order of settings within a
-        layer does not matter. Raises UsageError, which names the source of what is wrong.
+        Only the result is checked, so the order of the settings in a layer does not matter. Raises
+        UsageError, which names the source of a bad setting.
         """
         sections = {f.name: getattr(self, f.name) for f in fields(self)}
         for setting in (setting for layer in layers for setting in layer):
@@ -213,7 +214,7 @@ class Config:
         return config
 
     def check(self) -> None:
-        """Raise ValueError, with the names of the keys, for values that do not go together."""
+        """Raise ValueError, which names the keys, if values contradict each other."""
         is_sum = self.sync_model.commit_rule().is_sum
         if not is_sum and (self.codec or self.run.servers > 1):
             name = "train.compress" if self.codec else "run.servers"
@@ -226,7 +227,7 @@ class Config:
             )
 
     def to_toml(self, comments: bool = False) -> str:
-        """The whole configuration as TOML, with each key's help where `comments`."""
+        """The whole configuration as TOML; with `comments`, each key's help beside it."""
         return "\n".join(
             _section_toml(section.name, getattr(self, section.name), self, comments)
             for section in fields(self)
@@ -234,13 +235,13 @@ class Config:
 
 
 def _task_options(old: Config, layers: tuple[Layer, ...]) -> dict[str, Any]:
-    """The options given for the task that is finally chosen; its factory checks them."""
+    """The options given for the task finally chosen; its factory will check them."""
     given = options_given("task", "name", old.task.name, old.task.options, layers)
     return {setting.key: setting.value for setting, for_this_one in given if for_this_one}
 
 
 def _sync_options(old: Config, model: str, layers: tuple[Layer, ...]) -> dict[str, Any]:
-    """The options given for `model`, checked, and of another model's those that it has too."""
+    """The checked options given for `model`, and those given for another scheme that it has too."""
     given = options_given("sync", "model", old.sync.model, old.sync.options, layers)
     settable = options_of(model_class(model))
     return {

@@ -1,4 +1,4 @@
-"""Settings as they are given, by presets, files and flags, before they become a configuration."""
+"""Settings as presets, files and flags give them, before they become a configuration."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ PRESETS = resources.files("adsp_mpi") / "presets"
 
 
 class Setting(NamedTuple):
-    """A value for `section.key`, and what gave it: a flag, a file, a preset."""
+    """A value for `section.key` and its source, a flag, a file or a preset, for messages."""
 
     section: str
     key: str
@@ -23,11 +23,11 @@ class Setting(NamedTuple):
 
 
 Layer = Sequence[Setting]
-"""Settings that were given together, in any order; of two for one key the last one holds."""
+"""Settings given together, in any order; the last one holds if there are two for a key."""
 
 
 def layer_of(values: dict[str, dict[str, Any]], source: str) -> list[Setting]:
-    """`values[section][key]` as settings; UsageError for a value outside of all sections."""
+    """The settings in `values[section][key]`; UsageError for a value outside any section."""
     for section, table in values.items():
         if not isinstance(table, dict):
             raise UsageError(f"{source}: {section} is in no section: write [section] above it")
@@ -39,13 +39,13 @@ def layer_of(values: dict[str, dict[str, Any]], source: str) -> list[Setting]:
 
 
 def presets() -> list[str]:
-    """Names of the presets that ship with the package."""
+    """The names of the presets in the package."""
     names = (path.name for path in PRESETS.iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def preset_layer(name: str) -> list[Setting]:
-    """The settings of a preset; UsageError for a name that is none."""
+    """The settings of a preset; UsageError if there is none of that name."""
     if name not in presets():
         raise UsageError(f"unknown preset {name}{hint(name, presets())}")
     return layer_of(tomllib.loads((PRESETS / f"{name}.toml").read_text()), f"preset {name}")
@@ -76,10 +76,10 @@ def parse_setting(text: str) -> Setting:
 
 
 def section_over(old: Any, name: str, layers: Sequence[Layer]) -> Any:
-    """The section `old`, whose name is `name`, with the layers' values for its own keys.
+    """The section `old`, called `name`, with the layers' values for its keys.
 
-    Raises UsageError for a value that will not do, and for an unknown key of a section that
-    does not hold a task's or a model's options beside its own.
+    Raises UsageError for a bad value and for an unknown key; in the sections of the task and of the
+    scheme, which hold other options too, unknown keys are passed over.
     """
     specs = options_of(type(old))
     given = {s.key: s for layer in layers for s in layer if s.section == name}
@@ -98,7 +98,7 @@ def section_over(old: Any, name: str, layers: Sequence[Layer]) -> Any:
 
 
 def value_of(setting: Setting, check: Callable[[Setting], Any]) -> Any:
-    """What `check` makes of the setting; its ValueError becomes a UsageError with the source."""
+    """The value that `check` returns; if it raises ValueError, a UsageError names the source."""
     try:
         return check(setting)
     except (ValueError, UsageError) as error:
@@ -108,10 +108,11 @@ def value_of(setting: Setting, check: Callable[[Setting], Any]) -> Any:
 def options_given(
     section: str, chooser: str, chosen: str, options: dict[str, Any], layers: Sequence[Layer]
 ) -> Iterator[tuple[Setting, bool]]:
-    """The options of what `section.chooser` names, each with whether it was meant for that.
+    """The options of a task or scheme, each with whether it was given for the one finally chosen.
 
-    Below all layers are `options` for `chosen`. An option is meant for what its layer chooses or,
-    where that chooses nothing, the layers below it.
+    `section.chooser` is the key that chooses it. Below all layers, `options` were given for
+    `chosen`. A layer gives its options for what it chooses itself, or else for what the layers
+    below it choose.
     """
     given = {key: (Setting(section, key, value, ""), chosen) for key, value in options.items()}
     for layer in layers:
@@ -123,7 +124,7 @@ def options_given(
 
 
 def blamed(message: str, layers: Sequence[Layer]) -> str:
-    """The source of the last setting whose key is in `message`, or else of the last one."""
+    """The source of the last setting whose key `message` contains, or else of the last setting."""
     settings = [setting for layer in layers for setting in layer]
     words = set(re.findall(r"\w+", message))
     named = [setting for setting in settings if setting.key in words]

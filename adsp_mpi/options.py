@@ -1,11 +1,11 @@
-"""How an option is declared: its default, what it means, which values it may have, who uses it.
+"""The declaration of options: default, help text, range of values, and what makes use of them.
 
-The sections of the configuration and the synchronization models are frozen dataclasses, and each
-field is an option:
+Sections of the configuration and synchronization schemes are frozen dataclasses, and each field is
+an option:
 
-    staleness: int = option(40, "s, steps that a worker may be ahead of the slowest", low=1)
+    staleness: int = option(40, "s, a worker this many steps ahead of the slowest waits", low=1)
 
-A plain field (`growth: float = 1.0`) is an option too: any value of its default's type will do.
+A plain field, such as `growth: float = 1.0`, is an option too; it takes any value of that type.
 """
 
 import difflib
@@ -14,7 +14,7 @@ from dataclasses import MISSING, Field, field, fields
 from typing import Any, Callable, Iterable, Sequence
 
 ENGINES = ("run", "simulate", "like")
-"""The uses that train: under MPI, in virtual time, and predictions for a recorded run."""
+"""The uses that train: under MPI, in virtual time, and in virtual time like a recorded run."""
 
 
 def option(
@@ -28,11 +28,12 @@ def option(
     check: Callable[[Any], object] | None = None,
     used_by: Sequence[str] = ENGINES,
 ) -> Any:
-    """A dataclass field that is an option; its type is the default's.
+    """Declare a dataclass field as an option; its type is that of the default.
 
-    `low` and `high` bound the value, `above` is a bound that it must not reach; in a tuple each
-    item is bounded, and there must be one. `check` raises ValueError for a value that does not
-    do. `used_by` names what makes use of the option; anything else refuses it.
+    The value must be at least `low`, above `above`, at most `high` and one of `choices` if there
+    are any. If it is a tuple this holds for each item, and there must be at least one. `check`
+    raises ValueError for a bad value. `used_by` names the uses that honour the option; all others
+    refuse it.
     """
     metadata = {
         "help": help,
@@ -47,9 +48,9 @@ def option(
 
 
 def fixed(value: Any, reason: str) -> Any:
-    """A field that is an option of the base class and has only one value in this class.
+    """Declare that an option of the base class has only one `value` in this class.
 
-    It is not shown among the options; setting it to another value is an error with `reason`.
+    It is no longer printed as an option. To set it to another value is an error, with the `reason`.
     """
     return field(default=value, init=False, metadata={"reason": reason})
 
@@ -60,20 +61,20 @@ def options_of(cls: type) -> dict[str, Field[Any]]:
 
 
 def fixed_of(cls: type) -> dict[str, Field[Any]]:
-    """The fields of a dataclass that were made by `fixed`."""
+    """The fields of a dataclass that were declared with `fixed`, by name."""
     return {f.name: f for f in fields(cls) if "reason" in f.metadata}
 
 
 def check_options(instance: Any) -> None:
-    """Raise ValueError unless every option of a dataclass instance has a value that it may have."""
+    """Raise ValueError if an option of this dataclass instance has a bad value."""
     for name, spec in options_of(type(instance)).items():
         checked(name, getattr(instance, name), spec)
 
 
 def checked(name: str, value: Any, spec: Field[Any]) -> Any:
-    """`value` in the type of the option `spec`; ValueError says what `name` must be.
+    """`value`, converted to the type of the option `spec`; ValueError says what `name` must be.
 
-    A whole number may stand for a float, and a list for a tuple.
+    A whole number is accepted for a float, and a list for a tuple.
     """
     if not spec.init:
         if value != spec.default:
@@ -93,7 +94,7 @@ def checked(name: str, value: Any, spec: Field[Any]) -> Any:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """What a message says after an unknown `word`: the nearest known one, and all there are."""
+    """The end of a message about an unknown `word`: the known word nearest to it, and all words."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)
     meant = f" (did you mean {close[0]}?)" if close else ""

@@ -1,4 +1,4 @@
-"""Settings that would be ignored are refused: `options.option` says what makes use of each."""
+"""Refuses settings that would be ignored; `option(used_by=...)` says what honours a setting."""
 
 from typing import Iterator, Sequence
 
@@ -10,14 +10,14 @@ from adsp_mpi.options import options_of
 NAMES = {"run": "a run under MPI", "like": "simulate --like"}
 
 WITHOUT_DATA = (("train", "partition"), ("eval", "samples"), ("run", "threads"))
-"""What the quadratic, which is not computed by torch and has no data, makes no use of."""
+"""Settings without a meaning for the quadratic, which needs no torch and has no data."""
 
 
 def require_used(verb: str, base: Config, config: Config, layers: Sequence[Layer]) -> None:
-    """Raise UsageError for a setting of `layers` that `verb` would ignore, with its source.
+    """Raise UsageError, with the source, if `verb` would ignore a setting of `layers`.
 
-    `config` is `base` with these layers and perhaps others; a setting that leaves the value as
-    it is in `base` is accepted.
+    `config` is `base` with these layers, and perhaps others, over it. A setting whose value is that
+    of `base` is accepted.
     """
     last = {(s.section, s.key): s for layer in layers for s in layer}
     for setting in last.values():
@@ -31,12 +31,12 @@ def require_used(verb: str, base: Config, config: Config, layers: Sequence[Layer
 
 
 def _value(setting: Setting, config: Config) -> object:
-    """The value of a section's own key; None for an option of a task or a model."""
+    """The value of the setting's key in `config`; None for an option of a task or a scheme."""
     return getattr(getattr(config, setting.section), setting.key, None)
 
 
 def _ignoring(setting: Setting, verb: str, config: Config) -> Iterator[str]:
-    """Whatever ignores the setting, with its verb."""
+    """The beginnings of messages, one for each reason why the setting would be ignored."""
     specs = options_of(type(getattr(config, setting.section)))
     chooser = next(iter(specs.values()))  # the options of a task or a model are used where it is
     if verb not in specs.get(setting.key, chooser).metadata["used_by"]:

@@ -1,4 +1,4 @@
-"""What the two halves of a synchronization model can ask of the engine that runs them.
+"""The actions that a synchronization scheme can ask of the engine that runs it.
 
 The worker half returns one WorkerAction at a time. The scheduler half, a generator on rank 0,
 yields SchedulerActions and receives an `Observed` for each.
@@ -18,23 +18,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Send the update accumulated since the last commit, times `weight` times the global rate."""
+    """Commit the update since the last commit, multiplied by `weight` and the global rate eta."""
 
     weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Take the global model; with `keep_local`, add what was learnt since the last commit."""
+    """Replace the local model by the global one; `keep_local` adds the uncommitted update to it."""
 
     keep_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing until the board changes, or second `until_s`; the trace shows the `reason`.
+    """Do nothing until the board changes or the run's clock shows `until_s`, whichever is first.
 
-    ValueError for a reason that is not ASCII.
+    The trace shows the `reason`. Raises ValueError for a reason that is not ASCII.
     """
 
     reason: str
@@ -50,27 +50,27 @@ WorkerAction = Step | Commit | Pull | Wait
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The numbers by which the scheduler steers the workers; a model uses those it needs.
+    """The numbers by which the scheduler steers the workers; each scheme uses those it needs.
 
-    `local_steps` and the batch sizes are a worker's plan: it takes up a new one when it begins
-    to count steps for its next commit, and not before it has done `from_round` rounds. The
-    engine sets `from_round` so that all workers change in the same round, and `since_s`.
+    `local_steps` and the batch sizes are a worker's plan. A worker adopts a new plan when it starts
+    to count steps for its next commit, but not before it has done `from_round` rounds. The engine
+    sets `since_s`, and `from_round` so that all workers change their plan in the same round.
     """
 
-    commit_target: float = 0.0  # C_target: commits each worker shall have made at the next check
-    commit_rate: float = 0.0  # commits per check period that the target rises by
+    commit_target: float = 0.0  # C_target, the commits of each worker at the end of the period
+    commit_rate: float = 0.0  # by how much the target rises per check period
     check_period_s: float = 0.0  # Gamma
     local_steps: float = 1.0  # tau
     from_round: float = 0.0
-    since_s: float = 0.0  # when the check period began
+    since_s: float = 0.0  # start of the check period on the run's clock
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Let the workers train under `targets` for `seconds`.
+    """Let the workers train with these `targets` for `seconds`.
 
-    `phase` is what trace and screen show; the losses of a `TRIAL` do not count for the target.
-    `batch_sizes` holds one size per worker; empty: as configured.
+    The trace and the screen show the `phase`; losses in a `TRIAL` do not count for the target loss.
+    `batch_sizes` holds one size per worker; empty means the configured size.
     """
 
     targets: Targets
@@ -84,20 +84,20 @@ TRIAL = "trial"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Keep a copy of the global model, with no commit half in it."""
+    """Keep a copy of the global model, taken while no commit is in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Go back to the last snapshot: every worker takes it and forgets what it learnt since.
+    """Return to the last snapshot: every worker takes it and drops what it has learnt since.
 
-    Counts go on rising, but rounds begin at 0 again.
+    Counts of steps and commits go on; rounds start again at 0.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Put a model's own numbers into the trace and on the screen. Takes no time."""
+    """Record a scheme's own numbers in the trace and show them on the screen; takes no time."""
 
     table: str
     values: dict[str, float] = field(default_factory=dict)
@@ -108,37 +108,35 @@ SchedulerAction = Run | Snapshot | Restore | Tell
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the scheduler learns when a `Run` is over.
+    """The state of the run when a scheduler's action is done.
 
-    `losses` are (seconds since the start of the run, global loss) pairs seen during it, its
-    first and last moment included. The arrays are [M]: counts so far, the recent time per
-    sample of each worker (0: unknown yet), the seconds it trained and those in which it could
-    not because of commits, and who takes part.
+    `losses` are (seconds since the start of the run, global loss) pairs, earliest first: those
+    evaluated during the action, and at its start and end. The arrays have one element per worker.
     """
 
     now: float
     losses: tuple[tuple[float, float], ...]
-    steps: np.ndarray
-    commits: np.ndarray
-    sample_s: np.ndarray
-    training_s: np.ndarray
-    commit_s: np.ndarray
-    present: np.ndarray
+    steps: np.ndarray  # so far
+    commits: np.ndarray  # so far
+    sample_s: np.ndarray  # recent seconds per sample; 0: not known yet
+    training_s: np.ndarray  # seconds so far in which it trained
+    commit_s: np.ndarray  # seconds so far in which a commit kept it from training
+    present: np.ndarray  # bool: it takes part in the run
 
     @property
     def max_commits(self) -> float:
-        """Largest commit count of a present worker; 0 when none is present."""
+        """The largest commit count of a present worker; 0 if none is present."""
         return float(self.commits[self.present].max(initial=0))
 
     @property
     def last_loss(self) -> float:
-        """The latest loss; NaN when there is none."""
+        """The latest loss; NaN if there is none."""
         return self.losses[-1][1] if self.losses else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a scheduler may know of the run. `target_loss` 0 means none."""
+    """What a scheduler knows of the run from the start; a `target_loss` of 0 means none."""
 
     num_workers: int
     batch_size: int

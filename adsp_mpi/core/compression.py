@@ -1,11 +1,11 @@
-"""Fewer bytes a commit: numbers are rounded or left out, and what is lost goes with the next one.
+"""Compressed commits: numbers are rounded or left out, and the error is added to the next commit.
 
-The worker's end keeps what a commit left out and adds it to the next (error feedback: Seide et
-al., Interspeech 2014; with the largest elements alone: Stich et al., NeurIPS 2018; between local
-steps: Basu et al., "Qsparse-local-SGD", NeurIPS 2019). It trains on with what it has not sent
-yet, as in Gaia (Hsieh et al., NSDI 2017), so that it does not learn the same again. The server's
-end keeps what each worker knows of the model and answers with the difference, cut down in the
-same way.
+A worker keeps the part of its update that a commit left out and adds it to the next one (error
+feedback: Seide et al., Interspeech 2014; with only the largest elements: Stich et al., NeurIPS
+2018; with local steps in between: Basu et al., "Qsparse-local-SGD", NeurIPS 2019). Its local model
+contains that part all the time, as in Gaia (Hsieh et al., NSDI 2017), so it does not learn it
+again. The server keeps a copy of the model as each worker knows it, and answers with the
+difference to the present model, compressed in the same way.
 """
 
 import math
@@ -15,29 +15,29 @@ from typing import Iterator
 import numpy as np
 
 BLOCK_ELEMENTS = 1 << 16
-"""Vectors are encoded in blocks of this size, each a message of its own."""
+"""Vectors are encoded in blocks of this many elements, and each block is one message."""
 
 LARGEST_FLOAT16 = 65504.0
 
 
 class Codec(ABC):
-    """How one block of at most `BLOCK_ELEMENTS` numbers, float32, becomes bytes, and back."""
+    """Encodes one block of at most `BLOCK_ELEMENTS` float32 numbers as bytes, and decodes it."""
 
     @abstractmethod
     def num_bytes(self, elements: int) -> int:
-        """Length of an encoded block of so many elements."""
+        """The length of an encoded block of `elements` numbers."""
 
     @abstractmethod
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """uint8[num_bytes] of `values`, which stay as they are."""
+        """`values`, float32[elements], encoded as uint8[num_bytes]; `values` are not changed."""
 
     @abstractmethod
     def add(self, data: np.ndarray, to: np.ndarray, times: float = 1.0) -> None:
-        """Add what `data`, uint8[num_bytes], says, `times` so much, to the block `to`."""
+        """Decode `data`, uint8[num_bytes], and add `times` of it to `to`, float32[elements]."""
 
 
 class Float16(Codec):
-    """Half the bytes; IEEE half precision, larger numbers are cut to its largest."""
+    """IEEE half precision: half the bytes. Numbers beyond its range become its largest."""
 
     def num_bytes(self, elements: int) -> int:
         return 2 * elements
@@ -51,7 +51,7 @@ class Float16(Codec):
 
 
 class Bfloat16(Codec):
-    """Half the bytes; the first half of a float32, rounded to nearest even."""
+    """The upper half of a float32, rounded to nearest even: half the bytes."""
 
     def num_bytes(self, elements: int) -> int:
         return 2 * elements
@@ -67,7 +67,7 @@ class Bfloat16(Codec):
 
 
 class TopK(Codec):
-    """The `share` of a block's elements that are largest, at least one, with their places."""
+    """Only the largest elements of a block, a `share` of all and at least one, and their places."""
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -90,7 +90,10 @@ class TopK(Codec):
 
 
 def make_codec(text: str) -> Codec | None:
-    """`none`, `float16`, `bfloat16` or `topk:SHARE`; ValueError for anything else."""
+    """The codec for `float16`, `bfloat16` or `topk:SHARE`, and None for `none`.
+
+    Raises ValueError for any other text.
+    """
     name, _, share = text.partition(":")
     plain = {"none": None, "float16": Float16(), "bfloat16": Bfloat16()}
     if text in plain:
@@ -108,27 +111,27 @@ def make_codec(text: str) -> Codec | None:
 
 
 def blocks(elements: int) -> Iterator[slice]:
-    """The blocks of a vector of so many elements."""
+    """The blocks of a vector of `elements` numbers, in order."""
     for start in range(0, elements, BLOCK_ELEMENTS):
         yield slice(start, min(start + BLOCK_ELEMENTS, elements))
 
 
 def commit_bytes(codec: Codec | None, elements: int) -> int:
-    """What a worker sends for a commit of so many float32 numbers."""
+    """The bytes that a worker sends for a commit of `elements` float32 numbers."""
     if codec is None:
         return 4 * elements
     return sum(codec.num_bytes(b.stop - b.start) for b in blocks(elements))
 
 
 class Residual:
-    """A worker's end: what its commits have left out so far, float32[P]."""
+    """The worker's side: `values`, float32[P], are what its commits have left out so far."""
 
     def __init__(self, codec: Codec, elements: int) -> None:
         self._codec = codec
         self.values = np.zeros(elements, np.float32)
 
     def take(self, update: np.ndarray) -> list[np.ndarray]:
-        """`update` and what was left out before, encoded block by block."""
+        """Encode `update` plus what was left out before, block by block; keep the new remainder."""
         self.values += update
         sent = []
         for block in blocks(len(update)):
@@ -138,18 +141,18 @@ class Residual:
 
 
 class Known:
-    """The server's end: what each worker knows of the model, float32[M, P]."""
+    """The server's side: `values`, float32[M, P], are the model as each worker knows it."""
 
     def __init__(self, codec: Codec, workers: int, elements: int) -> None:
         self._codec = codec
         self.values = np.zeros((workers, elements), np.float32)
 
     def told(self, worker: int, block: slice, values: np.ndarray) -> None:
-        """`worker` gets a block of the model as it is."""
+        """Record that `worker` was sent a block of the model uncompressed."""
         self.values[worker, block] = values
 
     def tell(self, worker: int, block: slice, values: np.ndarray) -> np.ndarray:
-        """What `worker` is to add to what it knows of a block of the model, encoded."""
+        """Encode what `worker` has to add to a block of its copy to come close to `values`."""
         known = self.values[worker, block]
         data = self._codec.encode(values - known)
         self._codec.add(data, known)

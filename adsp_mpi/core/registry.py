@@ -1,13 +1,14 @@
-"""Things by name: a built-in one, or the user's own as `package.module:attribute`."""
+"""Look-up by name: something built in, or the user's own as `package.module:attribute`."""
 
 from importlib import import_module
 from typing import Any, Mapping
 
 
 def load(kind: str, name: str, built_in: Mapping[str, str], own: str) -> Any:
-    """What `name` stands for: a key of `built_in`, whose values are paths, or a path itself.
+    """Import what `name` stands for: a key of `built_in`, whose values are paths, or a path.
 
-    `kind` and `own` are words for the ValueError, which says what there is.
+    A path is `package.module:attribute`. Raises ValueError if there is nothing of that name; `kind`
+    and `own` are the words for such a thing and for its attribute in the message.
     """
     path = built_in.get(name, name)
     if ":" not in path:

@@ -1,4 +1,4 @@
-"""What a run came to: the figures of its last table, from the board and the evaluations."""
+"""The report of a run: the numbers of its last table, from the board and the evaluations."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,34 +13,37 @@ from adsp_mpi.core.theory import heterogeneity
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """One worker. Shares are of the time it computed, slept as injected, committed or waited."""
+    """One worker's part in a run. Shares are of its time computing, sleeping, committing, waiting.
+
+    It sleeps where a slower speed than its own is injected.
+    """
 
     worker: int
     steps: int
     commits: int
-    speed: float  # steps per second of computing and injected sleep
+    speed: float  # steps per second of computing and sleeping
     computing_share: float
     committing_share: float
     waiting_share: float
     sent_mb: float
-    staleness: float  # commits of others that landed between a commit's base and itself, mean
+    staleness: float  # mean number of others' commits between a commit's base and itself
     batch_size: int  # at the end
-    late_share: float  # steps that took longer than the injected step time
+    late_share: float  # share of the steps that took longer than the injected step time
 
 
 @dataclass(frozen=True)
 class Report:
-    """The whole run."""
+    """A whole run."""
 
     reason: str
     seconds: float
     metrics: dict[str, float]
     time_to_target_s: float | None
     time_to_target_authors_s: float | None
-    trial_s: float  # spent on trials, before the target or not reached
+    trial_s: float  # seconds spent on trials
     measured_h: float | None
     injected_h: float | None
-    traffic_mb_s: float  # sent by a worker, mean over the workers
+    traffic_mb_s: float  # sent by a worker, on average
     workers: tuple[WorkerReport, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,7 +51,7 @@ class Report:
 
 
 def worker_reports(board: Board) -> tuple[WorkerReport, ...]:
-    """The board's rows as shares and speeds."""
+    """A report of every worker, from its row of the board."""
     reports = []
     for i in range(board.num_workers):
         row = {name: float(board.column(name)[i]) for name in _COLUMNS}
@@ -96,7 +99,7 @@ def make_report(
     target_loss: float,
     injected_h: float | None,
 ) -> Report:
-    """The report of a run of `seconds` that came as far as `progress`."""
+    """The report of a run that took `seconds` and made this `progress`."""
     evaluations = progress.evaluations
     workers = worker_reports(board)
     speeds = [w.speed for w in workers if w.steps]

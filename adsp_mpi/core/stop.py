@@ -1,4 +1,4 @@
-"""When a run is over, and when it reached its target."""
+"""When a run stops, and when it reached its target loss."""
 
 import math
 from collections import deque
@@ -8,13 +8,13 @@ from typing import Sequence
 import numpy as np
 
 HELD = 10
-"""Evaluations in a row that must all be at or below the target."""
+"""The target is reached when this many evaluations in a row are at or below it."""
 
 
 def time_to_target(evaluations: Sequence[tuple[float, float]], target_loss: float) -> float | None:
-    """Seconds at the first of `HELD` evaluations in a row at or below the target, or None.
+    """The time of the first of `HELD` evaluations in a row at or below the target, or None.
 
-    `evaluations` are (seconds, loss) pairs, earliest first.
+    `evaluations` are (seconds, loss) pairs, earliest first; the time is in seconds.
     """
     start = _held_from(evaluations, target_loss)
     return None if start is None else evaluations[start][0]
@@ -23,8 +23,9 @@ def time_to_target(evaluations: Sequence[tuple[float, float]], target_loss: floa
 def time_to_target_authors(
     evaluations: Sequence[tuple[float, float]], target_loss: float
 ) -> float | None:
-    """The rule behind the figures of AAAI 2020: seconds at the tenth evaluation below the target,
-    wherever the ten lie, or None.
+    """The time of the tenth evaluation at or below the target, or None; they need not be in a row.
+
+    Source: the authors' program for AAAI 2020, which made the paper's figures.
     """
     below = [t for t, loss in evaluations if loss <= target_loss]
     return below[HELD - 1] if len(below) >= HELD else None
@@ -41,9 +42,10 @@ def _held_from(evaluations: Sequence[tuple[float, float]], target_loss: float) -
 
 @dataclass
 class StopRule:
-    """Decides after each evaluation and each look at the clock whether to stop, and why.
+    """Decides whether a run stops, and why, after each evaluation and at given times.
 
-    A limit of 0 is no limit. `loss_variance` bounds the variance of the last ten losses.
+    A limit of 0 is no limit. The run stops when the variance of the last `HELD` losses is at most
+    `loss_variance`.
     """
 
     target_loss: float = 0.0
@@ -52,7 +54,7 @@ class StopRule:
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=HELD))
 
     def evaluated(self, loss: float) -> str | None:
-        """Take in a new evaluation; the reason to stop, or None."""
+        """Record the loss of an evaluation; returns the reason to stop, or None."""
         self.recent.append(loss)
         if len(self.recent) < HELD:
             return None
@@ -64,7 +66,7 @@ class StopRule:
 
     @property
     def latest_s(self) -> float:
-        """The run is over at the latest then."""
+        """The time at which the run stops at the latest, in seconds."""
         return self.max_seconds or math.inf
 
     def timed(self, now: float) -> str | None:

@@ -64,5 +64,5 @@ def test_fewer_bytes_arrive_sooner(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="topk:SHARE"):
         config_of("asp", train={"compress": "zip"})
-    with pytest.raises(UsageError, match="run.servers, not both"):
+    with pytest.raises(UsageError, match=r"run\.servers, not both"):
         config_of("asp", train={"compress": "float16"}, run={"servers": 2})

@@ -1,4 +1,4 @@
-"""The synchronization models by name. A new one is a file here and a line in `MODELS`."""
+"""The synchronization schemes by name. A new scheme is a file here and a line in `MODELS`."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ MODELS = {
 
 
 def model_class(name: str) -> type[SyncModel]:
-    """The class behind a name of `MODELS` or behind `package.module:Class`.
+    """The scheme's class, for a name in `MODELS` or a path `package.module:Class`.
 
-    Raises ValueError when there is none.
+    Raises ValueError if there is no such class.
     """
     found = load("synchronization model", name, MODELS, "Class")
     if not (isinstance(found, type) and issubclass(found, SyncModel)):
@@ -33,9 +33,9 @@ def model_class(name: str) -> type[SyncModel]:
 
 
 def checked_option(name: str, key: str, value: Any) -> Any:
-    """`value` in the type of the option `key` of the model `name`.
+    """`value`, converted to the type of the scheme's option `key`.
 
-    Raises ValueError for an option that the model does not have, and for a bad value.
+    Raises ValueError if the scheme `name` has no such option or the option cannot have that value.
     """
     cls = model_class(name)
     known = options_of(cls)
@@ -46,7 +46,7 @@ def checked_option(name: str, key: str, value: Any) -> Any:
 
 
 def make_model(name: str, options: dict[str, Any]) -> SyncModel:
-    """The model `name` with `options`; ValueError for an unknown option or a bad value."""
+    """The scheme `name` with `options`; ValueError for an unknown option or a bad value."""
     cls = model_class(name)
     values = {key: checked_option(name, key, value) for key, value in options.items()}
     settable = options_of(cls)

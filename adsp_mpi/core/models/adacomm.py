@@ -1,4 +1,4 @@
-"""ADACOMM and Fixed ADACOMM: local steps between averagings, adapted or fixed."""
+"""ADACOMM and Fixed ADACOMM: rounds of several local steps, their number adapted or fixed."""
 
 import math
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from adsp_mpi.options import option
 
 @dataclass(frozen=True)
 class FixedAdacomm(RoundModel):
-    """All workers do `local_steps` steps, then average at a barrier.
+    """In each round every worker takes `local_steps` steps; then the models are averaged.
 
     Source: Wang, Joshi, "Adaptive Communication Strategies to Achieve the Best Error-Runtime
-    Trade-off in Local-Update SGD", arXiv 1810.08313, with tau fixed; the default is that of the
-    program of AAAI 2020.
+    Trade-off in Local-Update SGD", arXiv 1810.08313, with a fixed tau. The default, 40, is taken
+    from the authors' program for AAAI 2020.
     """
 
-    local_steps: int = option(40, "tau, steps of every worker between two averagings", low=1)
+    local_steps: int = option(40, "tau, steps of every worker in a round", low=1)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         while True:
@@ -34,17 +34,17 @@ class FixedAdacomm(RoundModel):
 
 @dataclass(frozen=True)
 class Adacomm(RoundModel):
-    """Fixed ADACOMM whose tau falls with the loss.
+    """ADACOMM: the number of local steps, tau, falls with the loss.
 
-    Source: arXiv 1810.08313, section 4. tau0 is the one of `trial_local_steps` with which the
-    loss falls most in one check period, each tried from the same snapshot. Then, every check
-    period, tau becomes ceil(sqrt(F / F0) tau0), or ceil(tau / 2) when that is not smaller; F is
-    the loss then and F0 that of the snapshot.
+    Source: arXiv 1810.08313, section 4. Each of `trial_local_steps` is tried for one check period
+    from the same snapshot, and the one with the smallest loss becomes tau0. From then on, after
+    every check period, tau becomes ceil(sqrt(F / F0) tau0) or, if that is not smaller than tau,
+    ceil(tau / 2), where F is the present loss and F0 the loss of the snapshot.
     """
 
     trial_local_steps: tuple[int, ...] = option(
         (1, 5, 10, 20, 40, 60, 80, 100),
-        "the grid that tau0 is chosen from; a single number is taken without a trial",
+        "values of tau to try first; a single one is taken without a trial",
         low=1,
     )
 
@@ -69,9 +69,9 @@ class Adacomm(RoundModel):
 
 
 def next_local_steps(local_steps: int, first_steps: int, loss: float, first_loss: float) -> int:
-    """tau of the next check period; arXiv 1810.08313, section 4.2. Not under 1.
+    """tau for the next check period, at least 1, after arXiv 1810.08313, section 4.2.
 
-    A loss that is not finite leaves tau to the halving rule.
+    If a loss is not finite, tau is halved.
     """
     ratio = loss / first_loss if first_loss > 0 else math.inf
     by_loss = math.ceil(math.sqrt(ratio) * first_steps) if 0 <= ratio < math.inf else local_steps

@@ -1,4 +1,4 @@
-"""ADSP: workers never wait and commit at a rate that an online search steers."""
+"""ADSP: workers never wait, and an online search finds the rate at which they commit."""
 
 import math
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from adsp_mpi.options import option
 
 @dataclass(frozen=True)
 class Adsp(TimedCommits):
-    """Adaptive synchronous parallel training with the online search for the commit rate.
+    """Adaptive synchronous parallel training: an online search sets the commit rate.
 
-    Source: AAAI 2020 (arXiv 1911.06949), Algorithm 1: a search at the start of every epoch; its
-    rate holds until the epoch ends. `search = "paper"` is the paper's own climb. After the
-    authors' program, a loss that jumps between two checks starts a new search at once.
+    Source: AAAI 2020 (arXiv 1911.06949), Algorithm 1. Every epoch begins with a search, and the
+    rate it finds holds until the epoch ends. `search = "paper"` is the paper's search. As in the
+    authors' program, a jump of the loss between two checks starts a new search at once.
     """
 
     min_commit_interval_s: float = option(
         0.0,
-        "floor under the commit timer; 0: check_period_s / 6, as in the authors' program",
+        "shortest time between two commits; 0: check_period_s / 6, as in the authors' program",
         low=0,
     )
     epoch_s: float = option(1200.0, "E, seconds between two searches for the commit rate")
@@ -37,8 +37,8 @@ class Adsp(TimedCommits):
     )
     search: str = option(
         "interleaved",
-        "paper: Algorithm 1, the climb by one; interleaved: from a first rate that commits can "
-        "afford, trials of its double and its half between two periods at the present rate",
+        "paper: Algorithm 1, one commit a period more while the reward rises; interleaved: from "
+        "a rate that costs little, its double and half tried between periods at the present rate",
         choices=tuple(SEARCHES),
     )
 
@@ -52,7 +52,7 @@ class Adsp(TimedCommits):
 
     @property
     def max_commit_rate(self) -> int:
-        """Commits per check period that the floor allows; at least 1."""
+        """The most commits per check period that `commit_interval_floor_s` allows; at least 1."""
         return max(1, int(self.check_period_s / self.commit_interval_floor_s + 1e-9))
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
@@ -71,7 +71,7 @@ class Adsp(TimedCommits):
 
 @dataclass(frozen=True)
 class AdspFixed(TimedCommits):
-    """ADSP's workers at a given commit rate, without a search."""
+    """ADSP with a given commit rate instead of a search."""
 
     commit_rate: int = option(1, "dC, commits of every worker per check period", low=1)
 
@@ -84,17 +84,17 @@ class AdspFixed(TimedCommits):
 
 @dataclass(frozen=True)
 class AdspPlus(TimedCommits):
-    """ADSP's workers at the best of some fixed rates, found by trying each from one snapshot.
+    """ADSP+: each of some commit rates is tried from the same snapshot, and the best is kept.
 
-    Source: AAAI 2020, ADSP+: the offline search that the online one is judged by. The trials
-    are part of the run, but marked in the trace, and the report gives their time apart.
+    Source: AAAI 2020, where ADSP+ is the offline search that the online search is compared with.
+    The trials are part of the run; the trace marks them, and the report gives their time apart.
     """
 
     trial_rates: tuple[int, ...] = option(
         (1, 2, 4, 6), "rates to try, in commits per check period", low=1
     )
     trial_periods: int = option(
-        3, "check periods that each rate is tried for; the smallest loss at the end wins", low=1
+        3, "check periods for each rate; the one with the smallest loss at the end is kept", low=1
     )
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:

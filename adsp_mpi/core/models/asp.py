@@ -12,10 +12,10 @@ from adsp_mpi.options import option
 
 @dataclass(frozen=True)
 class Asp(SyncModel):
-    """A worker commits after every `local_steps` steps and never waits.
+    """A worker commits after every `local_steps` of its own steps and never waits.
 
     Source: Recht et al., "Hogwild!", NeurIPS 2011, and Dean et al., "Large Scale Distributed
-    Deep Networks", NeurIPS 2012; as a baseline in AAAI 2020 with one local step.
+    Deep Networks", NeurIPS 2012; with one local step a baseline in AAAI 2020.
     """
 
     sees_others: ClassVar[bool] = False

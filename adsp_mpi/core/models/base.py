@@ -1,8 +1,8 @@
-"""What a synchronization model is: a pure worker half and a scheduler half.
+"""The base class of synchronization schemes: a worker half and a scheduler half, both pure.
 
-A model is a frozen dataclass; its fields are its options, the keys of the `[sync]` section. It
-keeps no state: the worker half sees `me` and the board, the scheduler half is a generator. So
-one object serves every worker, both engines, and a replay.
+A scheme is a frozen dataclass whose fields are its options, the keys of the `[sync]` section. It
+keeps no state: the worker half decides from the worker's own counts and the board, and the
+scheduler half is a generator. So one object serves every worker, both engines and replays.
 """
 
 from abc import ABC, abstractmethod
@@ -25,21 +25,19 @@ from adsp_mpi.options import check_options, option
 
 @dataclass(frozen=True)
 class SyncModel(ABC):
-    """Base of all synchronization models, with the options that all share."""
+    """The base class of all synchronization schemes, with the options that all of them have."""
 
     sees_others: ClassVar[bool] = True
-    """Whether the worker half looks at other workers' rows; if not, they are not fetched."""
+    """Whether `next_action` reads other workers' rows of the board; if not, none are fetched."""
 
     same_base: ClassVar[bool] = False
-    """Whether all commits of a round are counted from the same global model."""
+    """Whether all commits of a round are differences from the same global model."""
 
     commits_leftovers: ClassVar[bool] = True
-    """Whether a worker that reached its last step commits what it has not committed yet."""
+    """Whether a worker commits its remaining update after its last step."""
 
-    global_lr: float = option(
-        0.0, "eta, the factor that a commit is applied with; 0: 1 / workers", low=0
-    )
-    blocking_commits: bool = option(False, "a worker stands still while its commit is in flight")
+    global_lr: float = option(0.0, "eta, the factor applied to every commit; 0: 1 / workers", low=0)
+    blocking_commits: bool = option(False, "workers stop training while their commit is in flight")
     check_period_s: float = option(60.0, "Gamma, seconds between two checks", above=0)
     outer: str = option(
         "none",
@@ -62,7 +60,7 @@ class SyncModel(ABC):
 
     @abstractmethod
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
-        """What worker `me` does next at `now`, seconds since the run's start."""
+        """The next action of worker `me` at `now`, in seconds since the start of the run."""
 
     def commit_rule(self) -> CommitRule:
         """What a commit does to the global model: a new rule, made once, on the server.
@@ -72,6 +70,6 @@ class SyncModel(ABC):
         return make_rule(self.outer)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
-        """The scheduler half: yields what to do and receives what was observed."""
+        """The scheduler half, on rank 0: yields actions and receives an `Observed` for each."""
         while True:
             yield Run(Targets(check_period_s=self.check_period_s), self.check_period_s)

@@ -1,4 +1,4 @@
-"""BatchTune: batch sizes in proportion to speed, so that a round takes all workers equally long."""
+"""BatchTune: batch sizes in proportion to speed, so that all workers take equally long a round."""
 
 from dataclasses import dataclass, replace
 
@@ -11,11 +11,11 @@ from adsp_mpi.options import fixed
 
 @dataclass(frozen=True)
 class BatchTuneFixedAdacomm(FixedAdacomm):
-    """Fixed ADACOMM with B_i = B M v_i / sum v; commits count by B_i.
+    """Fixed ADACOMM with batch sizes B_i = B M v_i / sum v and commits weighted by B_i.
 
-    Source: the batch tuning of R2SP (Chen et al., INFOCOM 2019) as a baseline in AAAI 2020.
-    v_i is measured as samples per second: steps per second would change with the batch size and
-    make the sizes oscillate. The sizes are set anew every check period; their sum never changes.
+    Source: the batch tuning of R2SP (Chen et al., INFOCOM 2019), a baseline in AAAI 2020. The speed
+    v_i is in samples per second: steps per second would change with the batch size, and the sizes
+    would oscillate. New sizes are set every check period; their sum stays the same.
     """
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
@@ -27,18 +27,19 @@ class BatchTuneFixedAdacomm(FixedAdacomm):
 
 @dataclass(frozen=True)
 class BatchTuneBsp(BatchTuneFixedAdacomm):
-    """BSP with tuned batches: one step a round. Source: as above."""
+    """BSP with tuned batch sizes: one step a round. Source: as above."""
 
-    local_steps: int = fixed(1, "for more steps a round take batchtune-fixed-adacomm")
+    local_steps: int = fixed(1, "batchtune-fixed-adacomm takes several steps a round")
 
 
 def tuned_batch_sizes(
     sample_s: np.ndarray, present: np.ndarray, batch_size: int
 ) -> tuple[int, ...]:
-    """Whole batch sizes, one per worker, in proportion to 1 / `sample_s` and at least 1.
+    """Batch sizes in proportion to 1 / `sample_s` (seconds per sample), each at least 1.
 
-    They sum up to `batch_size` times the present workers; absent workers get `batch_size`.
-    While a present worker's time per sample is unknown (0), all get `batch_size`.
+    `sample_s` is float[M], `present` bool[M]. The sizes of the present workers add up to
+    `batch_size` times their number; absent workers get `batch_size`. While the time per sample of
+    some present worker is unknown (0), all workers get `batch_size`.
     """
     sizes = np.full(len(sample_s), batch_size)
     if not present.any() or not (sample_s[present] > 0).all():

@@ -1,4 +1,4 @@
-"""The reward of a commit rate: how soon the fitted loss curve reaches the target loss."""
+"""The reward of a commit rate: how soon a curve fitted to the losses reaches the target loss."""
 
 import math
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class LossCurve:
-    """l(t) = 1 / (a1_squared * t + a2) + a3, t in seconds from the first loss of the fit.
+    """The curve l(t) = 1 / (a1_squared t + a2) + a3, with t in seconds since the first loss.
 
-    Source: AAAI 2020, the reward of the commit-rate search; the form is that of SGD's
-    convergence rate O(1/t). `a1_squared` 0 is a loss that does not fall.
+    Source: AAAI 2020, the reward of the commit-rate search; its form follows from SGD's
+    convergence rate O(1/t). With `a1_squared` = 0 the loss does not fall.
     """
 
     a1_squared: float
@@ -22,7 +22,7 @@ class LossCurve:
     a3: float
 
     def loss_at(self, t: float | np.ndarray) -> float | np.ndarray:
-        """Loss at `t` seconds, in the shape of `t`."""
+        """The loss at `t` seconds, of the same shape as `t`."""
         return 1.0 / (self.a1_squared * t + self.a2) + self.a3
 
 
@@ -30,11 +30,11 @@ NO_FALL = LossCurve(0.0, 1.0, 0.0)
 
 
 def fit_loss_curve(losses: Sequence[tuple[float, float]]) -> LossCurve:
-    """Least-squares fit to (seconds, loss) pairs, earliest first; three or more are wanted.
+    """The least-squares fit to (seconds, loss) pairs, earliest first; three or more determine it.
 
-    For a given asymptote a3 the curve is a line in 1 / (l - a3), so this is a bounded search
-    over a3 alone. Nothing to fit (fewer than two losses, one that is not finite, no time or no
-    fall from the first to the last) gives a curve with a1_squared = 0, never an exception.
+    For a given asymptote a3 the curve is a line in 1 / (l - a3), so only a3 is searched for, within
+    bounds. If there is nothing to fit (fewer than two losses, one that is not finite, all at one
+    time, or no fall from the first to the last), the result is a curve with a1_squared = 0.
     """
     times = np.array([t for t, _ in losses], dtype=float)
     values = np.array([value for _, value in losses], dtype=float)
@@ -49,7 +49,7 @@ def fit_loss_curve(losses: Sequence[tuple[float, float]]) -> LossCurve:
 
 
 def _fit_scaled(times: np.ndarray, values: np.ndarray) -> LossCurve:
-    """The fit for times and losses of about 1; a3 is at least 0 where the losses are."""
+    """The fit for times and losses scaled to about 1; a3 is at least 0 if the losses are."""
     from scipy.optimize import minimize_scalar  # a third of a second that only rank 0 pays
 
     low, span = float(values.min()), float(np.ptp(values))
@@ -65,7 +65,7 @@ def _fit_scaled(times: np.ndarray, values: np.ndarray) -> LossCurve:
 
 
 def _fit_above(a3: float, times: np.ndarray, values: np.ndarray) -> LossCurve:
-    """The line 1 / (l - a3) = a1^2 t + a2, weighted so that errors count in loss."""
+    """The line 1 / (l - a3) = a1^2 t + a2, weighted so that its errors are errors of the loss."""
     gaps = values - a3
     slope, intercept = np.polyfit(times, 1.0 / gaps, 1, w=gaps**2)
     if slope <= 0 or intercept <= 0:
@@ -74,10 +74,10 @@ def _fit_above(a3: float, times: np.ndarray, values: np.ndarray) -> LossCurve:
 
 
 def reward(curve: LossCurve, target_loss: float) -> float:
-    """1 / (seconds until the curve reaches `target_loss`), after AAAI 2020.
+    """The reward of AAAI 2020, 1 / (seconds until the curve reaches `target_loss`); never NaN.
 
-    r = a1^2 / (1 / (l* - a3) - a2). A loss that does not fall, or a target at or under the
-    asymptote, is worth 0; a target already reached is worth infinity. Never NaN.
+    r = a1^2 / (1 / (l* - a3) - a2). It is 0 if the loss does not fall or the target is at or below
+    the asymptote, and infinite if the target is reached already.
     """
     if curve.loss_at(0.0) <= target_loss:
         return math.inf

@@ -1,4 +1,4 @@
-"""Models that go in rounds: local steps, everyone commits, everyone pulls the same model."""
+"""Schemes in rounds: every worker takes local steps, commits, and pulls the same global model."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,11 +12,11 @@ from adsp_mpi.options import fixed
 
 @dataclass(frozen=True)
 class RoundModel(SyncModel):
-    """A worker half whose barrier is two counters of the board.
+    """The worker half of schemes in rounds: a barrier made of two counters on the board.
 
-    A worker may commit round r + 1 only when everyone has pulled round r, and pull round r only
-    when everyone has committed it; so no commit of one round can be seen in the model of
-    another. Commits count by the worker's share of the batch.
+    A worker pulls round r only when all workers have committed round r, and commits round r + 1
+    only when all have pulled round r. So the model of a round never contains a commit of another
+    round. Commits are weighted by the worker's share of the joint batch.
     """
 
     same_base: ClassVar[bool] = True
@@ -26,7 +26,7 @@ class RoundModel(SyncModel):
     outer: str = fixed("none", "what rank 0 adds would reach some workers a round before others")
 
     def period(self, local_steps: float, phase: str = "train") -> Run:
-        """One check period with this tau."""
+        """One check period with `local_steps` (tau) steps in each round."""
         targets = Targets(check_period_s=self.check_period_s, local_steps=local_steps)
         return Run(targets, self.check_period_s, phase)
 

@@ -11,16 +11,16 @@ from adsp_mpi.options import option
 
 @dataclass(frozen=True)
 class Ssp(SyncModel):
-    """A worker commits after each step and is never `staleness` steps or more ahead.
+    """A worker commits after each step and waits while it is `staleness` steps ahead.
 
     Source: Ho et al., "More Effective Distributed ML via a Stale Synchronous Parallel Parameter
-    Server", NeurIPS 2013. The inequality: a worker begins a step only while
-    own steps - smallest steps < staleness, so that no two workers ever differ by more than
-    `staleness` steps, at any instant. 1 is lock step; infinity is ASP. The default is that of
-    the program of AAAI 2020.
+    Server", NeurIPS 2013. A worker begins a step only while its step count minus the smallest
+    step count is below `staleness`; so at no moment do two workers differ by more than `staleness`
+    steps. A staleness of 1 is lock step, an infinite one is ASP. The default, 40, is taken from the
+    authors' program for AAAI 2020.
     """
 
-    staleness: int = option(40, "s, steps that a worker is never ahead of the slowest", low=1)
+    staleness: int = option(40, "s, a worker this many steps ahead of the slowest waits", low=1)
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         if me.steps_since_commit and not me.in_flight:

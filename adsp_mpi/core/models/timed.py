@@ -1,4 +1,4 @@
-"""Commits by the clock: the worker half of ADSP and its relatives."""
+"""Commits at set times: the worker half of ADSP and its variants."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,27 +12,27 @@ from adsp_mpi.options import option
 
 @dataclass(frozen=True)
 class TimedCommits(SyncModel):
-    """Workers never wait and commit often enough to reach the common commit target.
+    """Workers never wait, and commit often enough to reach the common commit target.
 
     Source: Hu, Wang, Wu, "Distributed Machine Learning through Heterogeneous Edge Systems",
     AAAI 2020 (arXiv 1911.06949), section 3 and Algorithm 2.
 
-    The j-th of the dC_i commits that worker i owes in a check period shall be done j Gamma / dC_i
-    after the period began: it begins O_i, the time that the last one took, before that. One
-    after the other that is the paper's timer of Gamma / dC_i - O_i from the end of the last
-    commit, but held to the period, so that C_target is reached by the check it is meant for. The
-    timer is looked at between steps and a step is never cut: a commit that the next step would
-    make late begins before it. No second commit begins while one is in flight. A worker that has
-    reached C_target commits no more in that check period, so the commit counts of all stay
-    within one period's commits.
+    Worker i has dC_i commits due in a check period of Gamma seconds. The j-th of them is to be done
+    j Gamma / dC_i after the start of the period, so it begins O_i earlier, where O_i is how long
+    the last commit took. This is the paper's timer, Gamma / dC_i - O_i after the end of the last
+    commit, except that delays do not add up: C_target is reached within the period. The timer is
+    checked between steps, and no step is cut short: a commit that would be late after the next step
+    begins before it. No commit begins while another is in flight. A worker that has reached
+    C_target commits no more in that period, so all commit counts stay within one period's commits.
     """
 
     sees_others: ClassVar[bool] = False
 
-    min_commit_interval_s: float = option(0.0, "floor under the commit timer; 0: none", low=0)
+    min_commit_interval_s: float = option(0.0, "shortest time between two commits; 0: none", low=0)
 
     @property
     def commit_interval_floor_s(self) -> float:
+        """The shortest time between the beginnings of two commits of a worker."""
         return self.min_commit_interval_s
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
@@ -46,5 +46,5 @@ class TimedCommits(SyncModel):
         return Commit() if now + me.step_s + me.commit_s >= done_by_s else Step()
 
     def period(self, target: float, rate: float, phase: str = "train") -> Run:
-        """One check period in which the commit target is `target`, `rate` above the last one."""
+        """One check period with commit target `target`, which is `rate` above the last one."""
         return Run(Targets(target, rate, self.check_period_s), self.check_period_s, phase)

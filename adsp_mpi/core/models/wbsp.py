@@ -1,4 +1,4 @@
-"""WBSP-style: rounds without waiting."""
+"""WBSP: rounds in which fast workers train on instead of waiting."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,12 +11,12 @@ from adsp_mpi.core.worker import WorkerState
 
 @dataclass(frozen=True)
 class Wbsp(RoundModel):
-    """The rounds of BSP, but who would wait trains on and brings the extra steps along.
+    """BSP's rounds, but a worker that would have to wait trains on and commits those steps later.
 
-    After the idea of WBSP ("Weighted BSP", Parallel Computing 121, 2024): upload and download
-    are decoupled, fast workers keep training, and all pulls of a round see one version of the
-    global model, the one after the slowest worker's commit. How that paper weights the extra
-    gradients is not public; here they go into the worker's next commit with weight 1.
+    After WBSP ("Weighted BSP", Parallel Computing 121, 2024): commits and pulls are decoupled, fast
+    workers keep training, and all pulls of a round get the same version of the global model, the
+    one after the slowest worker's commit. How the paper weights the extra gradients is not public;
+    here they are part of the worker's next commit, with weight 1.
     """
 
     same_base: ClassVar[bool] = False

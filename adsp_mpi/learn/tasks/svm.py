@@ -23,8 +23,8 @@ def svm(csv: str = "", target: str = "", l2: float = 1e-4, split_seed: int = 0) 
 
     The file's first line names its columns; every column but `target` must be numeric. Classes
     are those of `target_classes`; training is that of `linear_svm`. Raises UsageError for a
-    missing `csv` or a `target` that is no column, AdspError for a file with bad rows and for a class
-    of which all rows are held out.
+    missing `csv` or a `target` that is no column, AdspError for a file with bad rows and for a
+    class all of whose rows are held out.
     """
     table = read_table(required_path(csv, "csv", "a CSV file whose first line names its columns"))
     if target not in table.columns:
@@ -40,8 +40,9 @@ def svm(csv: str = "", target: str = "", l2: float = 1e-4, split_seed: int = 0) 
     inputs = np.stack([table.numbers(name) for name in features], axis=1)
     held_out = held_out_rows(len(inputs), split_seed)
     classes = target_classes(table, target, held_out)
+    task = linear_svm(inputs, classes, held_out, l2)
     require_training_rows(table, target, classes, held_out)
-    return linear_svm(inputs, classes, held_out, l2)
+    return task
 
 
 def cancer_svm(l2: float = 1e-4, split_seed: int = 0) -> Task:
