@@ -10,7 +10,7 @@ A plain field, such as `growth: float = 1.0`, is an option too; it takes any val
 
 import difflib
 import math
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import Field, field, fields
 from typing import Any, Callable, Iterable, Sequence
 
 ENGINES = ("run", "simulate", "like")
@@ -102,11 +102,14 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 
 def _default(spec: Field[Any]) -> Any:
-    if spec.default is not MISSING:
-        return spec.default
-    if spec.default_factory is not MISSING:
-        return spec.default_factory()
-    raise ValueError(f"{spec.name} has no default value: an option needs one")
+    """The default, from which the type is known; ValueError unless TOML can hold it."""
+    default = spec.default
+    items = default if isinstance(default, tuple) else (default,)
+    if not items or not all(isinstance(item, bool | int | float | str) for item in items):
+        raise ValueError(
+            f"{spec.name} needs a default value: a number, text, true or false, or a tuple of such"
+        )
+    return default
 
 
 def _typed(value: Any, default: Any) -> Any:

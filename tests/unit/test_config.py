@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import field, make_dataclass
 from itertools import permutations
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Setting, parse_setting, preset_layer, presets
+from tests.unit.own_schemes import Growing
 
 
 @pytest.mark.parametrize("preset", presets())
@@ -119,6 +121,13 @@ def test_a_plain_field_of_an_own_scheme_is_an_option() -> None:
         parse([*growing, "--set", "sync.growth=fast"])
     with pytest.raises(UsageError, match=r"--set sync.grow=1: .*\(did you mean growth\?\)"):
         parse([*growing, "--set", "sync.grow=1"])
+
+
+@pytest.mark.parametrize("default", [None, (), field(default_factory=list)])
+def test_an_option_that_no_toml_could_hold_is_one_line(default: object) -> None:
+    model = make_dataclass("Odd", [("odd", object, default)], bases=(Growing,), frozen=True)
+    with pytest.raises(ValueError, match="odd needs a default value"):
+        model()
 
 
 def test_layers_go_over_each_other_and_a_key_of_another_model_may_stay_below(
