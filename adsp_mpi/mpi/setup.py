@@ -24,7 +24,7 @@ from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import find_checkpoint
 from adsp_mpi.runtime.run_folder import make_folder
-from adsp_mpi.runtime.run_info import headline, run_attributes
+from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
 from adsp_mpi.runtime.same_everywhere import digest, first_difference, settings_lines
 from adsp_mpi.screen import say
 
@@ -95,7 +95,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Resumes:
-    """What every rank knows of the checkpoint that the run goes on from."""
+    """What every rank knows of the checkpoint that the run resumes."""
 
     path: Path
     begin_s: float
@@ -105,12 +105,15 @@ class Resumes:
     step_time_s: float
     """That of the fastest worker, as it was measured when the run began; 0: none was injected."""
 
+    ended: str = ""
+    """Why the run was over, for a checkpoint written at its end."""
+
     state: dict[str, Any] = field(default_factory=dict)
     """What rank 0 wrote; only rank 0 holds it."""
 
     def text(self, num_workers: int) -> str:
-        """What is told of it."""
-        text = f"resumed from {self.path} at {self.begin_s:.1f} s"
+        """The line that says from where the run goes on."""
+        text = resumed_line(self.path, self.begin_s, self.ended)
         if num_workers == self.num_workers:
             return text
         return (
@@ -149,7 +152,9 @@ def _read_checkpoint(config: Config) -> Resumes | None:
     if "num_workers" not in state:
         raise UsageError(f"{found.path} is of a simulation: go on with simulate --resume")
     begin_s = state["server"]["now"]
-    return Resumes(found.path, begin_s, state["num_workers"], state["step_time_s"], state)
+    return Resumes(
+        found.path, begin_s, state["num_workers"], state["step_time_s"], state["ended"], state
+    )
 
 
 def build(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:

@@ -4,6 +4,7 @@ import json
 import platform
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from adsp_mpi.config import Config
@@ -26,6 +27,12 @@ def headline(
         f"{workers} worker{'s' * (workers > 1)}, {num_elements:,} parameters, "
         f"{hetero}, {engine}, seed {config.run.seed}"
     )
+
+
+def resumed_line(checkpoint: Path, begin_s: float, ended: str) -> str:
+    """From where a run goes on; `ended` says why it was over there, empty before its end."""
+    text = f"resumed from {checkpoint} at {begin_s:.1f} s"
+    return f"{text}, where the run had ended: {ended}" if ended else text
 
 
 def run_attributes(

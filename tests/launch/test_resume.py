@@ -135,3 +135,32 @@ def test_auto_goes_on_after_a_kill(tmp_path: Path) -> None:
     assert on.code == 0 and "resumed from" in on.out, on.err
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
         assert trace.table("ps/evals")["time_s"][0] < 1 and trace.meta["end_s"] >= 9
+
+
+@pytest.mark.one_mpi_is_enough
+def test_a_run_that_has_ended_goes_on_with_a_larger_limit(tmp_path: Path) -> None:
+    """All steps taken, then more steps, then a time limit; at last nothing is left to do."""
+    options = ("--out", "r", "--target-loss", "0", "--max-steps", "10")
+    first = launch(3, *MODULE, *options, cwd=tmp_path)
+    assert first.code == 0 and len(whole_checkpoints(tmp_path / "r")) == 1, first.err
+    more = launch(3, *MODULE[:2], "--resume", "r", "--max-steps", "20", cwd=tmp_path)
+    assert more.code == 0, more.err
+    assert "where the run had ended: every worker took its last step" in more.out
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        ended_s = trace.meta["end_s"]
+        for worker in trace.workers:
+            steps = trace.table(f"workers/{worker}/steps")
+            assert len(steps) == 20 and (np.diff(steps["start_s"]) > 0).all()
+            numbers = trace.table(f"workers/{worker}/commits")["number"]
+            assert list(numbers) == list(range(1, len(numbers) + 1))
+    limits = ("--max-steps", "0", "--max-seconds", f"{ended_s + 2}")
+    timed = launch(3, *MODULE[:2], "--resume", "r", *limits, cwd=tmp_path)
+    assert timed.code == 0, timed.err
+    again = launch(
+        3, *MODULE, "--resume", "auto", *options[:4], *limits, "--seed", "1", cwd=tmp_path
+    )
+    assert again.code == 0, again.err
+    assert f"where the run had ended: {ended_s + 2:g} s are over" in again.out
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        assert trace.meta["end_s"] >= ended_s + 2
+        assert len(trace.table("workers/0/steps")) > 20

@@ -29,10 +29,10 @@ class ServerSaver:
         if self._path:
             shutil.rmtree(self._path, ignore_errors=True)
 
-    def finish(self, server: dict[str, Any]) -> None:
+    def finish(self, server: dict[str, Any], ended: str) -> None:
         """Every worker has written its file: write rank 0's; OSError where the disk is full.
 
-        `server` is the state of the `Server`.
+        `server` is the state of the `Server`, `ended` why the run is over, empty before its end.
         """
         assert self._path
         state = {
@@ -41,6 +41,7 @@ class ServerSaver:
             "layout": self._ready.model.layout,
             "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
             "part_bytes": self._part.flushed_bytes(),
+            "ended": ended,
             "server": server,
         }
         save(self._path / SERVER, state)

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
@@ -99,25 +100,26 @@ class Server:
         self._next_checkpoint_s = self.now() + self._checkpoint_period_s
 
     def run(self) -> None:
-        """Steer until the run is over; raises AdspError when it has failed.
-
-        A run that is stopped from outside leaves a checkpoint.
-        """
+        """Steer until the run is over; raises AdspError when it has failed."""
         try:
             self.reason = self._steer()
             if self.reason == self.interrupted() and not self.board.failures:
                 self.stopped = self.reason
-                self._checkpoint()
         finally:
             self.ended_s = self.now()
 
-    def close(self, evaluate: bool) -> None:
-        """Let every worker leave, evaluate the last model and align the clocks again."""
+    def close(self, good: bool) -> None:
+        """Let every worker leave and align the clocks again.
+
+        A `good` run first leaves a checkpoint, and its last model is evaluated.
+        """
+        if good:
+            self._checkpoint(Stage.STOP)
         self.workers.release()
         self.board.stage = Stage.STOP
         self.workers.wait_for_presence(Presence.LEFT)
         try:
-            if evaluate and not self.board.failures:
+            if good and not self.board.failures:
                 self._steering.evaluate()
         finally:
             self.board.stage = Stage.ALIGN
@@ -148,40 +150,46 @@ class Server:
             self._next_watch_s = self.now() + WATCH_S
             self.workers.watch()
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
-                self._checkpoint()
+                self._checkpoint(Stage.PAUSE)
                 self.board.stage = Stage.TRAIN
             if self._steering.settled and (worker := self.workers.candidate()) is not None:
                 self.workers.take_in(worker)
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
 
-    def _checkpoint(self) -> None:
-        """Let everybody stand still and write; the stage stays at PAUSE.
+    def _checkpoint(self, stage: Stage) -> None:
+        """Let all workers pause, or at STOP leave, and write; the stage stays as it is then.
 
         Where a disk does not take it, the one before stays the newest.
         """
         begun_s = self.now()
         self._next_checkpoint_s = begun_s + self._checkpoint_period_s
         try:
-            number = self._write_checkpoint()
+            number = self._write_checkpoint(stage)
         except OSError as error:
             self.saved = False
             self._saver.drop()
             reason = os.strerror(error.errno) if error.errno else str(error)
-            text = f"adsp_mpi: warning: no checkpoint: {reason}; training goes on"
+            goes_on = "" if stage == Stage.STOP else "; training goes on"
+            text = f"adsp_mpi: warning: no checkpoint: {reason}{goes_on}"
             print(text, file=sys.stderr, flush=True)
             return
         self._checkpoint_s = seconds = self.now() - begun_s
         self._tell("checkpoint", f"{number} of {begun_s:.1f} s, written in {seconds:.2f} s")
 
-    def _write_checkpoint(self) -> int:
-        self.board.stage = Stage.PAUSE
+    def _write_checkpoint(self, stage: Stage) -> int:
         number = self.board.checkpoint = self._saver.begin()
-        self.workers.wait_for(lambda: self.board.column("checkpoint") == number)
-        errors = self.board.column("disk_error")[self.board.present]
+        self.board.stage = stage
+
+        def written() -> np.ndarray:
+            return self.board.column("checkpoint") == number
+
+        at_the_end = stage == Stage.STOP
+        self.workers.wait_for_everyone(written) if at_the_end else self.workers.wait_for(written)
+        errors = self.board.column("disk_error")[written()]
         if errors.any():
             raise OSError(int(errors.max()), "")
-        self._saver.finish(self.state_dict())
+        self._saver.finish(self.state_dict(), self.reason if at_the_end else "")
         return number
 
     @property

@@ -95,15 +95,19 @@ class Workers:
         self._give_up()
         self._members.release()
 
-    def wait_for_presence(self, presence: Presence) -> None:
-        """Until everyone who is not lost says so."""
-        column = self._board.column("presence")
+    def wait_for_everyone(self, done: Callable[[], np.ndarray]) -> None:
+        """Until `done`, bool[M], holds for every worker that is not lost, left ones too."""
 
-        def reached() -> bool:
+        def all_done() -> bool:
             self._give_up()
-            return bool(((column >= presence) | self._board.lost).all())
+            return bool((done() | self._board.lost).all())
 
-        wait_until(reached)
+        wait_until(all_done)
+
+    def wait_for_presence(self, presence: Presence) -> None:
+        """Until every worker that is not lost says so."""
+        column = self._board.column("presence")
+        self.wait_for_everyone(lambda: column >= presence)
 
     def answer_clocks(self) -> None:
         """Let every worker that is not lost measure its clock."""

@@ -77,7 +77,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         life = Repeating(show_life, LIFE_S)
         with ProgressHelper(world, board), ShardWatch(ready, window), life:
             failure = failure or _attempt(server.run)
-            closing = _attempt(partial(server.close, evaluate=failure is None))
+            closing = _attempt(partial(server.close, good=failure is None))
             screen.close()
             if not_begun:
                 _remove_parts(ready.folder, trace)

@@ -68,7 +68,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
             except Exception as error:
                 failure = _count_failure(error, world, board, trace, clock)
             commits.finish()
-            _leave(world, board, trace, clock)
+            _leave(world, board, trace, clock, saver)
         except MPI.Exception:
             watch.leave("rank 0 cannot be reached any more")
     World.lost_ranks = bool(board.board.lost.any())
@@ -100,11 +100,19 @@ def _count_failure(
     return AdspError(f"{where}: {type(error).__name__}: {error}\n{story}")
 
 
-def _leave(world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock) -> None:
-    """Leave the counts, measure the clock again, close the trace, wait until all is written."""
+def _leave(
+    world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock, saver: WorkerSaver
+) -> None:
+    """Leave the counts, write the last checkpoint, measure the clock again, close the trace."""
     board.row.trace_cut = bool(trace.part.cut)
     board.row.presence = Presence.LEFT
     board.publish(clock.now())
+    _wait_for_stage(board, Stage.STOP, clock)
+    board.refresh_now()
+    if board.board.checkpoint != board.row.checkpoint:
+        board.row.disk_error = saver.save(board.board.checkpoint)
+        board.row.checkpoint = board.board.checkpoint
+        board.publish(clock.now())
     _wait_for_stage(board, Stage.ALIGN, clock)
     if board.board.stage == Stage.ALIGN and not board.board.lost[world.worker]:
         offset_s = measure_offset(world.comm)
