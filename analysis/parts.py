@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adsp_mpi.analysis.worker_metrics import steps_per_second
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import part_log, schema
 
@@ -36,7 +37,7 @@ class WorkerPart:
     """That of the last commit; None before the first."""
 
     speed: float
-    """Steps per second, waits included; NaN before the second step."""
+    """Steps per second of computing and injected sleep, of the last steps; NaN before any."""
 
     time_s: float
 
@@ -150,14 +151,14 @@ class Tail:
 
     def _worker(self, group: str) -> WorkerPart:
         steps, commits = f"{group}/steps", f"{group}/commits"
-        starts_s = self._last[steps]["start_s"] if steps in self._last else np.zeros(0)
-        seconds = float(np.ptp(starts_s)) if len(starts_s) else 0.0
+        last = self._last.get(steps, np.zeros(0, schema.numpy_dtype(schema.STEPS)))
+        training_s = float(last["compute_s"].sum() + last["sleep_s"].sum())
         return WorkerPart(
             worker=int(group.removeprefix("workers/")),
             steps=self._length.get(steps, 0),
             commits=self._length.get(commits, 0),
             staleness=self._latest(commits, "staleness", None),
-            speed=(len(starts_s) - 1) / seconds if seconds else np.nan,
+            speed=float(steps_per_second(len(last), training_s)),
             time_s=max(self._latest(steps, "start_s"), self._latest(commits, "done_s")),
         )
 

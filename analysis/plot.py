@@ -1,11 +1,16 @@
 """`plot RUN... --figure NAME -o FILE`: a picture of one or more runs."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from adsp_mpi.analysis.figures import PLOTS, load_plot
+from adsp_mpi.analysis.extras import require
+from adsp_mpi.analysis.figures import FIGURES, load_figure
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.figure import NothingToDraw
+from adsp_mpi.analysis.series.runs import run_labels
 from adsp_mpi.errors import UsageError
 
 HELP = "draw a figure of one or more runs, for print"
@@ -16,7 +21,7 @@ MIN_INCHES, MAX_INCHES = 2.0, 40.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder or its trace.h5")
-    names = ", ".join(PLOTS)
+    names = ", ".join(FIGURES)
     parser.add_argument("--figure", required=True, metavar="NAME", help=f"one of {names}")
     out = "the picture; .png, .pdf or .svg"
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=out)
@@ -29,16 +34,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     _check(options)
-    plot = load_plot(options.figure)
-    if (options.from_s, options.to_s) != (None, None) and not plot.takes_window:
+    figure = load_figure(options.figure)
+    if (options.from_s, options.to_s) != (None, None) and not figure.of_windows:
         raise UsageError(f"--from-s and --to-s are not for --figure {options.figure}")
-    from adsp_mpi.analysis.draw.runs import View
+    require("matplotlib", "the figures need")
+    from adsp_mpi.analysis.draw.layout import View, draw
     from adsp_mpi.analysis.draw.style import write
 
     view = View(options.width, options.from_s, options.to_s)
+    left_out: list[NothingToDraw] = []
     with ExitStack() as stack:
         traces = [stack.enter_context(RunTrace(path)) for path in options.runs]
-        write(lambda: plot.draw(traces, view), [options.out])
+        runs = dict(zip(run_labels(traces), traces, strict=True))
+
+        def drawn() -> Any:
+            picture, missing = draw(figure, runs, view)
+            left_out.extend(missing)
+            return picture
+
+        write(drawn, [options.out])
+    if left_out:
+        told = "; ".join(f"{one.trace.path}: {one.missing}" for one in left_out)
+        print(f"adsp_mpi: left out: {told}", file=sys.stderr)
     print(options.out)
 
 

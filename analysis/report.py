@@ -4,15 +4,17 @@ import argparse
 import base64
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from adsp_mpi.analysis import summary
+from adsp_mpi.analysis.figures import FIGURES, load_figure
 from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
-from adsp_mpi.analysis.page.plots import Spec, evaluations, evaluations_plot, run_plots
+from adsp_mpi.analysis.page.data import Data, is_over_time, panel_data
 from adsp_mpi.analysis.page.tables import (
     comparison_table,
     differences_table,
@@ -21,12 +23,13 @@ from adsp_mpi.analysis.page.tables import (
     worker_table,
 )
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.errors import UsageError
+from adsp_mpi.analysis.series.figure import NothingToDraw, show_those_that_apply
+from adsp_mpi.errors import AdspError, UsageError
 
 HELP = "one self-contained HTML page: tables, plots to zoom into, and settings"
 
 STYLES = ("page.css", "plots.css")
-SCRIPTS = ("basics.js", "plots.js", "pointer.js", "bars.js", "start.js")
+SCRIPTS = ("basics.js", "plots.js", "marks.js", "pointer.js", "bars.js", "start.js")
 
 OPEN_RUNS = 3
 """With more runs than this their sections are closed at first."""
@@ -49,9 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     if not options.out.absolute().parent.is_dir():
         raise UsageError(f"-o {options.out}: there is no such folder")
-    paths, target_loss = options.runs, options.target_loss
-    runs = [read_run(path, k, len(paths), target_loss) for k, path in enumerate(paths, start=1)]
-    options.out.write_bytes(page(runs).encode("utf-8", "replace"))
+    with ExitStack() as stack:
+        target_loss = options.target_loss
+        traces = [stack.enter_context(RunTrace(path, target_loss)) for path in options.runs]
+        runs = [read_run(trace, number) for number, trace in enumerate(traces, start=1)]
+        text = page(runs)
+    options.out.write_bytes(text.encode("utf-8", "replace"))
     print(options.out)
 
 
@@ -60,51 +66,73 @@ class ReportedRun:
     """What the page holds of one run."""
 
     number: int
-    name: str
-    figures: RunMetrics
-    config: dict[str, Any]
-    meta: dict[str, Any]
-    evaluations: Spec
-    plots: list[Spec]
+    trace: RunTrace
+    metrics: RunMetrics
+    figures: Mapping[str, list[Data]]
+    """The panels of each figure that applies to the run, by the figure's name."""
+
+    left_out: tuple[str, ...]
+    """Why other figures do not."""
 
     @property
     def label(self) -> str:
-        return f"{self.number} {self.name}"
+        return f"{self.number} {self.trace.name}"
 
 
-def read_run(path: str, number: int, runs: int, target_loss: float | None = None) -> ReportedRun:
-    """The run at `path`, the `number`-th of so many `runs`."""
-    figures = run_metrics(path, target_loss)
-    with RunTrace(path) as trace:
-        return ReportedRun(
-            number=number,
-            name=trace.name,
-            figures=figures,
-            config=trace.config,
-            meta=trace.meta,
-            evaluations=evaluations(trace, number, runs),
-            plots=run_plots(trace, figures),
-        )
+def read_run(trace: RunTrace, number: int) -> ReportedRun:
+    """The run that is the `number`-th on the page."""
+    figures, left_out = {}, []
+    for name in FIGURES:
+        figure = load_figure(name)
+        try:
+            panels = figure.of_run(trace) if figure.of_run else []
+            figures[name] = [panel_data(figure.title, panel, {}) for panel in panels]
+        except NothingToDraw as error:
+            left_out.append(f"{name} ({error.missing})")
+    metrics = run_metrics(trace.path, trace.target_loss)
+    return ReportedRun(number, trace, metrics, figures, tuple(left_out))
+
+
+def comparisons(runs: Sequence[ReportedRun]) -> tuple[dict[str, list[Data]], list[str]]:
+    """The figures that show several runs in one, and which runs are not in which.
+
+    Of a single run those that do not stand in its own section.
+    """
+    by_label = {run.label: run.trace for run in runs}
+    numbers = {run.label: run.number for run in runs}
+    shown, notes = {}, []
+    for name in FIGURES:
+        figure = load_figure(name)
+        if not figure.of_runs or (figure.of_run and len(runs) == 1):
+            continue
+        try:
+            panels, _, left_out = show_those_that_apply(by_label, figure.of_runs)
+            shown[name] = [panel_data(figure.title, panel, numbers) for panel in panels]
+            notes += [f"{name} of {one.trace.name} ({one.missing})" for one in left_out]
+        except AdspError:
+            notes.append(f"{name} (no run has it)")
+    return shown, notes
 
 
 def page(runs: Sequence[ReportedRun]) -> str:
     """The whole page."""
     labels = [run.label for run in runs]
-    named = [run.evaluations | {"name": run.label} for run in runs]
-    plots = {"evaluations": evaluations_plot(named, [run.figures.target_loss for run in runs])}
+    together, notes = comparisons(runs)
+    plots = placed(together, "all")
     body = [
         f"<h1>{safe(title(runs))}</h1>",
-        comparison_table(labels, [run.figures for run in runs]),
+        comparison_table(labels, [run.metrics for run in runs]),
         f'<p class="note guide">{safe(GUIDE)}</p>',
-        '<figure data-plot="evaluations"></figure>',
+        *places(plots),
+        left_out_note(notes),
     ]
-    differences = differences_table(labels, [run.config for run in runs])
+    differences = differences_table(labels, [run.trace.config for run in runs])
     if differences:
         body += ["<h2>Settings that differ</h2>", differences]
     for one in runs:
-        own = {f"run-{one.number}-{k}": plot for k, plot in enumerate(one.plots)}
-        plots |= {key: plot | {"view": f"run-{one.number}"} for key, plot in own.items()}
-        body.append(section(one, list(own), is_open=len(runs) <= OPEN_RUNS))
+        own = placed(one.figures, f"run-{one.number}")
+        body.append(section(one, own, is_open=len(runs) <= OPEN_RUNS))
+        plots |= own
     script = _read(SCRIPTS)
     return Template(_read(["page.html"])).substitute(
         title=safe(title(runs)),
@@ -116,29 +144,52 @@ def page(runs: Sequence[ReportedRun]) -> str:
     )
 
 
+def placed(figures: Mapping[str, list[Data]], where: str) -> dict[str, Data]:
+    """Panels by their places on the page; those over a run's time zoom together."""
+    panels = {
+        f"{where}-{name}-{k}": panel
+        for name, of_figure in figures.items()
+        for k, panel in enumerate(of_figure)
+    }
+    return {
+        place: panel | {"view": where if is_over_time(panel) else place}
+        for place, panel in panels.items()
+    }
+
+
+def places(plots: Iterable[str]) -> list[str]:
+    return [f'<figure data-plot="{place}"></figure>' for place in plots]
+
+
+def left_out_note(notes: Sequence[str]) -> str:
+    return f'<p class="note">Not drawn: {safe("; ".join(notes))}.</p>' if notes else ""
+
+
 def title(runs: Sequence[ReportedRun]) -> str:
     if len(runs) == 1:
-        return f"{runs[0].name}: {runs[0].figures.model or 'a run'}"
+        return f"{runs[0].trace.name}: {runs[0].metrics.model or 'a run'}"
     return f"{len(runs)} runs"
 
 
-def section(run: ReportedRun, plots: Sequence[str], is_open: bool) -> str:
-    """A run's figures, plots and settings."""
-    attributes = {name: text for name, text in run.meta.items() if name != "config"}
-    settings = safe(run.meta.get("config", "not recorded"))
+def section(run: ReportedRun, plots: Iterable[str], is_open: bool) -> str:
+    """A run's metrics, plots and settings."""
+    meta = run.trace.meta
+    attributes = {name: text for name, text in meta.items() if name != "config"}
+    settings = safe(meta.get("config", "not recorded"))
     return "\n".join(
         [
             f'<details class="run" id="run-{run.number}"{" open" if is_open else ""}>',
             f"<summary>{safe(run.label)}</summary>",
-            f"<p>{safe(summary.headline(run.figures))}</p>",
-            worker_table(run.figures),
-            facts(summary.facts(run.figures)),
+            f"<p>{safe(summary.headline(run.metrics))}</p>",
+            worker_table(run.metrics),
+            facts(summary.facts(run.metrics)),
             '<div class="plots">',
-            *(f'<figure data-plot="{name}"></figure>' for name in plots),
+            *places(plots),
             "</div>",
+            left_out_note(run.left_out),
             f"<details><summary>Configuration</summary><pre>{settings}</pre></details>",
             "<details><summary>Where it ran</summary>",
-            facts([("path", run.figures.path), *attributes.items()]),
+            facts([("path", run.metrics.path), *attributes.items()]),
             "</details></details>",
         ]
     )

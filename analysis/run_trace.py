@@ -28,7 +28,8 @@ class Event(NamedTuple):
 class RunTrace(Trace):
     """A trace in which what was not recorded is empty instead of an error."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, target_loss: float | None = None) -> None:
+        """`target_loss` is to be looked at instead of the run's own."""
         folder = Path(path)
         unmerged = (folder / schema.PARTS_NAME).is_dir()
         if unmerged and not (folder / schema.TRACE_NAME).exists():
@@ -37,6 +38,13 @@ class RunTrace(Trace):
                 f"python -m adsp_mpi.analysis merge {folder}"
             )
         super().__init__(path)
+        self._target_loss = target_loss
+
+    @property
+    def target_loss(self) -> float:
+        """The loss to reach; 0: none was set."""
+        own: float = self.setting("stop", "target_loss", 0.0)
+        return own if self._target_loss is None else self._target_loss
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def worker_metrics(trace: RunTrace, worker: int) -> WorkerMetrics:
         host=str(meta.get("host", "")),
         steps=steps,
         commits=len(commits),
-        speed=steps / training_s if training_s else 0.0,
+        speed=float(np.nan_to_num(steps_per_second(steps, training_s))),
         injected_step_time_s=float(meta.get("step_time_s", 0.0)),
         **{f"{name}_share": float(x) for name, x in zip(ACTIVITIES, shares, strict=True)},
         staleness=float(staleness.mean()) if len(staleness) else None,
@@ -60,6 +60,23 @@ def worker_metrics(trace: RunTrace, worker: int) -> WorkerMetrics:
         sent_mb=sent_mb,
         sent_mb_s=sent_mb / trace.end_s if trace.end_s else 0.0,
     )
+
+
+def steps_per_second(steps: np.ndarray | int, training_s: np.ndarray | float) -> np.ndarray:
+    """Speed wherever it is shown: steps per second of computing and injected sleep.
+
+    NaN where no time was spent. Steps that a worker was spared when it joined late are not among
+    a trace's rows, so they do not count.
+    """
+    seconds = np.asarray(training_s, dtype=float)
+    return np.divide(steps, seconds, np.full(seconds.shape, np.nan), where=seconds > 0)
+
+
+def worker_speed(trace: RunTrace, worker: int) -> float:
+    """Its `steps_per_second` over the whole run; 0 where it took no step."""
+    steps = trace.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
+    training_s = steps["compute_s"].sum() + steps["sleep_s"].sum()
+    return float(np.nan_to_num(steps_per_second(len(steps), training_s)))
 
 
 def activity_seconds(trace: RunTrace, worker: int) -> np.ndarray:

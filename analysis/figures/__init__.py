@@ -1,33 +1,27 @@
-"""The figures of `plot`. A new one is a file here and a line below."""
+"""The figures of `plot` and of the report's page, one file each; a file here is a figure there.
 
-from typing import TYPE_CHECKING
+Its name is the file's, and its `FIGURE` says what it shows. It draws nothing.
+"""
 
-from adsp_mpi.analysis.extras import require
+from pkgutil import iter_modules
+
+from adsp_mpi.analysis.series.figure import Figure
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 
-if TYPE_CHECKING:
-    from adsp_mpi.analysis.draw.runs import Plot
 
-PLOTS = {
-    "loss": "adsp_mpi.analysis.figures.loss:PLOT",
-    "breakdown": "adsp_mpi.analysis.figures.breakdown:PLOT",
-    "commits": "adsp_mpi.analysis.figures.commits:PLOT",
-    "timeline": "adsp_mpi.analysis.figures.timeline:PLOT",
-    "staleness": "adsp_mpi.analysis.figures.staleness:PLOT",
-    "search": "adsp_mpi.analysis.figures.search:PLOT",
-    "rates": "adsp_mpi.analysis.figures.rates:PLOT",
-    "heterogeneity": "adsp_mpi.analysis.figures.heterogeneity:PLOT",
-}
+def find_figures() -> dict[str, str]:
+    """Where each figure of this folder is, by its name."""
+    return {module.name: f"{__name__}.{module.name}:FIGURE" for module in iter_modules(__path__)}
 
 
-def load_plot(name: str) -> "Plot":
-    """The figure behind a name of `PLOTS` or `package.module:PLOT`; AdspError without matplotlib.
+FIGURES = find_figures()
 
-    Raises UsageError for an unknown one.
-    """
-    require("matplotlib", "the figures need")
+
+def load_figure(name: str) -> Figure:
+    """The figure behind a name of `FIGURES` or `package.module:FIGURE`; else UsageError."""
     try:
-        return load("figure", name, PLOTS, "PLOT")
+        figure: Figure = load("figure", name, FIGURES, "FIGURE")
     except ValueError as error:
         raise UsageError(str(error)) from error
+    return figure

@@ -1,19 +1,21 @@
 """Speed of every worker over time, and the heterogeneity H that it makes."""
 
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.draw.runs import Plot, SpeedScale, View, require, run_panels
-from adsp_mpi.analysis.draw.style import BLUE, from_zero, legend_below, line_handles
 from adsp_mpi.analysis.metrics import injected_step_times_h
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.figure import Figure, Panels, require
+from adsp_mpi.analysis.series.panel import Axis, Level, Line, Panel, time_axis
+from adsp_mpi.analysis.series.runs import phase_spans, worker_paints
+from adsp_mpi.analysis.worker_metrics import steps_per_second
 
 MAX_WINDOWS = 60
 STEPS_A_WINDOW = 8
 """Of the slowest worker, on average; fewer would show the chance of where a step falls."""
+
+SPEED = Axis("speed of a worker", "steps/s", includes=(0.0,), same_scale=True)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Speeds:
     @property
     def heterogeneity(self) -> np.ndarray:
         """H = mean / smallest speed, [windows]; NaN where some worker took no step."""
-        return self.speed.mean(axis=1) / self.speed.min(axis=1)
+        h: np.ndarray = self.speed.mean(axis=1) / self.speed.min(axis=1)
+        return h
 
 
 def speeds_over_time(trace: RunTrace) -> Speeds:
@@ -42,40 +45,35 @@ def speeds_over_time(trace: RunTrace) -> Speeds:
         steps, _ = np.histogram(rows["start_s"], edges)
         lasted_s = rows["compute_s"] + rows["sleep_s"]
         training_s, _ = np.histogram(rows["start_s"], edges, weights=lasted_s)
-        columns.append(np.divide(steps, training_s, np.full(windows, np.nan), where=steps > 0))
+        columns.append(steps_per_second(steps, training_s))
     return Speeds(trace.end_s / windows, edges, np.stack(columns, axis=1))
 
 
-def draw(runs: Sequence[RunTrace], view: View) -> Figure:
-    measured = [speeds_over_time(trace) for trace in runs]
-    figure, axes = run_panels(runs, view, rows=2)
-    scale = SpeedScale.of(runs)
-    for number, (trace, speeds) in enumerate(zip(runs, measured, strict=True)):
-        top, bottom = axes[:, number]
-        for worker, speed in zip(trace.workers, speeds.speed.T, strict=True):
-            colour = scale.colour(number, worker)
-            top.stairs(speed, speeds.edges_s, baseline=None, color=colour, linewidth=0.9)
-        bottom.stairs(
-            speeds.heterogeneity, speeds.edges_s, baseline=None, color=BLUE, label="measured"
-        )
-        injected = _injected_h(trace)
-        if injected is not None:
-            label = "injected at the start"
-            bottom.axhline(injected, color="black", linestyle="--", linewidth=0.8, label=label)
-        top.set_title(f"{top.get_title()}\nwindows of {speeds.window_s:.3g} s")
-        bottom.set_xlim(0, trace.end_s)
-    axes[0][0].set_ylabel("speed of a worker (steps/s)")
-    axes[1][0].set_ylabel("heterogeneity H")
-    from_zero(axes[0][0])
-    axes[1][0].set_ylim(0.95, max(1.5, 1.05 * axes[1][0].get_ylim()[1]))
-    figure.align_ylabels(list(axes[:, 0]))
-    legend_below(figure, line_handles(list(axes[1])))
-    return figure
+def of_run(trace: RunTrace) -> Panels:
+    speeds = speeds_over_time(trace)
+    lines = [
+        Line(f"worker {paint.worker}", speeds.edges_s, _held(speed), paint, kind="steps")
+        for paint, speed in zip(worker_paints(trace), speeds.speed.T, strict=True)
+    ]
+    times, spans = (time_axis(trace.end_s),), phase_spans(trace)
+    measured = Line("measured", speeds.edges_s, _held(speeds.heterogeneity), kind="steps")
+    note = f"windows of {speeds.window_s:.3g} s"
+    return [
+        Panel(times, (SPEED,), tuple(lines), "speed", note, spans),
+        Panel(times, (_h_axis(trace),), (measured,), "H", spans=spans),
+    ]
 
 
-def _injected_h(trace: RunTrace) -> float | None:
+def _h_axis(trace: RunTrace) -> Axis:
     times_s = [trace.worker_meta(worker).get("step_time_s", 0.0) for worker in trace.workers]
-    return injected_step_times_h(times_s)
+    injected = injected_step_times_h(times_s)
+    levels = () if injected is None else (Level(injected, "injected at the start"),)
+    return Axis("heterogeneity H", includes=(1.0, 1.5), levels=levels, same_scale=True)
 
 
-PLOT = Plot(draw)
+def _held(values: np.ndarray) -> np.ndarray:
+    """The last value holds until the last edge."""
+    return np.append(values, values[-1])
+
+
+FIGURE = Figure("Speed and heterogeneity", of_run=of_run)

@@ -1,26 +1,26 @@
 """Whether commits keep to their plan: due and done a check period, and counts beside C_target."""
 
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.draw.runs import Plot, SpeedScale, View, require, run_panels
-from adsp_mpi.analysis.draw.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    from_zero,
-    legend_below,
-    line_handles,
-    whole_numbers,
-)
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.figure import Figure, Panels, require
+from adsp_mpi.analysis.series.panel import Axis, Boxes, Level, Line, Panel, Sticks, time_axis
+from adsp_mpi.analysis.series.runs import worker_paints
 
 MAX_PERIODS = 400
 """With more check periods than this the last ones are drawn."""
+
+
+COMMITS = Axis("commits a check period", whole=True, includes=(0.0,), same_scale=True)
+AHEAD = Axis(
+    "commits ahead of C_target",
+    whole=True,
+    includes=(-1.5, 1.5),
+    levels=(Level(0.0, dashed=False),),
+    same_scale=True,
+)
 
 
 @dataclass(frozen=True)
@@ -57,47 +57,32 @@ def _counts(trace: RunTrace, times_s: np.ndarray) -> np.ndarray:
     return np.stack(counts, axis=1) if counts else np.zeros((len(times_s), 0))
 
 
-def draw(runs: Sequence[RunTrace], view: View) -> Figure:
-    all_periods = [periods_of(trace) for trace in runs]
-    figure, axes = run_panels(runs, view, rows=2)
-    scale = SpeedScale.of(runs)
-    for number, (trace, periods) in enumerate(zip(runs, all_periods, strict=True)):
-        require(periods.due.size > 0, trace, "no worker recorded anything")
-        _draw_due(axes[0][number], periods)
-        for worker, ahead in zip(trace.workers, periods.ahead.T, strict=True):
-            colour = scale.colour(number, worker)
-            axes[1][number].plot(periods.to_s, ahead, ".-", color=colour, linewidth=0.7)
-        axes[1][number].axhline(0, color="black", linewidth=0.6)
-        for panel in axes[:, number]:
-            whole_numbers(panel.yaxis, 5)
-    low, high = axes[1][0].get_ylim()
-    axes[1][0].set_ylim(min(low, -1.5), max(high, 1.5))
-    axes[0][0].set_ylabel("commits of a worker\nin a check period")
-    axes[1][0].set_ylabel("commits at the check\nminus C_target")
-    figure.align_ylabels(list(axes[:, 0]))
-    scale.draw_bar(figure, axes)
-    legend_below(figure, line_handles(list(axes[0])))
-    return figure
+def of_run(trace: RunTrace) -> Panels:
+    periods = periods_of(trace)
+    require(periods.due.size > 0, trace, "no worker recorded anything")
+    lines = [
+        Line(f"worker {paint.worker}", periods.to_s, ahead, paint)
+        for paint, ahead in zip(worker_paints(trace), periods.ahead.T, strict=True)
+    ]
+    times = (time_axis(trace.end_s),)
+    return [
+        Panel(times, (COMMITS,), _due_and_done(periods), "in a check period"),
+        Panel(times, (AHEAD,), tuple(lines), "at the check"),
+    ]
 
 
-def _draw_due(panel: Axes, periods: Periods) -> None:
+def _due_and_done(periods: Periods) -> tuple[Boxes | Line | Sticks, ...]:
     """Means over the workers, with the range."""
     edges = np.append(periods.from_s, periods.to_s[-1])
+    due, done = periods.due.mean(axis=1), periods.done.mean(axis=1)
     low, high = periods.due.min(axis=1), periods.due.max(axis=1)
-    panel.stairs(high, edges, baseline=low, fill=True, color=GREY, alpha=0.3, label="due, range")
-    panel.stairs(periods.due.mean(axis=1), edges, baseline=None, color=BLUE, label="due, mean")
-    means = periods.done.mean(axis=1)
-    panel.errorbar(
-        (periods.from_s + periods.to_s) / 2,
-        means,
-        yerr=[means - periods.done.min(axis=1), periods.done.max(axis=1) - means],
-        fmt="o",
-        color=ORANGE,
-        elinewidth=0.8,
-        markersize=3,
-        label="done, mean and range",
+    middles, name = (periods.from_s + periods.to_s) / 2, "done, mean and range"
+    return (
+        Boxes("due, range", periods.from_s, periods.to_s, low, high, "pale", edged=False),
+        Line("due, mean", edges, np.append(due, due[-1]), kind="steps"),
+        Sticks(name, middles, periods.done.min(axis=1), periods.done.max(axis=1), "orange"),
+        Line(name, middles, done, "orange", kind="dots"),
     )
-    from_zero(panel)
 
 
-PLOT = Plot(draw)
+FIGURE = Figure("Commits due and done", of_run=of_run)

@@ -1,52 +1,36 @@
 """The search for a rate: what was in force and tried over time, and what each try was worth."""
 
-from typing import Sequence
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.draw.runs import Plot, View, nothing_to_draw, run_panels, thinned
-from adsp_mpi.analysis.draw.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    legend_below,
-    line_handles,
-    whole_numbers,
-)
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.figure import Figure, NothingToDraw, Panels
+from adsp_mpi.analysis.series.panel import AtTop, Axis, Line, Mark, Panel, time_axis
+from adsp_mpi.analysis.series.runs import phase_spans
 
 TABLES = ("ps/search", "ps/trials")
 SETTINGS = {
-    "commit_rate": "commits a check period",
-    "local_steps": "local steps a commit",
+    "commit_rate": Axis("commits a check period", whole=True),
+    "local_steps": Axis("local steps a commit", whole=True),
 }
 WORTHS = {
-    "reward": "reward (1/s)",
-    "fall": "fall of ln(loss) in a period",
-    "loss": "loss after the trial",
+    "reward": Axis("reward", "1/s"),
+    "fall": Axis("fall of ln(loss) in a period"),
+    "loss": Axis("loss after the trial"),
 }
-TOP = 0.97
-"""Where on the height of a panel what is infinite is drawn."""
-
 LABELLED = 16
 """So many tries still have room for their numbers."""
 
 
-def draw(runs: Sequence[RunTrace], view: View) -> Figure:
-    tables = [_tries(trace) for trace in runs]
-    figure, axes = run_panels(runs, view, rows=2, share_y=False)
-    for top, bottom, trace, tries in zip(*axes, runs, tables, strict=True):
-        setting = _first(SETTINGS, tries)
-        _draw_setting(top, trace, tries, setting)
-        _draw_worth(bottom, tries, setting, _first(WORTHS, tries))
-        top.set_xlim(0, trace.end_s)
-        top.margins(y=0.1)
-    figure.align_ylabels(list(axes.flat))
-    legend_below(figure, line_handles(list(axes.flat)))
-    return figure
+def of_run(trace: RunTrace) -> Panels:
+    tries = _tries(trace)
+    setting, worth = _first(SETTINGS, tries), _first(WORTHS, tries)
+    times, spans = (time_axis(trace.end_s),), phase_spans(trace)
+    tried = Line("tried until here", tries["time_s"], tries[setting], "orange", "dots")
+    marks = (*_in_force(trace, setting), tried)
+    return [
+        Panel(times, (SETTINGS[setting],), marks, "tried", spans=spans),
+        Panel(times, (WORTHS[worth],), _worth(tries, setting, worth), "worth", spans=spans),
+    ]
 
 
 def _tries(trace: RunTrace) -> np.ndarray:
@@ -58,73 +42,29 @@ def _tries(trace: RunTrace) -> np.ndarray:
             return rows
     model = trace.said("model", "this model")
     text = f"{model} recorded no search and no trials ({', '.join(TABLES)})"
-    raise nothing_to_draw(trace, text)
+    raise NothingToDraw(trace, text)
 
 
-def _first(known: dict[str, str], rows: np.ndarray) -> str:
+def _first(known: dict[str, Axis], rows: np.ndarray) -> str:
     return next(name for name in known if name in (rows.dtype.names or ()))
 
 
-def _draw_setting(panel: Axes, trace: RunTrace, tries: np.ndarray, setting: str) -> None:
-    targets = trace.targets
-    targets = thinned(targets[targets[setting] > 0])
-    if len(targets):
-        panel.step(
-            [*targets["time_s"], trace.end_s],
-            [*targets[setting], targets[setting][-1]],
-            where="post",
-            color=BLUE,
-            label="in force",
-        )
-    searching = search_spans(trace)
-    for number, (from_s, to_s) in enumerate(searching):
-        label = None if number else "search or trials"
-        panel.axvspan(from_s, to_s, color=GREY, alpha=0.2, linewidth=0, label=label)
-    panel.plot(tries["time_s"], tries[setting], "o", color=ORANGE, label="tried until here")
-    whole_numbers(panel.yaxis, 5)
-    panel.set_ylabel(SETTINGS[setting])
+def _in_force(trace: RunTrace, setting: str) -> list[Line]:
+    targets = trace.targets[trace.targets[setting] > 0]
+    if not len(targets):
+        return []
+    x = np.append(targets["time_s"], trace.end_s)
+    y = np.append(targets[setting], targets[setting][-1])
+    return [Line("in force", x, y, kind="steps")]
 
 
-def search_spans(trace: RunTrace) -> list[tuple[float, float]]:
-    """Seconds from and to, in which the scheduler searched."""
-    targets, ends = trace.targets, trace.targets_until_s
-    spans: list[tuple[float, float]] = []
-    for begun_s, end_s, phase in zip(targets["time_s"], ends, targets["phase"], strict=True):
-        if phase not in (b"search", b"trial"):
-            continue
-        if spans and spans[-1][1] == begun_s:
-            spans[-1] = (spans[-1][0], float(end_s))
-        else:
-            spans.append((float(begun_s), float(end_s)))
-    return spans
-
-
-def _draw_worth(panel: Axes, tries: np.ndarray, setting: str, worth: str) -> None:
+def _worth(tries: np.ndarray, setting: str, worth: str) -> tuple[Mark, ...]:
     """The worth of each try with the setting beside it; at the top edge what is infinite."""
     finite = np.isfinite(tries[worth])
-    panel.plot(tries["time_s"][finite], tries[worth][finite], "o", color=ORANGE)
-    endless = tries[~finite]
-    if len(endless):
-        panel.plot(
-            endless["time_s"],
-            np.full(len(endless), TOP),
-            "^",
-            color=VERMILLION,
-            transform=panel.get_xaxis_transform(),
-            label="without bound",
-        )
-    if len(tries) <= LABELLED:
-        for row in tries[finite]:
-            panel.annotate(
-                f"{row[setting]:g}",
-                (row["time_s"], row[worth]),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                fontsize=6,
-            )
-        panel.margins(y=0.2)
-    panel.set_ylabel(WORTHS[worth])
+    known, endless = tries[finite], tries[~finite]
+    texts = tuple(f"{row[setting]:g}" for row in known) if len(tries) <= LABELLED else ()
+    dots = Line("tried until here", known["time_s"], known[worth], "orange", "dots", texts=texts)
+    return (dots, AtTop("without bound", endless["time_s"])) if len(endless) else (dots,)
 
 
-PLOT = Plot(draw)
+FIGURE = Figure("Search", of_run=of_run)

@@ -1,26 +1,14 @@
 """What every worker did in a window of time: a track a worker with steps, commits and waits."""
 
-import textwrap
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from adsp_mpi.analysis.draw.runs import MAX_PANELS, Plot, View, require, run_labels
-from adsp_mpi.analysis.draw.style import (
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WIDE_INCHES,
-    legend_below,
-    line_handles,
-)
 from adsp_mpi.analysis.run_trace import RunTrace
-from adsp_mpi.analysis.worker_metrics import worker_metrics
+from adsp_mpi.analysis.series.figure import Figure, Panels, require
+from adsp_mpi.analysis.series.panel import Axis, Boxes, Mark, Moments, Panel, Sticks
+from adsp_mpi.analysis.worker_metrics import worker_speed
 from adsp_mpi.errors import UsageError
 
 MAX_TRACKS = 24
@@ -30,23 +18,15 @@ SLOW_STEPS, FAST_STEPS = 12, 100
 """The default window shows at least so many steps of the slowest worker, and, to show a commit
 interval, up to so many of the fastest."""
 
-MAX_BLOCKS_AN_INCH = 22
-"""Steps that still show singly; of denser ones those that follow each other become one block."""
+MAX_BLOCKS = 150
+"""Steps on a track that still show singly; of denser ones those that follow each other become
+one block."""
 
 SEEN_PARTS = 3000
 """Of a window: what is closer together than one of these could not be told apart."""
 
-LETTERS_AN_INCH = 14
-"""That fit into a title."""
-
-STEP_LANE, COMMIT_LANE = (-0.42, 0.52), (0.16, 0.2)
-"""From where on its track, and how high."""
-
-
-STEP_LOOK = {"facecolor": SKY, "edgecolor": "white", "label": "steps"}
-WAIT_LOOK = {"facecolor": "white", "edgecolor": GREY, "hatch": "//////", "label": "waiting"}
-PULL_LOOK = {"facecolor": PURPLE, "edgecolor": PURPLE, "label": "pull"}
-COMMIT_LOOK = {"facecolor": ORANGE, "edgecolor": ORANGE, "label": "commit in flight"}
+STEP_LANE, COMMIT_LANE = (-0.1, 0.42), (-0.36, -0.16)
+"""From where to where, above the middle of its track."""
 
 
 @dataclass(frozen=True)
@@ -59,34 +39,36 @@ class Window:
         return self.to_s - self.from_s
 
 
-def draw(runs: Sequence[RunTrace], view: View) -> Figure:
-    if len(runs) > MAX_PANELS:
-        raise UsageError(f"this figure has room for {MAX_PANELS} runs, not {len(runs)}")
+@dataclass(frozen=True)
+class Track:
+    """A worker's part of the panel, around a height y."""
+
+    trace: RunTrace
+    worker: int
+    y: float
+    window: Window
+
+    def spans(self, table: str, starts: str, *durations: str) -> tuple[np.ndarray, np.ndarray]:
+        """When what a table tells began and ended, as far as the window shows it."""
+        rows = self.trace.worker_rows(self.worker, table, (starts, *durations))
+        ends = rows[starts] + sum(rows[name] for name in durations)
+        return _seen(rows[starts], ends, self.window)
+
+
+def of_run(trace: RunTrace) -> Panels:
+    [panels] = of_windows([trace], None, None)
+    return panels
+
+
+def of_windows(
+    runs: Sequence[RunTrace], from_s: float | None, to_s: float | None
+) -> Sequence[Panels]:
     tracks = [shown_workers(trace) for trace in runs]
-    windows = windows_of(runs, view)
-    heights = [0.5 + 0.2 * len(workers) for workers in tracks]
-    width = view.width_inches or WIDE_INCHES
-    figure = Figure(figsize=(width, sum(heights) + 0.7), layout="constrained")
-    axes = figure.subplots(len(runs), 1, squeeze=False, height_ratios=heights)[:, 0]
-    labels = run_labels(runs)
-    for panel, trace, workers, window, label in zip(
-        axes, runs, tracks, windows, labels, strict=True
-    ):
-        merged = [
-            _draw_worker(panel, trace, worker, y, window, int(MAX_BLOCKS_AN_INCH * width))
-            for y, worker in enumerate(workers)
-        ]
-        _draw_targets(panel, trace, window)
-        title = _title(label, trace, window, len(workers), any(merged))
-        panel.set_title(textwrap.fill(title, int(LETTERS_AN_INCH * width)))
-        panel.set_xlim(window.from_s, window.to_s)
-        panel.set_ylim(len(workers) - 0.4, -0.6)
-        panel.set_yticks(range(len(workers)), [str(worker) for worker in workers])
-        panel.tick_params(axis="y", length=0)
-        panel.set_ylabel("worker")
-    axes[-1].set_xlabel("time (s)")
-    legend_below(figure, line_handles(list(axes)))
-    return figure
+    windows = windows_of(runs, from_s, to_s)
+    return [
+        [_panel(trace, workers, window)]
+        for trace, workers, window in zip(runs, tracks, windows, strict=True)
+    ]
 
 
 def shown_workers(trace: RunTrace) -> list[int]:
@@ -96,23 +78,25 @@ def shown_workers(trace: RunTrace) -> list[int]:
     require(stepped, trace, "no step was recorded")
     if len(workers) <= MAX_TRACKS:
         return workers
-    by_speed = sorted(workers, key=lambda worker: worker_metrics(trace, worker).speed)
+    by_speed = sorted(workers, key=lambda worker: worker_speed(trace, worker))
     chosen = np.linspace(0, len(workers) - 1, MAX_TRACKS).round().astype(int)
     return sorted(by_speed[place] for place in chosen)
 
 
-def windows_of(runs: Sequence[RunTrace], view: View) -> list[Window]:
+def windows_of(
+    runs: Sequence[RunTrace], from_s: float | None = None, to_s: float | None = None
+) -> list[Window]:
     """What to show of each run: the same window where it is given, else as long for all."""
-    if view.from_s is None and view.to_s is None:
+    if from_s is None and to_s is None:
         length_s = max(default_length_s(trace) for trace in runs)
         return [_around_a_change(trace, min(length_s, trace.end_s)) for trace in runs]
-    return [_given(trace, view) for trace in runs]
+    return [_given(trace, from_s, to_s) for trace in runs]
 
 
-def _given(trace: RunTrace, view: View) -> Window:
+def _given(trace: RunTrace, from_s: float | None, to_s: float | None) -> Window:
     length_s = default_length_s(trace)
-    to_s = (view.from_s or 0.0) + length_s if view.to_s is None else view.to_s
-    from_s = max(0.0, to_s - length_s) if view.from_s is None else view.from_s
+    to_s = (from_s or 0.0) + length_s if to_s is None else to_s
+    from_s = max(0.0, to_s - length_s) if from_s is None else from_s
     if not 0 <= from_s < min(to_s, trace.end_s):
         raise UsageError(
             f"from {from_s:g} s to {to_s:g} s: no part of the run, "
@@ -146,75 +130,73 @@ def _around_a_change(trace: RunTrace, length_s: float) -> Window:
     return Window(from_s, from_s + length_s)
 
 
-def _title(label: str, trace: RunTrace, window: Window, shown: int, merged: bool) -> str:
+def _panel(trace: RunTrace, workers: list[int], window: Window) -> Panel:
+    top = len(workers) - 1
+    tracks = [Track(trace, worker, top - k, window) for k, worker in enumerate(workers)]
+    dense = [len(track.spans("steps", "start_s")[0]) > MAX_BLOCKS for track in tracks]
+    return Panel(
+        (Axis("time", "s", name="window_s", span=(window.from_s, window.to_s)),),
+        (Axis("worker", labels=tuple(map(str, workers[::-1])), span=(-0.6, top + 0.6)),),
+        (*(mark for track in tracks for mark in _track(track)), *_new_targets(trace, window)),
+        note=_note(trace, window, len(workers), any(dense)),
+    )
+
+
+def _note(trace: RunTrace, window: Window, shown: int, merged: bool) -> str:
     digits = max(0, 2 - int(np.floor(np.log10(window.length_s))))
     words = [
-        f"{label}, {window.from_s:.{digits}f} s to {window.to_s:.{digits}f} s "
-        f"of {trace.end_s:.1f} s",
+        f"{window.from_s:.{digits}f} s to {window.to_s:.{digits}f} s of {trace.end_s:.1f} s",
         f"{shown} of {len(trace.workers)} workers" if shown < len(trace.workers) else "",
         "dense steps merged" if merged else "every block a step",
     ]
     return "; ".join(word for word in words if word)
 
 
-def _draw_worker(
-    panel: Axes, trace: RunTrace, worker: int, y: int, window: Window, most: int
-) -> bool:
-    """The track of one worker; whether it had more than `most` steps, and they were merged."""
-
-    def spans(table: str, starts: str, *durations: str) -> tuple[np.ndarray, np.ndarray]:
-        rows = trace.worker_rows(worker, table, (starts, *durations))
-        ends = rows[starts] + sum(rows[name] for name in durations)
-        return _seen(rows[starts], ends, window)
-
-    steps = spans("steps", "start_s", "compute_s", "sleep_s")
-    merged = len(steps[0]) > most
-    _draw_blocks(panel, steps, y, window, most, STEP_LOOK)
-    _draw_blocks(panel, spans("waits", "start_s", "duration_s"), y, window, most, WAIT_LOOK)
-    _draw_blocks(panel, spans("pulls", "start_s", "duration_s"), y, window, most, PULL_LOOK)
-    commits = trace.worker_rows(worker, "commits", ("begun_s", "done_s"))
-    in_flight = _seen(commits["begun_s"], commits["done_s"], window)
-    _draw_blocks(panel, in_flight, y, window, most, COMMIT_LOOK)
-    _draw_landed(panel, commits["done_s"], y, window)
-    return merged
+def _track(track: Track) -> list[Mark]:
+    commits = track.trace.worker_rows(track.worker, "commits", ("begun_s", "done_s"))
+    in_flight = _seen(commits["begun_s"], commits["done_s"], track.window)
+    blocks = [
+        _blocks(track, "steps", track.spans("steps", "start_s", "compute_s", "sleep_s"), "sky"),
+        _blocks(track, "waiting", track.spans("waits", "start_s", "duration_s"), "grey", True),
+        _blocks(track, "pull", track.spans("pulls", "start_s", "duration_s"), "purple"),
+        _blocks(track, "commit in flight", in_flight, "orange", lane=COMMIT_LANE),
+    ]
+    return [mark for marks in (*blocks, _landed(track, commits["done_s"])) for mark in marks]
 
 
-def _draw_blocks(
-    panel: Axes,
+def _blocks(
+    track: Track,
+    name: str,
     spans: tuple[np.ndarray, np.ndarray],
-    y: int,
-    window: Window,
-    most: int,
-    look: dict[str, Any],
-) -> None:
-    """Spans as blocks; more than `most` are merged where no gap could be seen."""
+    paint: str,
+    hatched: bool = False,
+    lane: tuple[float, float] = STEP_LANE,
+) -> list[Mark]:
+    """Spans as blocks; more than `MAX_BLOCKS` are merged where no gap could be seen."""
     starts, ends = spans
-    dense = len(starts) > most
+    dense = len(starts) > MAX_BLOCKS
     if dense:
-        starts, ends = merge_close(starts, ends, window.length_s / SEEN_PARTS)
-    lasting = [(start, end - start) for start, end in zip(starts, ends, strict=True) if end > start]
-    if lasting:
-        low, height = COMMIT_LANE if look is COMMIT_LOOK else STEP_LANE
-        panel.broken_barh(lasting, (y + low, height), **look | {"linewidth": 0.0 if dense else 0.5})
+        starts, ends = merge_close(starts, ends, track.window.length_s / SEEN_PARTS)
+    lasting = ends > starts
+    low, high = (track.y + edge for edge in lane)
+    box = Boxes(name, starts[lasting], ends[lasting], low, high, paint, hatched, edged=not dense)
+    return [box] if lasting.any() else []
 
 
-def _draw_landed(panel: Axes, done_s: np.ndarray, y: int, window: Window) -> None:
+def _landed(track: Track, done_s: np.ndarray) -> list[Mark]:
     """A line where a commit landed, one where several cannot be told apart."""
+    window = track.window
     landed = done_s[(done_s >= window.from_s) & (done_s <= window.to_s)]
     parts = ((landed - window.from_s) / window.length_s * SEEN_PARTS).astype(int)
     landed = landed[np.unique(parts, return_index=True)[1]]
-    if len(landed):
-        low, height = COMMIT_LANE
-        ends = (y + low - 0.04, y + low + height + 0.04)
-        panel.vlines(landed, *ends, color=VERMILLION, linewidth=1.2, label="commit landed")
+    low, high = (track.y + edge for edge in (COMMIT_LANE[0] - 0.04, COMMIT_LANE[1] + 0.04))
+    return [Sticks("commit landed", landed, low, high, "vermillion")] if len(landed) else []
 
 
-def _draw_targets(panel: Axes, trace: RunTrace, window: Window) -> None:
+def _new_targets(trace: RunTrace, window: Window) -> list[Mark]:
     times_s = trace.targets["time_s"]
     seen = times_s[(times_s >= window.from_s) & (times_s <= window.to_s)]
-    for number, time_s in enumerate(seen):
-        label = None if number else "new targets"
-        panel.axvline(time_s, color="black", linestyle="--", linewidth=0.8, label=label)
+    return [Moments("new targets", seen)] if len(seen) else []
 
 
 def _seen(starts: np.ndarray, ends: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -234,4 +216,4 @@ def merge_close(
     return starts[np.append(True, apart)], ends[np.append(apart, True)]
 
 
-PLOT = Plot(draw, takes_window=True)
+FIGURE = Figure("Timeline", of_run=of_run, of_windows=of_windows, wide=True)

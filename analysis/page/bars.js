@@ -7,7 +7,7 @@ class Bars {
     this.spec = spec;
     const caption = html("figcaption", {}, figure);
     html("span", { class: "title" }, caption, spec.title);
-    const classOf = (index) => `part-${index}`;
+    const classOf = (index) => `paint-${spec.paints[index]} block`;
     this.legend = new Legend(figure, spec.parts, classOf, () => this.draw());
     this.box = html("div", { class: "bars" }, figure);
     if (spec.note) html("p", { class: "note" }, figure, spec.note);
@@ -24,7 +24,7 @@ class Bars {
       bar.setAttribute("aria-label", parts.map((part) => this.text(row, part)).join(", "));
       for (const part of parts) {
         const width = `width:${((100 * row.shares[part]) / largest).toFixed(3)}%`;
-        html("span", { class: `part-${part}`, style: width, title: this.text(row, part) }, bar);
+        html("span", { class: `paint-${this.spec.paints[part]}`, style: width, title: this.text(row, part) }, bar);
       }
     }
     html("span", {}, this.box);

@@ -4,6 +4,7 @@
 // textContent or an attribute, never markup.
 
 const COLOURS = 7;
+const MOST_LABELS = 24;
 
 function html(name, attributes, parent, text) {
   return put(document.createElement(name), attributes, parent, text);
@@ -24,6 +25,17 @@ function colourClass(index) {
   return `colour-${index % COLOURS} dash-${Math.floor(index / COLOURS) % 3}`;
 }
 
+/** The class of a colour: one of those in turn, by its number, or one by name. */
+function paintClass(paint) {
+  return typeof paint === "number" ? colourClass(paint) : `paint-${paint}`;
+}
+
+/** The class of the swatch that stands for a mark in the legend. */
+function swatchClass(mark) {
+  const shape = { boxes: "block", top: "block", dots: "point", moments: "dotted" }[mark.kind];
+  return [paintClass(mark.paint), shape || "", mark.dotted ? "dotted" : ""].join(" ");
+}
+
 /** A number for reading: five digits, no trailing zeros. */
 function numberText(value) {
   if (value === 0) return "0";
@@ -32,9 +44,19 @@ function numberText(value) {
   return String(Number(value.toPrecision(5)));
 }
 
-/** Round numbers between low and high, about `count` of them. */
-function linearTicks(low, high, count) {
-  const rough = (high - low) / count;
+/** The ticks of a linear axis, about `count` of them: numbers, or the axis's own labels. */
+function axisTicks(axis, low, high, count) {
+  if (!axis.labels.length) return linearTicks(low, high, count, axis.whole ? 1 : 0);
+  const areNumbers = axis.labels.every((label) => /^\d+$/.test(label));
+  const every = areNumbers ? Math.max(1, Math.ceil(axis.labels.length / MOST_LABELS)) : 1;
+  return axis.labels
+    .map((text, value) => ({ value, text }))
+    .filter(({ value }) => value % every === 0 && value >= low && value <= high);
+}
+
+/** Round numbers between low and high, about `count` of them, at least `smallest` apart. */
+function linearTicks(low, high, count, smallest = 0) {
+  const rough = Math.max((high - low) / count, smallest);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
   const ticks = [];

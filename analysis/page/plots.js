@@ -1,6 +1,6 @@
 "use strict";
 
-// Lines, steps or dots over time (or over another column): zoom, readout, log or linear.
+// A panel: its axes, tools and scales. What lies between the axes is in marks.js.
 
 const HEIGHT = 250;
 const EDGE = { left: 58, right: 12, top: 10, bottom: 40 };
@@ -8,6 +8,7 @@ const DIGIT_WIDTH = 6.7;
 const MIN_WIDTH = 120;
 const MARKED_POINTS = 60;
 const READOUT_LINES = 12;
+const FLAT = 1e-6;
 
 /** The part of the horizontal axis that is shown, shared by the plots of a run. */
 class View {
@@ -27,11 +28,13 @@ class Plot {
     this.figure = figure;
     this.spec = spec;
     this.view = view;
-    this.isLog = Boolean(spec.log);
     [this.xColumn, this.yColumn] = [spec.xs[0], spec.ys[0]];
+    this.isLog = this.yColumn.log;
     this.tools();
-    const classOf = (index) => colourClass(spec.series[index].colour);
-    this.legend = new Legend(figure, spec.series.map((s) => s.name), classOf, () => this.draw());
+    const names = [...new Set(spec.marks.map((mark) => mark.name))];
+    for (const mark of spec.marks) mark.index = names.indexOf(mark.name);
+    const firsts = names.map((name) => spec.marks.find((mark) => mark.name === name));
+    this.legend = new Legend(figure, names, (index) => swatchClass(firsts[index]), () => this.draw());
     this.frame = html("div", { class: "frame" }, figure);
     this.picture = svg("svg", { class: "picture", tabindex: "0", role: "img" }, this.frame);
     this.picture.setAttribute("aria-label", `${spec.title}; ${KEYS}`);
@@ -45,20 +48,27 @@ class Plot {
     const caption = html("figcaption", {}, this.figure);
     html("span", { class: "title" }, caption, this.spec.title);
     const box = html("span", { class: "tools", role: "group", "aria-label": "tools" }, caption);
-    this.choice(box, "vertical axis", this.spec.ys, (column) => (this.yColumn = column));
+    this.choice(box, "vertical axis", this.spec.ys, (column) => {
+      this.yColumn = column;
+      this.showLog(column.log);
+    });
     this.choice(box, "horizontal axis", this.spec.xs, (column) => {
       this.xColumn = column;
       this.view.range = null;
     });
-    const log = this.button(box, "log", "logarithmic or linear vertical axis", () => {
-      this.isLog = !this.isLog;
-      log.setAttribute("aria-pressed", String(this.isLog));
+    this.log = this.button(box, "log", "logarithmic or linear vertical axis", () => {
+      this.showLog(!this.isLog);
       this.draw();
     });
-    log.setAttribute("aria-pressed", String(this.isLog));
+    this.showLog(this.isLog);
     this.button(box, "+", "zoom in", () => this.zoom(0.5));
     this.button(box, "\u2212", "zoom out", () => this.zoom(2));
     this.button(box, "whole", "show the whole axis", () => this.view.show(null));
+  }
+
+  showLog(isLog) {
+    this.isLog = isLog;
+    this.log.setAttribute("aria-pressed", String(isLog));
   }
 
   button(box, text, label, act) {
@@ -79,15 +89,19 @@ class Plot {
 
   // --- what is shown ---
 
-  /** The series that are shown, as points of the chosen columns. */
+  /** The marks whose names are not hidden. */
   shown() {
-    const lines = this.spec.series.map((series, index) => ({
-      series,
-      index,
-      x: series.columns[this.xColumn.name],
-      y: series.columns[this.yColumn.name],
+    return this.spec.marks.filter((mark) => !this.legend.hidden.has(mark.index));
+  }
+
+  /** Lines, steps and dots that are shown, as points of the chosen columns. */
+  lines() {
+    const lines = this.shown().map((mark) => ({
+      mark,
+      x: mark.columns && mark.columns[this.xColumn.name],
+      y: mark.columns && mark.columns[this.yColumn.name],
     }));
-    return lines.filter((l) => l.x && l.x.length && l.y && !this.legend.hidden.has(l.index));
+    return lines.filter((line) => line.x && line.x.length && line.y);
   }
 
   isDrawn(y) {
@@ -95,11 +109,14 @@ class Plot {
   }
 
   wholeRange() {
-    let [low, high] = this.spec.whole && this.xColumn === this.spec.xs[0] ? this.spec.whole : [0, 0];
-    for (const series of this.spec.series) {
-      const x = series.columns[this.xColumn.name];
-      if (x && x.length) high = Math.max(high, x[x.length - 1]);
+    if (this.xColumn.span) return this.xColumn.span;
+    const values = [...this.xColumn.includes];
+    for (const mark of this.spec.marks) {
+      const x = mark.columns ? mark.columns[this.xColumn.name] : mark.x;
+      if (x && x.length) values.push(x[0], x[x.length - 1]);
+      if (mark.x0 && mark.x0.length) values.push(mark.x0[0], mark.x1[mark.x1.length - 1]);
     }
+    const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
     return [low, high > low ? high : low + 1];
   }
 
@@ -115,17 +132,31 @@ class Plot {
   }
 
   verticalRange(lines) {
+    if (this.yColumn.span) return this.yColumn.span;
     let [low, high] = [Infinity, -Infinity];
-    const take = (y) => ([low, high] = [Math.min(low, y), Math.max(high, y)]);
+    const take = (y) => {
+      if (this.isDrawn(y)) [low, high] = [Math.min(low, y), Math.max(high, y)];
+    };
     for (const line of lines) {
       const [first, last] = this.ends(line);
-      for (let k = first; k <= last; k++) if (this.isDrawn(line.y[k])) take(line.y[k]);
+      for (let k = first; k <= last; k++) take(line.y[k]);
     }
+    const [from, to] = this.range();
+    for (const mark of this.shown()) {
+      for (const k of (mark.x0 || []).keys()) {
+        if (mark.x1[k] < from || mark.x0[k] > to) continue;
+        take(valueAt(mark.low, k));
+        take(valueAt(mark.high, k));
+      }
+    }
+    for (const value of this.yColumn.includes) take(value);
+    for (const level of this.yColumn.levels) take(level.value);
     if (low > high) return this.isLog ? [0.1, 1] : [0, 1];
     if (this.isLog) return [low / 1.1, high * 1.1];
-    if (this.spec.fromZero) take(0);
-    const room = (high - low || Math.abs(high) || 1) * 0.05;
-    return [this.spec.fromZero && low === 0 ? 0 : low - room, high + room];
+    const differ = high - low > FLAT * Math.abs(high) ? high - low : 0;
+    const hasTexts = lines.some((line) => line.mark.texts.length);
+    const room = (differ || Math.abs(high) || 1) * (hasTexts ? 0.15 : 0.05);
+    return [low === 0 && this.yColumn.includes.includes(0) ? 0 : low - room, high + room];
   }
 
   // --- drawing ---
@@ -134,10 +165,10 @@ class Plot {
     const width = this.frame.clientWidth;
     if (width < MIN_WIDTH) return;
     this.width = width;
-    const lines = this.shown();
+    const lines = this.lines();
     const [[x0, x1], [y0, y1]] = [this.range(), this.verticalRange(lines)];
-    const xTicks = linearTicks(x0, x1, width / 100);
-    const yTicks = this.isLog ? logTicks(y0, y1, 5) : linearTicks(y0, y1, 5);
+    const xTicks = axisTicks(this.xColumn, x0, x1, width / 100);
+    const yTicks = this.isLog ? logTicks(y0, y1, 5) : axisTicks(this.yColumn, y0, y1, 5);
     const longest = Math.max(0, ...yTicks.map((tick) => tick.text.length));
     this.left = Math.max(EDGE.left, 30 + longest * DIGIT_WIDTH);
     const scale = this.isLog ? Math.log : (value) => value;
@@ -151,9 +182,9 @@ class Plot {
     this.axes(xTicks, yTicks);
     this.inside = svg("g", { "clip-path": `url(#${this.clipName})` }, this.picture);
     this.bands(height);
-    this.marks();
-    for (const line of lines) this.line(line);
-    if (!lines.length) this.say("nothing is shown");
+    for (const mark of this.shown()) this.mark(mark, lines, height);
+    this.levels();
+    if (!this.shown().length) this.say("nothing is shown");
     this.pointer = svg("g", { class: "pointer" }, this.picture);
     if (!this.readout.hidden) this.read(this.readAt, HEIGHT / 2);
   }
@@ -183,48 +214,6 @@ class Plot {
     svg("text", { ...label, x: middle, y: HEIGHT - 6 }, group, this.xColumn.label);
     const turned = `translate(13 ${(EDGE.top + bottom) / 2}) rotate(-90)`;
     svg("text", { ...label, transform: turned }, group, this.yColumn.label);
-  }
-
-  bands(height) {
-    if (this.xColumn !== this.spec.xs[0]) return;
-    for (const [from, to] of this.spec.bands || []) {
-      const [x, end] = [this.toX(from), this.toX(to)];
-      const place = { x, y: EDGE.top, width: Math.max(end - x, 0.5), height };
-      svg("rect", { class: "band", ...place }, this.inside);
-    }
-  }
-
-  marks() {
-    for (const mark of this.yColumn.marks || []) {
-      const y = this.toY(mark.value).toFixed(1);
-      const right = this.width - EDGE.right;
-      svg("path", { class: "mark", d: `M${this.left} ${y}H${right}` }, this.inside);
-      const place = { class: "mark", x: right - 4, y: y - 4, "text-anchor": "end" };
-      svg("text", place, this.inside, mark.text);
-    }
-  }
-
-  line(line) {
-    const colour = colourClass(line.series.colour);
-    const [first, last] = this.ends(line);
-    const [isDots, isSteps] = [this.spec.as === "dots", this.spec.as === "steps"];
-    const drawn = [];
-    const dots = [];
-    let isOpen = false;
-    for (let k = first; k <= last; k++) {
-      if (!this.isDrawn(line.y[k])) isOpen = false;
-      else {
-        const [x, y] = [this.toX(line.x[k]).toFixed(1), this.toY(line.y[k]).toFixed(1)];
-        drawn.push(!isOpen ? `M${x} ${y}` : isSteps ? `H${x}V${y}` : `L${x} ${y}`);
-        dots.push(`M${x} ${y}h0`);
-        isOpen = true;
-      }
-    }
-    const name = { "data-series": line.index };
-    if (!isDots) svg("path", { ...name, class: `line ${colour}`, d: drawn.join("") }, this.inside);
-    if (isDots || (!isSteps && dots.length <= MARKED_POINTS)) {
-      svg("path", { ...name, class: `dots ${colour}`, d: dots.join("") }, this.inside);
-    }
   }
 
   say(text) {

@@ -98,42 +98,59 @@ Object.assign(Plot.prototype, {
   read(x, pixelY) {
     this.forget();
     this.readAt = x;
-    let found = this.shown().map((line) => {
-      const k = nearest(line.x, x);
-      return { line, x: line.x[k], y: line.y[k] };
-    });
     const [low, high] = this.range();
-    found = found.filter((f) => this.isDrawn(f.y) && f.x >= low && f.x <= high);
+    const isInside = (f) => this.isDrawn(f.y) && f.x >= low && f.x <= high;
+    let found = this.values(x).filter(isInside);
     found.sort((a, b) => Math.abs(this.toY(a.y) - pixelY) - Math.abs(this.toY(b.y) - pixelY));
     const left = found.length - READOUT_LINES;
     found = found.slice(0, READOUT_LINES).sort((a, b) => b.y - a.y);
     const pixelX = this.toX(x);
     svg("path", { d: `M${pixelX} ${EDGE.top}V${HEIGHT - EDGE.bottom}` }, this.pointer);
     for (const f of found) {
-      const dot = { class: `dots ${colourClass(f.line.series.colour)}` };
+      const dot = { class: `dots ${paintClass(f.mark.paint)}` };
       svg("path", { ...dot, d: `M${this.toX(f.x)} ${this.toY(f.y)}h0` }, this.pointer);
     }
     this.write(x, pixelX, found, left);
   },
 
+  /** Of every name the value nearest to `x`; of bars that stand on 0 their height. */
+  values(x) {
+    const values = this.lines().map(({ mark, x: xs, y }) => {
+      const k = nearest(xs, x);
+      return { mark, x: xs[k], y: y[k] };
+    });
+    for (const mark of this.shown()) {
+      if (mark.kind !== "boxes" || mark.low !== 0) continue;
+      const k = mark.x0.findIndex((left, n) => x >= left && x < mark.x1[n]);
+      if (k >= 0) values.push({ mark, x, y: valueAt(mark.high, k) });
+    }
+    return values.filter((v, k) => values.findIndex((w) => w.mark.index === v.mark.index) === k);
+  },
+
   write(x, pixelX, found, left) {
     const readout = this.readout;
     readout.replaceChildren();
-    html("strong", {}, readout, `${numberText(x)} ${this.xColumn.unit}`);
+    html("strong", {}, readout, this.atText(x));
     for (const f of found) {
       const line = html("div", {}, readout);
       const swatch = svg("svg", { class: "swatch", viewBox: "0 0 24 8" }, line);
-      svg("path", { class: `line ${colourClass(f.line.series.colour)}`, d: "M0 4H24" }, swatch);
-      html("span", { class: "name" }, line, f.line.series.name);
+      svg("path", { class: `line ${swatchClass(f.mark)}`, d: "M0 4H24" }, swatch);
+      html("span", { class: "name" }, line, f.mark.name);
       html("span", { class: "value" }, line, numberText(f.y));
     }
     if (left > 0) html("div", {}, readout, `and ${left} more`);
-    const band = (this.spec.bands || []).find(([from, to]) => x >= from && x < to);
+    const band = this.spec.bands.find(([from, to]) => x >= from && x < to);
     if (band && this.xColumn === this.spec.xs[0]) html("div", {}, readout, `phase: ${band[2]}`);
     readout.hidden = false;
     const isRight = pixelX > this.width / 2;
     readout.style.left = isRight ? "auto" : `${pixelX + 12}px`;
     readout.style.right = isRight ? `${this.width - pixelX + 12}px` : "auto";
+  },
+
+  atText(x) {
+    const { label, labels, unit } = this.xColumn;
+    if (labels.length) return `${label} ${labels[Math.round(x)] ?? ""}`;
+    return unit ? `${numberText(x)} ${unit}` : `${label} ${numberText(x)}`;
   },
 
   forget() {

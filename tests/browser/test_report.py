@@ -10,7 +10,8 @@ from tests.browser.chromium import SHIFT, Chromium, find_chromium
 from tests.unit.test_report import make_hostile, report, simulated
 
 EVALUATIONS, COMMITS, SPEED, BARS = (
-    f'figure[data-plot="{name}"]' for name in ("evaluations", "run-1-0", "run-1-1", "run-1-2")
+    f'figure[data-plot="{name}"]'
+    for name in ("all-loss-0", "run-1-commits-0", "run-1-heterogeneity-0", "run-1-breakdown-0")
 )
 
 
@@ -83,7 +84,7 @@ def test_everything_is_drawn(
     )
     empty = (
         "[...document.querySelectorAll('figure')].filter(f =>"
-        " ![...f.querySelectorAll('.line, .dots')].some(p => p.getAttribute('d'))"
+        " ![...f.querySelectorAll('.line, .dots, .box')].some(p => p.getAttribute('d'))"
         " && !f.querySelector('.bar span')).map(f => f.dataset.plot)"
     )
     assert browser.evaluate(empty) == []
@@ -111,9 +112,9 @@ def test_a_click_on_a_name_hides_and_shows_it(browser: Chromium, pages: dict[str
 
 def test_names_and_tools_work_from_the_keyboard(browser: Chromium, pages: dict[str, Path]) -> None:
     browser.open(pages["one"])
-    browser.evaluate(f"document.querySelector('{COMMITS} .legend button').focus()")
+    browser.evaluate(f"document.querySelector('{COMMITS} .legend button:not(.all)').focus()")
     browser.key(" ")
-    assert drawn(browser, COMMITS) == ["1", "2"]
+    assert drawn(browser, COMMITS) == ["1", "2", "3"]
     whole = ticks(browser, COMMITS)
     browser.evaluate(f"document.querySelector('{COMMITS} .picture').focus()")
     browser.key("+")
@@ -186,7 +187,7 @@ def test_printing_opens_and_draws_every_run(browser: Chromium, pages: dict[str, 
     assert not browser.evaluate("document.querySelector('details.run').open")
     assert len(browser.pdf()) > 50_000
     assert browser.evaluate("document.querySelector('details.run').open")
-    assert drawn(browser, COMMITS) == ["0", "1", "2"]
+    assert drawn(browser, COMMITS) == ["0", "1", "2", "3"]
 
 
 def test_no_word_of_a_user_becomes_a_script(browser: Chromium, pages: dict[str, Path]) -> None:
@@ -195,4 +196,4 @@ def test_no_word_of_a_user_becomes_a_script(browser: Chromium, pages: dict[str, 
     assert browser.evaluate("window.hacked === undefined")
     assert browser.evaluate("document.querySelectorAll('img').length") == 0
     assert "<script>hacked=1" in browser.evaluate("document.body.innerText")
-    assert drawn(browser, COMMITS) == ["0", "1"]
+    assert drawn(browser, COMMITS) == ["0", "1", "2"]

@@ -11,23 +11,17 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from matplotlib import rc_context
-from matplotlib.figure import Figure
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure as PrintedFigure
 
+from adsp_mpi.analysis import figures
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.draw.runs import (
-    MAX_PANELS,
-    SPARE_LOOKS,
-    SpeedScale,
-    View,
-    run_labels,
-    run_looks,
-    thinned,
-)
+from adsp_mpi.analysis.draw.colours import SPARE_LOOKS, Colours, run_looks
+from adsp_mpi.analysis.draw.layout import MAX_RUNS, View, draw
 from adsp_mpi.analysis.draw.style import STYLE
-from adsp_mpi.analysis.figures import PLOTS, load_plot
+from adsp_mpi.analysis.figures import FIGURES, load_figure
 from adsp_mpi.analysis.figures.heterogeneity import speeds_over_time
 from adsp_mpi.analysis.figures.rates import periods_of
-from adsp_mpi.analysis.figures.search import search_spans
 from adsp_mpi.analysis.figures.timeline import (
     MAX_TRACKS,
     Window,
@@ -37,6 +31,8 @@ from adsp_mpi.analysis.figures.timeline import (
     windows_of,
 )
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.panel import OfWorker, Span
+from adsp_mpi.analysis.series.runs import phase_spans, run_labels
 from adsp_mpi.errors import AdspError, UsageError
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
 
@@ -57,9 +53,14 @@ def steady(speeds: Sequence[float], seconds: float = 4.0) -> MadeRun:
     return MadeRun(workers, facts={"end_s": seconds})
 
 
+def printed(name: str, *runs: RunTrace, view: View | None = None) -> PrintedFigure:
+    labels = run_labels(runs)
+    return draw(load_figure(name), dict(zip(labels, runs, strict=True)), view or View())[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FIRST_BYTES)
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_in_every_format_twice_the_same(
     folder: Path, tmp_path: Path, name: str, kind: str
 ) -> None:
@@ -74,14 +75,14 @@ def test_every_figure_in_every_format_twice_the_same(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_nothing_sticks_out_of_a_figure_and_axes_are_labelled(
     tmp_path: Path, name: str, number: int
 ) -> None:
     folders = [searching_run().write(tmp_path / f"20261122-13553{k}-adsp") for k in range(number)]
     with ExitStack() as stack, rc_context(STYLE):
         traces = [stack.enter_context(RunTrace(folder)) for folder in folders]
-        figure: Figure = load_plot(name).draw(traces, View())
+        figure = printed(name, *traces)
         figure.draw_without_rendering()
         box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert box.x0 > -0.02 and box.y0 > -0.02
@@ -90,11 +91,11 @@ def test_nothing_sticks_out_of_a_figure_and_axes_are_labelled(
     assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in figure.axes)
 
 
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_that_does_not_apply_is_one_line(tmp_path: Path, name: str) -> None:
     folder = MadeRun([]).write(tmp_path / "empty")
     with RunTrace(folder) as trace, pytest.raises(AdspError, match="nothing to draw: ") as failed:
-        load_plot(name).draw([trace], View())
+        printed(name, trace)
     assert "\n" not in str(failed.value)
 
 
@@ -103,9 +104,9 @@ def test_bsp_has_no_search_and_no_rates(tmp_path: Path) -> None:
     run.targets = [(0.0, 1, 0, 0, 4, 1, 0, 0.0, float("nan"), "train")]
     with RunTrace(run.write(tmp_path)) as trace:
         with pytest.raises(AdspError, match="bsp recorded no search"):
-            load_plot("search").draw([trace], View())
+            printed("search", trace)
         with pytest.raises(AdspError, match="bsp gives its workers no commit target"):
-            load_plot("rates").draw([trace], View())
+            printed("rates", trace)
 
 
 def test_what_the_command_line_cannot_mean(folder: Path, tmp_path: Path) -> None:
@@ -119,8 +120,8 @@ def test_what_the_command_line_cannot_mean(folder: Path, tmp_path: Path) -> None
         ["plot", str(folder), "--figure", "lost", "-o", out],
         ["plot", str(folder), "--figure", "timeline", "--from-s", "11", "-o", out],
         ["plot", str(folder), "--figure", "timeline", "--from-s", "3", "--to-s", "2", "-o", out],
-        ["plot", *[str(folder)] * (MAX_PANELS + 1), "--figure", "commits", "-o", out],
-        ["plot", *[str(folder)] * (MAX_PANELS + 1), "--figure", "timeline", "-o", out],
+        ["plot", *[str(folder)] * (MAX_RUNS + 1), "--figure", "commits", "-o", out],
+        ["plot", *[str(folder)] * (MAX_RUNS + 1), "--figure", "timeline", "-o", out],
     ):
         with pytest.raises(SystemExit) as left:
             main(wrong)
@@ -138,17 +139,20 @@ def test_a_folder_that_is_not_there_is_named(
     assert "no/a.png: No such file" in line
 
 
-def test_a_missing_matplotlib_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_matplotlib_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("adsp_mpi.analysis.extras.find_spec", lambda name: None)
-    with pytest.raises(AdspError, match=r"pip install 'adsp-mpi\[analysis\]'"):
-        load_plot("loss")
+    with pytest.raises(SystemExit):
+        main(["plot", str(folder), "--figure", "loss", "-o", "a.png"])
+    assert "pip install 'adsp-mpi[analysis]'" in capsys.readouterr().err
 
 
 def test_a_figure_of_ones_own() -> None:
-    own = load_plot("adsp_mpi.analysis.figures.loss:PLOT")
-    assert own is load_plot("loss")
-    with pytest.raises(UsageError, match="there are: loss, "):
-        load_plot("lost")
+    own = load_figure("adsp_mpi.analysis.figures.loss:FIGURE")
+    assert own is load_figure("loss")
+    with pytest.raises(UsageError, match=r"there are: .*loss, "):
+        load_figure("lost")
 
 
 def test_the_width_is_that_asked_for(folder: Path, tmp_path: Path) -> None:
@@ -168,25 +172,22 @@ def test_labels_and_looks_tell_runs_apart(tmp_path: Path) -> None:
             assert run_labels([a, d]) == [f"{tmp_path.name}/one", "other/one"]
         assert run_labels([a, b, c]) == ["one", "two", "three"]
         assert run_labels([a, a]) == ["one (1)", "one (2)"]
-        looks = [(look.colour, look.line) for look in run_looks([a, b, c, b, c])]
-        assert len(set(looks)) == 5
-        assert len(run_looks([a] * 40)) == 40 > len(SPARE_LOOKS)
-
-
-def test_thinned_keeps_the_ends() -> None:
-    assert thinned(np.arange(10), 4).tolist() == [0, 3, 6, 9]
-    assert thinned(np.arange(3), 4).tolist() == [0, 1, 2]
+    looks = run_looks(["adsp", "adsp", "bsp", "adsp", "bsp"])
+    assert len({(look.colour, look.line) for look in looks}) == 5
+    assert len(run_looks(["adsp"] * 40)) == 40 > len(SPARE_LOOKS)
 
 
 def test_speeds_have_colours_from_dark_to_light(tmp_path: Path) -> None:
     with RunTrace(steady([1, 2, 4]).write(tmp_path / "a")) as trace:
-        scale = SpeedScale.of([trace])
-        assert scale.speeds == ({0: 1.0, 1: 2.0, 2: 4.0},)
-        brightness = [sum(scale.colour(0, worker)[:3]) for worker in trace.workers]
-        assert brightness == sorted(brightness)
-        assert not scale.is_flat
+        panels = load_figure("heterogeneity").of_run(trace)
+    paints = [mark.paint for mark in panels[0].marks]
+    assert paints == [OfWorker(0, 1.0), OfWorker(1, 2.0), OfWorker(2, 4.0)]
+    colours = Colours.of(panels)
+    brightness = [sum(to_rgb(colours.look(paint).colour)) for paint in paints]
+    assert brightness == sorted(brightness)
+    assert not colours.all_equally_fast
     with RunTrace(steady([2, 2]).write(tmp_path / "b")) as trace:
-        assert SpeedScale.of([trace]).is_flat
+        assert Colours.of(load_figure("heterogeneity").of_run(trace)).all_equally_fast
 
 
 def test_commits_due_and_done_by_hand(folder: Path) -> None:
@@ -229,7 +230,7 @@ def test_heterogeneity_in_windows_by_hand(tmp_path: Path) -> None:
 
 def test_searches_that_follow_each_other_are_one_span(folder: Path) -> None:
     with RunTrace(folder) as trace:
-        assert search_spans(trace) == [(0.0, 8.0)]
+        assert phase_spans(trace) == (Span(0.0, 8.0, "search"),)
 
 
 def test_close_spans_are_joined() -> None:
@@ -244,7 +245,7 @@ def test_the_usual_window_by_hand(tmp_path: Path) -> None:
     run.targets = [(10.0 * k, k, 1, 1, 10, 1, 0, 10.0 * k, 0.1, "train") for k in range(10)]
     with RunTrace(run.write(tmp_path / "a")) as trace:
         assert default_length_s(trace) == pytest.approx(12 * 0.1)
-        [window] = windows_of([trace], View())
+        [window] = windows_of([trace])
         assert (window.from_s, window.to_s) == pytest.approx((50 - 0.2 * 1.2, 50 + 0.8 * 1.2))
     for worker in run.workers:
         worker.commits = [(k, k, k, 1, 0, 0.0, 1) for k in range(100)]
@@ -258,27 +259,27 @@ def test_the_usual_window_by_hand(tmp_path: Path) -> None:
 
 def test_a_window_as_given(folder: Path) -> None:
     with RunTrace(folder) as trace:
-        assert windows_of([trace], View(from_s=2.0, to_s=3.0)) == [Window(2.0, 3.0)]
-        assert windows_of([trace], View(to_s=3.0)) == [Window(0.0, 3.0)]
-        assert windows_of([trace], View()) == [Window(0.0, 10.0)]
+        assert windows_of([trace], 2.0, 3.0) == [Window(2.0, 3.0)]
+        assert windows_of([trace], None, 3.0) == [Window(0.0, 3.0)]
+        assert windows_of([trace]) == [Window(0.0, 10.0)]
 
 
 def test_the_title_says_what_is_shown(folder: Path, tmp_path: Path) -> None:
     with RunTrace(folder) as trace:
-        figure = load_plot("timeline").draw([trace], View(from_s=2.0, to_s=5.0))
-    assert figure.axes[0].get_title() == "adsp, 2.00 s to 5.00 s of 10.0 s; every block a step"
+        figure = printed("timeline", trace, view=View(from_s=2.0, to_s=5.0))
+    assert figure.axes[0].get_title() == "adsp: 2.00 s to 5.00 s of 10.0 s; every block a step"
     many = steady([10.0] * 30, seconds=40.0).write(tmp_path / "many")
     with RunTrace(many) as trace:
         assert len(shown_workers(trace)) == MAX_TRACKS
-        figure = load_plot("timeline").draw([trace], View(from_s=0.0, to_s=40.0))
+        figure = printed("timeline", trace, view=View(from_s=0.0, to_s=40.0))
     assert figure.axes[0].get_title() == (
-        "adsp, 0.0 s to 40.0 s of 40.0 s; 24 of 30 workers; dense steps merged"
+        "adsp: 0.0 s to 40.0 s of 40.0 s; 24 of 30 workers; dense steps merged"
     )
 
 
 def test_a_commit_that_the_window_cuts_has_not_landed(folder: Path) -> None:
     with RunTrace(folder) as trace:
-        figure = load_plot("timeline").draw([trace], View(from_s=2.0, to_s=7.5))
+        figure = printed("timeline", trace, view=View(from_s=2.0, to_s=7.5))
     landed = [c for c in figure.axes[0].collections if c.get_label() == "commit landed"]
     times_s = [segment[0][0] for lines in landed for segment in lines.get_segments()]
     assert times_s == [2.5, 7.0, 3.0]
@@ -286,6 +287,54 @@ def test_a_commit_that_the_window_cuts_has_not_landed(folder: Path) -> None:
 
 def test_rounds_are_drawn_with_their_pulls(tmp_path: Path) -> None:
     with RunTrace(make_run(tmp_path)) as trace:
-        figure = load_plot("timeline").draw([trace], View())
+        figure = printed("timeline", trace)
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert {"steps", "commit in flight", "commit landed", "waiting", "pull"} <= set(labels)
+
+
+def test_runs_that_have_nothing_to_draw_are_named_in_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bsp = replace(searching_run(), told={}, facts={"model": "bsp", "end_s": 10.0})
+    without = [str(bsp.write(tmp_path / name)) for name in ("bsp-1", "bsp-2")]
+    out = tmp_path / "a.svg"
+    main(["plot", without[0], str(folder), without[1], "--figure", "search", "-o", str(out)])
+    assert out.exists()
+    [line] = capsys.readouterr().err.splitlines()
+    assert all(f"{path}/trace.h5: bsp recorded no search" in line for path in without)
+    assert str(folder) not in line
+    with pytest.raises(SystemExit) as left:
+        main(["plot", *without, "--figure", "search", "-o", str(tmp_path / "b.svg")])
+    assert left.value.code == 1 and not (tmp_path / "b.svg").exists()
+    [line] = capsys.readouterr().err.splitlines()
+    assert all(path in line for path in without)
+
+
+OWN_FIGURE = """
+from adsp_mpi.analysis.series.figure import Figure
+from adsp_mpi.analysis.series.panel import Axis, Line, Panel, time_axis
+
+
+def of_run(trace):
+    rows = trace.worker_rows(0, "steps", ("start_s", "loss"))
+    line = Line("worker 0", rows["start_s"], rows["loss"])
+    return [Panel((time_axis(trace.end_s),), (Axis("loss of a mini-batch"),), (line,))]
+
+
+FIGURE = Figure("Losses of mini-batches", of_run=of_run)
+"""
+
+
+def test_a_new_file_in_the_folder_is_a_figure_of_plot_and_of_the_report(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "minibatches.py").write_text(OWN_FIGURE)
+    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
+    monkeypatch.setitem(FIGURES, "minibatches", figures.find_figures()["minibatches"])
+    out = tmp_path / "a.svg"
+    main(["plot", str(folder), "--figure", "minibatches", "-o", str(out)])
+    main(["report", str(folder), "-o", str(tmp_path / "a.html")])
+    assert "loss of a mini-batch" in out.read_text()
+    page = (tmp_path / "a.html").read_text()
+    assert 'data-plot="run-1-minibatches-0"' in page
+    assert '"title":"Losses of mini-batches"' in page and '"label":"loss of a mini-batch"' in page

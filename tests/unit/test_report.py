@@ -15,7 +15,6 @@ import pytest
 from adsp_mpi.analysis import summary
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.metrics import run_metrics
-from adsp_mpi.analysis.page.plots import speeds
 from adsp_mpi.analysis.page.tables import table
 from adsp_mpi.analysis.report import json_for_html
 from adsp_mpi.analysis.series.thin import kept, numbers, times
@@ -109,14 +108,29 @@ def test_every_plot_has_its_place_and_its_data(tmp_path: Path, two_runs: list[Pa
     page = report(tmp_path, *two_runs)
     plots = data_of(page)
     assert sorted(re.findall(r'data-plot="([^"]+)"', page)) == sorted(plots)
-    titles = [plot["title"] for plot in plots.values()]
-    for title in ("Commits", "Speed", "What time went to", "Staleness", "Targets: commit_rate"):
-        assert title in titles
-    assert any(title.startswith("search: ") for title in titles)
-    commits = next(plot for plot in plots.values() if plot["title"] == "Commits")
+    for name in ("breakdown", "commits", "heterogeneity", "staleness", "targets", "timeline"):
+        assert f"run-1-{name}-0" in plots and f"run-2-{name}-0" in plots
+    assert {"all-loss-0", "all-breakdown-0", "all-staleness-0", "run-1-search-0"} <= set(plots)
     with h5py.File(two_runs[0] / "trace.h5") as file:
         counts = [len(file[f"workers/{w}/commits"]) for w in range(3)]
-    assert [max(series["columns"]["y"]) for series in commits["series"]] == counts
+    marks = plots["run-1-commits-0"]["marks"]
+    assert [max(mark["columns"]["y"]) for mark in marks[:3]] == counts
+    assert [mark["name"] for mark in marks[:3]] == [f"worker {w}" for w in range(3)]
+
+
+def test_print_and_page_show_the_same_speeds(tmp_path: Path, two_runs: list[Path]) -> None:
+    marks = data_of(report(tmp_path, two_runs[0]))["run-1-heterogeneity-0"]["marks"]
+    metrics = run_metrics(two_runs[0])
+    for mark, worker in zip(marks, metrics.workers, strict=True):
+        speeds = [value for value in mark["columns"]["y"] if value is not None]
+        assert speeds == pytest.approx([worker.speed] * len(speeds), rel=1e-3)
+
+
+def test_the_target_that_is_asked_for_is_drawn(tmp_path: Path, two_runs: list[Path]) -> None:
+    page = tmp_path / "a.html"
+    main(["report", str(two_runs[0]), "-o", str(page), "--target-loss", "0.125"])
+    [loss, *_] = data_of(page.read_text())["all-loss-0"]["ys"]
+    assert loss["levels"] == [{"value": 0.125, "text": "target 0.125"}]
 
 
 def test_the_page_fetches_nothing_and_runs_only_its_own_script(
@@ -135,7 +149,7 @@ def test_what_users_write_stays_text(tmp_path: Path) -> None:
     assert page.count("<script") == 2 and page.count("</script>") == 2
     assert "<img" not in page and "&lt;script&gt;hacked=1" in page
     titles = [plot["title"] for plot in data_of(page).values()]
-    assert f"<script>hacked=1: {HOSTILE}" in titles
+    assert any(title.endswith(f"<script>hacked=1: {HOSTILE}") for title in titles)
     assert json.loads(json_for_html(HOSTILE)) == HOSTILE
     assert HOSTILE not in table([HOSTILE], [[HOSTILE]])
 
@@ -147,9 +161,10 @@ def test_a_run_that_was_killed_before_its_first_evaluation_has_a_page(tmp_path: 
             del file.attrs[name]
         for path in ("ps/evals", "ps/targets", "ps/search", "workers/1/commits"):
             file.pop(path, None)
-    plots = data_of(report(tmp_path, run))
-    assert plots["evaluations"]["series"][0]["shown"] == 0
-    assert "Staleness" in [plot["title"] for plot in plots.values()]
+    page = report(tmp_path, run)
+    assert "Not drawn: loss (no run has it)" in page
+    assert "rates (adsp gives its workers no commit target)" in page
+    assert "run-1-staleness-0" in data_of(page)
 
 
 @pytest.mark.parametrize("verb", ["report", "export", "watch"])
@@ -212,13 +227,6 @@ def test_numbers_keep_six_digits_and_what_is_not_finite_becomes_null() -> None:
     assert numbers(np.array([1, 2**40])) == [1, 2**40]
     assert times(np.array([1.23456789]), 99.0) == [1.2346]
     assert times(np.array([0.0]), 0.0) == [0.0]
-
-
-def test_speeds_by_hand() -> None:
-    start_s = np.array([0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 9.0])
-    x, y = speeds(start_s, 3)
-    assert list(x) == [0.0, 3.0, 9.0] and list(y) == [1.0, 0.5, 0.5]
-    assert len(speeds(start_s[:1], 3)[0]) == 0
 
 
 def test_a_long_run_makes_a_small_page(tmp_path: Path) -> None:
