@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Protocol, Sequence
+from typing import Callable, Mapping, Protocol, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -120,7 +120,7 @@ class LiveScreen:
         self._live.stop()
 
 
-def describe_metrics(metrics: dict[str, float]) -> str:
+def describe_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
@@ -143,10 +143,10 @@ COLUMNS: dict[str, Callable[[WorkerReport], str]] = {
     "worker": lambda w: str(w.worker),
     "steps": lambda w: str(w.steps),
     "commits": lambda w: str(w.commits),
-    "lag": lambda w: f"{w.staleness:.1f}",
+    "lag": lambda w: "-" if w.staleness is None else f"{w.staleness:.1f}",
     "batch": lambda w: str(w.batch_size),
     "steps/s": lambda w: f"{w.speed:.1f}",
-    "computing": lambda w: f"{w.computing_share:.2%}",
+    "computing": lambda w: f"{w.computing_share + w.sleeping_share:.2%}",
     "committing": lambda w: f"{w.committing_share:.2%}",
     "waiting": lambda w: f"{w.waiting_share:.2%}",
     "MB sent": lambda w: f"{w.sent_mb:.1f}",
@@ -160,7 +160,7 @@ def worker_table(workers: Sequence[WorkerReport]) -> Table:
 
 def _view(status: Status, width: int) -> Group:
     head = f"{status.now:.1f} s  {describe_metrics(status.progress.metrics)}"
-    table = worker_table(worker_reports(status.board)).text(width)
+    table = worker_table(worker_reports(status.board, status.now)).text(width)
     return Group(Text(head, style="bold"), Text(describe_phase(status)), Text(table))
 
 
@@ -186,9 +186,9 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
             ("not reached" if reached is None else f"{reached:.1f} s")
             + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
         ),
-        ("traffic", f"{report.traffic_mb_s:.3f} MB/s sent by a worker, mean"),
+        ("traffic", f"{report.sent_mb_s:.3f} MB/s sent by a worker, mean"),
     ]
-    if not any(worker.commits for worker in report.workers):
+    if not report.commits:
         lines.append(
             (
                 "warning",
@@ -198,7 +198,7 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
         )
     if report.trial_s:
         lines.append(("trials", f"{report.trial_s:.1f} s, part of the times above"))
-    late = [w.worker for w in report.workers if w.late_share > 0.1 and w.steps >= 50]
+    late = [w.worker for w in report.workers if (w.late_share or 0) > 0.1 and w.steps >= 50]
     if late:
         lines.append(
             (

@@ -4,8 +4,9 @@ import argparse
 from statistics import median
 from typing import Callable, Sequence
 
-from adsp_mpi.analysis.metrics import RunMetrics, json_text, run_metrics
+from adsp_mpi.analysis.metrics import json_text, run_metrics
 from adsp_mpi.analysis.spread import Spread
+from adsp_mpi.core.report import Report
 from adsp_mpi.tables import Table
 
 HELP = "one line per synchronization model, soonest first"
@@ -21,16 +22,16 @@ def run(options: argparse.Namespace) -> None:
     print(compare(options.runs, options.target_loss, options.json))
 
 
-COLUMNS: dict[str, Callable[[Sequence[RunMetrics]], str]] = {
+COLUMNS: dict[str, Callable[[Sequence[Report]], str]] = {
     "engine": lambda runs: runs[0].engine,
     "model": lambda runs: runs[0].model,
     "task": lambda runs: runs[0].task,
-    "workers": lambda runs: Spread.of(len(r.workers) for r in runs).text(0),
+    "workers": lambda runs: Spread.of(r.num_workers for r in runs).text(0),
     "speeds": lambda runs: runs[0].hetero,
     "runs": lambda runs: str(len(runs)),
     "time to target s": lambda runs: times(runs).text(1) if runs[0].target_loss else "no target",
     "of it trials s": lambda runs: Spread.of(r.trial_s for r in runs).text(1),
-    "last loss": lambda runs: Spread.of(r.last_loss for r in runs).text(3),
+    "last loss": lambda runs: Spread.of(r.last_loss for r in runs).text(3, infinite="-"),
     "steps": lambda runs: Spread.of(r.steps for r in runs).text(0),
     "commits": lambda runs: Spread.of(r.commits for r in runs).text(0),
     "MB sent": lambda runs: Spread.of(r.sent_mb for r in runs).text(0),
@@ -48,13 +49,13 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
     runs = [run_metrics(path, target_loss) for path in paths]
     if as_json:
         return json_text([run.as_dict() for run in runs])
-    groups: dict[str, list[RunMetrics]] = {}
+    groups: dict[str, list[Report]] = {}
     for run in runs:
         groups.setdefault(f"{run.engine} {run.settings}", []).append(run)
     ordered = sorted(groups.values(), key=lambda g: (times(g).middle, median(r.steps for r in g)))
     return Table.of(COLUMNS, ordered).markdown()
 
 
-def times(runs: Sequence[RunMetrics]) -> Spread:
+def times(runs: Sequence[Report]) -> Spread:
     """Times to target, seconds."""
     return Spread.of(run.time_to_target_s for run in runs)

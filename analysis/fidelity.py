@@ -5,7 +5,8 @@ import json
 from typing import Sequence
 
 from adsp_mpi.analysis.compare import times
-from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
+from adsp_mpi.analysis.metrics import run_metrics
+from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.tables import Table
 
@@ -26,7 +27,7 @@ def fidelity(paths: Sequence[str]) -> str:
 
     Raises AdspError where a setting was run on one of the two engines only.
     """
-    groups: dict[str, dict[str, list[RunMetrics]]] = {}
+    groups: dict[str, dict[str, list[Report]]] = {}
     for run in (run_metrics(path) for path in paths):
         groups.setdefault(_work(run), {}).setdefault(run.engine, []).append(run)
     for engines in groups.values():
@@ -36,13 +37,13 @@ def fidelity(paths: Sequence[str]) -> str:
     return Table(HEADER, [_row(**engines) for engines in groups.values()]).markdown()
 
 
-def _work(run: RunMetrics) -> str:
+def _work(run: Report) -> str:
     """The settings without those that only the simulator has."""
     settings = json.loads(run.settings)
     return json.dumps({key: value for key, value in settings.items() if key != "simulate"})
 
 
-def _row(mpi: list[RunMetrics], sim: list[RunMetrics]) -> list[str]:
+def _row(mpi: list[Report], sim: list[Report]) -> list[str]:
     real, simulated = times(mpi), times(sim)
     both = real.reached and simulated.reached
     off = f"{round(100 * (simulated.middle / real.middle - 1)):+d}" if both else "-"

@@ -13,7 +13,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from adsp_mpi.analysis import summary
 from adsp_mpi.analysis.figures import FIGURES, load_figure
-from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
+from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.page.data import Data, is_over_time, panel_data
 from adsp_mpi.analysis.page.tables import (
     comparison_table,
@@ -24,6 +24,7 @@ from adsp_mpi.analysis.page.tables import (
 )
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.series.figure import NothingToDraw, show_those_that_apply
+from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError, UsageError
 
 HELP = "one self-contained HTML page: tables, plots to zoom into, and settings"
@@ -67,7 +68,7 @@ class ReportedRun:
 
     number: int
     trace: RunTrace
-    metrics: RunMetrics
+    metrics: Report
     figures: Mapping[str, list[Data]]
     """The panels of each figure that applies to the run, by the figure's name."""
 

@@ -54,6 +54,11 @@ class RunTrace(Trace):
     def setting(self, section: str, key: str, default: Any) -> Any:
         return self.config.get(section, {}).get(key, default)
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the trace says of the run as a whole, by name, as Python values."""
+        return {name: self.said(name) for name in self._file.attrs}
+
     def said(self, name: str, default: Any = "") -> Any:
         """An attribute of the run as a Python value."""
         value = self._file.attrs.get(name, default)
@@ -123,14 +128,14 @@ class RunTrace(Trace):
 
     def last_s(self, worker: int) -> float:
         """When the last thing that was recorded of `worker` ended."""
-        steps = self._last_row(worker, "steps")
-        waits, pulls = self._last_row(worker, "waits"), self._last_row(worker, "pulls")
-        commits = self._last_row(worker, "commits")
+        steps = self.last_row(worker, "steps")
+        waits, pulls = self.last_row(worker, "waits"), self.last_row(worker, "pulls")
+        commits = self.last_row(worker, "commits")
         ends = [float(r["start_s"] + r["compute_s"] + r["sleep_s"]) for r in steps]
         ends += [float(r["start_s"] + r["duration_s"]) for r in (*waits, *pulls)]
         return max([*ends, *(float(r["done_s"]) for r in commits)], default=0.0)
 
-    def _last_row(self, worker: int, table: str) -> np.ndarray:
+    def last_row(self, worker: int, table: str) -> np.ndarray:
         rows = self.num_rows(worker, table)
         return self.table(f"workers/{worker}/{table}", rows - 1) if rows else np.zeros(0)
 

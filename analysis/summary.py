@@ -1,11 +1,10 @@
 """`summary RUN`: what a run came to, per worker and in all, as text or JSON."""
 
 import argparse
-import math
 from typing import Callable, Iterable
 
-from adsp_mpi.analysis.metrics import RunMetrics, json_text, run_metrics
-from adsp_mpi.analysis.worker_metrics import WorkerMetrics
+from adsp_mpi.analysis.metrics import json_text, run_metrics
+from adsp_mpi.core.report import Report, WorkerReport
 from adsp_mpi.tables import Table, labelled, terminal_width
 
 HELP = "what one run came to: steps, shares of time, staleness, time to target, traffic"
@@ -14,7 +13,7 @@ SHOWN_WORKERS = 40
 """With more workers than this the text shows the slowest and the fastest."""
 
 ENGINES = {"mpi": "MPI", "sim": "virtual time"}
-COLUMNS: dict[str, Callable[[RunMetrics | WorkerMetrics], str]] = {
+COLUMNS: dict[str, Callable[[Report | WorkerReport], str]] = {
     "steps": lambda f: str(f.steps),
     "steps/s": lambda f: f"{f.speed:.3g}",
     "computing": lambda f: f"{f.computing_share:.1%}",
@@ -40,13 +39,13 @@ def run(options: argparse.Namespace) -> None:
     print(json_text(figures.as_dict()) if options.json else summary(figures, terminal_width()))
 
 
-def summary(figures: RunMetrics, width: int | None = None) -> str:
+def summary(figures: Report, width: int | None = None) -> str:
     """The figures for people: a line a worker, a line for all, and the run's own."""
     lines = [headline(figures), *worker_table(figures, width), *labelled(facts(figures))]
     return "\n".join(lines)
 
 
-def headline(figures: RunMetrics) -> str:
+def headline(figures: Report) -> str:
     """What was run, on one line."""
     workers = len(figures.workers)
     words = [
@@ -60,7 +59,7 @@ def headline(figures: RunMetrics) -> str:
     return ", ".join(word for word in words if word)
 
 
-def worker_table(figures: RunMetrics, width: int | None = None) -> list[str]:
+def worker_table(figures: Report, width: int | None = None) -> list[str]:
     """Aligned lines; the last one is for all workers: sums, and means over the workers."""
     if not figures.workers:
         return ["no worker recorded anything"]
@@ -79,7 +78,7 @@ def worker_table(figures: RunMetrics, width: int | None = None) -> list[str]:
     return lines
 
 
-def facts(figures: RunMetrics) -> list[tuple[str, str]]:
+def facts(figures: Report) -> list[tuple[str, str]]:
     """The lines under the table: a label and its text."""
     return [
         ("ended", f"after {figures.seconds:.1f} s: {figures.reason or 'no reason is recorded'}"),
@@ -93,17 +92,18 @@ def facts(figures: RunMetrics) -> list[tuple[str, str]]:
     ]
 
 
-def _cells(figures: RunMetrics | WorkerMetrics) -> Iterable[str]:
+def _cells(figures: Report | WorkerReport) -> Iterable[str]:
     return (text(figures) for text in COLUMNS.values())
 
 
-def _loss(figures: RunMetrics) -> str:
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in figures.metrics.items())
-    loss = "none recorded" if math.isnan(figures.last_loss) else f"{figures.last_loss:.4f} at last"
+def _loss(figures: Report) -> str:
+    own = {name: value for name, value in figures.metrics.items() if name != "loss"}
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in own.items())
+    loss = "none recorded" if figures.last_loss is None else f"{figures.last_loss:.4f} at last"
     return f"{loss}; {metrics}" if metrics else loss
 
 
-def _time_to_target(figures: RunMetrics) -> str:
+def _time_to_target(figures: Report) -> str:
     if not figures.target_loss:
         return "the run had no target loss; --target-loss gives one"
     held, authors = (
@@ -113,21 +113,21 @@ def _time_to_target(figures: RunMetrics) -> str:
     return f"{held} for loss {figures.target_loss:g} (by the authors' rule: {authors})"
 
 
-def _search(figures: RunMetrics) -> str:
-    if not figures.search_s + figures.trial_s + figures.tried:
+def _search(figures: Report) -> str:
+    if not ((figures.search_s or 0) + figures.trial_s + (figures.tried or 0)):
         return "none"
     tried = f"{figures.tried} setting{'s' * (figures.tried != 1)} tried"
     trials = f" and {figures.trial_s:.1f} s of trials that do not count" if figures.trial_s else ""
     return f"{figures.search_s:.1f} s while training went on{trials}, {tried}"
 
 
-def _heterogeneity(figures: RunMetrics) -> str:
+def _heterogeneity(figures: Report) -> str:
     measured = "not known" if figures.measured_h is None else f"{figures.measured_h:.3f}"
     injected = "" if figures.injected_h is None else f", {figures.injected_h:.3f} injected"
     return f"{measured} measured{injected}"
 
 
-def _momentum(figures: RunMetrics) -> str:
+def _momentum(figures: Report) -> str:
     theorem, staleness = (
         "none" if value is None else f"{value:.3f}"
         for value in (figures.momentum_by_theorem, figures.momentum_by_staleness)

@@ -1,53 +1,27 @@
 """The metrics of one worker, computed from its tables."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.core.report import WorkerReport
 
 ACTIVITIES = ("computing", "sleeping", "committing", "waiting")
 """What a worker's time goes to. Commits count while they keep it from training, and so do pulls;
 sleeping is what was injected."""
 
 
-@dataclass(frozen=True)
-class WorkerMetrics:
-    """One worker. Shares are of the time that went to `ACTIVITIES`; 0 where none did."""
-
-    worker: int
-    host: str
-    steps: int
-    commits: int
-    speed: float
-    """Steps per second of computing and injected sleep."""
-
-    injected_step_time_s: float
-    """At the start; 0: none was injected."""
-
-    computing_share: float
-    sleeping_share: float
-    committing_share: float
-    waiting_share: float
-    staleness: float | None
-    """Commits of others that landed between a commit's base and itself: the mean over commits."""
-
-    max_staleness: int | None
-    sent_mb: float
-    sent_mb_s: float
-
-
-def worker_metrics(trace: RunTrace, worker: int) -> WorkerMetrics:
+def worker_metrics(trace: RunTrace, worker: int) -> WorkerReport:
     """Metrics of `worker`; its shares are those of its own seconds."""
     seconds = activity_seconds(trace, worker)
     training_s, all_s = float(seconds[:2].sum()), float(seconds.sum())
     shares = seconds / all_s if all_s else np.zeros(len(ACTIVITIES))
     steps = trace.num_rows(worker, "steps")
+    last_step = trace.last_row(worker, "steps")
     commits = trace.worker_rows(worker, "commits", ("staleness", "sent_bytes"))
     staleness = commits["staleness"]
     meta = trace.worker_meta(worker)
     sent_mb = float(commits["sent_bytes"].sum()) / 1e6
-    return WorkerMetrics(
+    return WorkerReport(
         worker=worker,
         host=str(meta.get("host", "")),
         steps=steps,
@@ -59,6 +33,7 @@ def worker_metrics(trace: RunTrace, worker: int) -> WorkerMetrics:
         max_staleness=int(staleness.max()) if len(staleness) else None,
         sent_mb=sent_mb,
         sent_mb_s=sent_mb / trace.end_s if trace.end_s else 0.0,
+        batch_size=int(last_step["batch_size"][0]) if steps else 0,
     )
 
 

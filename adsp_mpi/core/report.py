@@ -1,7 +1,9 @@
-"""The report of a run: the numbers of its last table, from the board and the evaluations."""
+"""The report of a run: its numbers, computed from the board when it ends or from its trace later."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
@@ -11,75 +13,184 @@ from adsp_mpi.core.stop import time_to_target, time_to_target_authors
 from adsp_mpi.core.theory import heterogeneity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkerReport:
     """One worker's part in a run. Shares are of its time computing, sleeping, committing, waiting.
 
-    It sleeps where a slower speed than its own is injected.
+    It sleeps where a slower speed than its own is injected, commits only while a commit or a pull
+    keeps it from training, and has no shares if it did none of these.
     """
 
     worker: int
-    steps: int
-    commits: int
-    speed: float  # steps per second of computing and sleeping
-    computing_share: float
-    committing_share: float
-    waiting_share: float
-    sent_mb: float
-    staleness: float  # mean number of others' commits between a commit's base and itself
-    batch_size: int  # at the end
-    late_share: float  # share of the steps that took longer than the injected step time
+    host: str = ""
+    steps: int = 0
+    commits: int = 0
+    speed: float = 0.0
+    """Steps per second of computing and sleeping."""
+
+    injected_step_time_s: float = 0.0
+    """At the start of the run, seconds; 0: none was injected."""
+
+    computing_share: float = 0.0
+    sleeping_share: float = 0.0
+    committing_share: float = 0.0
+    waiting_share: float = 0.0
+    staleness: float | None = None
+    """Mean number of others' commits between a commit's base and itself."""
+
+    max_staleness: int | None = None
+    """Only a trace tells it."""
+
+    sent_mb: float = 0.0
+    sent_mb_s: float = 0.0
+    batch_size: int = 0
+    """At the end of the run; 0: it never took a step."""
+
+    late_share: float | None = None
+    """Share of the steps that took longer than the injected step time; only the board tells it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """A whole run."""
+    """A whole run: its settings, its numbers, its workers.
 
-    reason: str
-    seconds: float
-    metrics: dict[str, float]
-    time_to_target_s: float | None
-    time_to_target_authors_s: float | None
-    trial_s: float  # seconds spent on trials
-    measured_h: float | None
-    injected_h: float | None
-    traffic_mb_s: float  # sent by a worker, on average
-    workers: tuple[WorkerReport, ...]
+    Shares and speed are means over the workers; steps, commits and MB are sums. A number that is
+    not known is None, a text "".
+    """
+
+    path: str = ""
+    """Of the trace from which the report was computed."""
+
+    engine: str = ""
+    model: str = ""
+    task: str = ""
+    hetero: str = ""
+    settings: str = ""
+    """JSON by section, without [run]."""
+
+    seed: int = 0
+    parameters: int = 0
+    reason: str = ""
+    seconds: float = 0.0
+    target_loss: float = 0.0
+    time_to_target_s: float | None = None
+    time_to_target_authors_s: float | None = None
+    trial_s: float = 0.0
+    """Seconds spent on trials."""
+
+    search_s: float | None = None
+    tried: int | None = None
+    """Settings that the scheduler tried, in a search or in trials."""
+
+    evaluations: int | None = None
+    evaluating_share: float | None = None
+    """Share of rank 0's time."""
+
+    last_loss: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Loss and the task's own, at the last evaluation that counts."""
+
+    momentum_by_theorem: float | None = None
+    momentum_by_staleness: float | None = None
+    num_workers: int = 0
+    steps: int = 0
+    commits: int = 0
+    sent_mb: float = 0.0
+    sent_mb_s: float = 0.0
+    """Sent by a worker, mean over the workers."""
+
+    staleness: float = 0.0
+    """Mean over all commits."""
+
+    max_staleness: int | None = None
+    measured_h: float | None = None
+    """Of the speeds of the workers that took a step."""
+
+    injected_h: float | None = None
+    speed: float = 0.0
+    computing_share: float = 0.0
+    sleeping_share: float = 0.0
+    committing_share: float = 0.0
+    waiting_share: float = 0.0
+    workers: Sequence[WorkerReport] = ()
+    notes: Sequence[str] = ()
+    """What is wrong with the trace, or what went wrong in the run."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def worker_reports(board: Board) -> tuple[WorkerReport, ...]:
-    """A report of every worker, from its row of the board."""
-    reports = []
-    for i in range(board.num_workers):
-        row = {name: float(board.column(name)[i]) for name in _COLUMNS}
-        row["steps"] -= float(board.column("excused_steps")[i])
-        row["commits"] -= float(board.column("excused_commits")[i])
-        training_s = row["compute_s"] + row["sleep_s"]
-        total_s = training_s + row["commit_s"] + row["wait_s"] or 1.0
-        reports.append(
-            WorkerReport(
-                worker=i,
-                steps=int(row["steps"]),
-                commits=int(row["commits"]),
-                speed=row["steps"] / training_s if training_s else 0.0,
-                computing_share=training_s / total_s,
-                committing_share=row["commit_s"] / total_s,
-                waiting_share=row["wait_s"] / total_s,
-                sent_mb=row["sent_mb"],
-                staleness=row["staleness"] / max(row["commits"], 1.0),
-                batch_size=int(row["batch_size"]),
-                late_share=row["late_steps"] / max(row["steps"], 1.0),
-            )
+def make_report(
+    attributes: Mapping[str, Any],
+    workers: Sequence[WorkerReport],
+    losses: Sequence[tuple[float, float]],
+    target_loss: float,
+    **known: Any,
+) -> Report:
+    """The report of a run.
+
+    `attributes` are the trace's own, `losses` (seconds, loss) of the evaluations outside of
+    trials, `known` further fields of `Report`.
+    """
+    return Report(
+        **_what_was_run(attributes),
+        **_over(workers),
+        workers=tuple(workers),
+        target_loss=target_loss,
+        time_to_target_s=time_to_target(losses, target_loss) if target_loss else None,
+        time_to_target_authors_s=(
+            time_to_target_authors(losses, target_loss) if target_loss else None
+        ),
+        last_loss=losses[-1][1] if losses else None,
+        **known,
+    )
+
+
+def board_report(
+    attributes: Mapping[str, Any],
+    board: Board,
+    progress: Progress,
+    reason: str,
+    seconds: float,
+    target_loss: float,
+    step_times_s: Sequence[float],
+) -> Report:
+    """The report of a run that lasted `seconds`, from its board and its progress.
+
+    `step_times_s` are those injected, by worker; 0: none.
+    """
+    return make_report(
+        attributes,
+        worker_reports(board, seconds, step_times_s),
+        progress.evaluations,
+        target_loss,
+        reason=reason,
+        seconds=seconds,
+        metrics=dict(progress.metrics),
+        trial_s=progress.trial_s,
+    )
+
+
+def worker_reports(
+    board: Board, seconds: float, step_times_s: Sequence[float] = ()
+) -> tuple[WorkerReport, ...]:
+    """A report of every worker, from its row of the board `seconds` after the run began."""
+    return tuple(
+        _of_row(
+            {name: float(board.column(name)[worker]) for name in _COLUMNS},
+            worker=worker,
+            seconds=seconds,
+            injected_step_time_s=step_times_s[worker] if worker < len(step_times_s) else 0.0,
         )
-    return tuple(reports)
+        for worker in range(board.num_workers)
+    )
 
 
 _COLUMNS = (
     "steps",
+    "excused_steps",
     "commits",
+    "excused_commits",
     "compute_s",
     "sleep_s",
     "commit_s",
@@ -91,29 +202,71 @@ _COLUMNS = (
 )
 
 
-def make_report(
-    reason: str,
-    seconds: float,
-    board: Board,
-    progress: Progress,
-    target_loss: float,
-    injected_h: float | None,
-) -> Report:
-    """The report of a run that took `seconds` and made this `progress`."""
-    evaluations = progress.evaluations
-    workers = worker_reports(board)
-    speeds = [w.speed for w in workers if w.steps]
-    return Report(
-        reason=reason,
-        seconds=seconds,
-        metrics=progress.metrics,
-        time_to_target_s=time_to_target(evaluations, target_loss) if target_loss else None,
-        time_to_target_authors_s=(
-            time_to_target_authors(evaluations, target_loss) if target_loss else None
-        ),
-        trial_s=progress.trial_s,
-        measured_h=heterogeneity(np.array(speeds)) if speeds else None,
-        injected_h=injected_h,
-        traffic_mb_s=sum(w.sent_mb for w in workers) / len(workers) / seconds,
-        workers=workers,
+def _of_row(
+    row: Mapping[str, float], worker: int, seconds: float, injected_step_time_s: float
+) -> WorkerReport:
+    steps = row["steps"] - row["excused_steps"]
+    commits = row["commits"] - row["excused_commits"]
+    training_s = row["compute_s"] + row["sleep_s"]
+    total_s = training_s + row["commit_s"] + row["wait_s"] or 1.0
+    return WorkerReport(
+        worker=worker,
+        steps=int(steps),
+        commits=int(commits),
+        speed=steps / training_s if training_s else 0.0,
+        injected_step_time_s=injected_step_time_s,
+        computing_share=row["compute_s"] / total_s,
+        sleeping_share=row["sleep_s"] / total_s,
+        committing_share=row["commit_s"] / total_s,
+        waiting_share=row["wait_s"] / total_s,
+        staleness=row["staleness"] / commits if commits > 0 else None,
+        sent_mb=row["sent_mb"],
+        sent_mb_s=row["sent_mb"] / seconds if seconds else 0.0,
+        batch_size=int(row["batch_size"]),
+        late_share=row["late_steps"] / max(steps, 1.0),
     )
+
+
+def injected_step_times_h(step_times_s: Sequence[float]) -> float | None:
+    """H of injected step times; None where some worker has none."""
+    times = np.array(step_times_s)
+    return heterogeneity(1 / times) if len(times) and (times > 0).all() else None
+
+
+def _what_was_run(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    config = tomllib.loads(str(attributes.get("config", "")))
+    settings = {section: values for section, values in config.items() if section != "run"}
+    return {
+        "engine": str(attributes.get("engine", "")),
+        "model": str(attributes.get("model", "")),
+        "task": str(attributes.get("task", "")),
+        "hetero": config.get("hetero", {}).get("profile", ""),
+        "settings": json.dumps(settings, sort_keys=True),
+        "seed": int(attributes.get("seed", 0)),
+        "parameters": int(attributes.get("parameters", 0)),
+    }
+
+
+def _over(workers: Sequence[WorkerReport]) -> dict[str, Any]:
+    """The fields of `Report` that are sums and means over the workers."""
+    commits = sum(worker.commits for worker in workers)
+    stale = sum((worker.staleness or 0.0) * worker.commits for worker in workers)
+    largest = [w.max_staleness for w in workers if w.max_staleness is not None]
+    speeds = [worker.speed for worker in workers if worker.steps]
+    shares = ("computing_share", "sleeping_share", "committing_share", "waiting_share")
+    means = ("speed", "sent_mb_s", *shares)
+    return {
+        "num_workers": len(workers),
+        "steps": sum(worker.steps for worker in workers),
+        "commits": commits,
+        "sent_mb": sum(worker.sent_mb for worker in workers),
+        "staleness": stale / commits if commits else 0.0,
+        "max_staleness": max(largest, default=None),
+        "measured_h": heterogeneity(np.array(speeds)) if speeds else None,
+        "injected_h": injected_step_times_h([w.injected_step_time_s for w in workers]),
+        **{name: _mean([getattr(worker, name) for worker in workers]) for name in means},
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.presets import PRESETS, make_profile
 from adsp_mpi.core.hetero.profile import Profile
-from adsp_mpi.core.theory import heterogeneity
+from adsp_mpi.core.report import injected_step_times_h
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.profile_file import read_profile
 from adsp_mpi.trace import Trace, schema
@@ -57,5 +55,4 @@ def _replayed(path: str, num_workers: int) -> Profile:
 
 def injected_h(profile: Profile) -> float | None:
     """H of the injected step times; None where none are injected for some worker."""
-    times = np.array([c.step_time_s for c in profile.workers])
-    return heterogeneity(1.0 / times) if (times > 0).all() else None
+    return injected_step_times_h([conditions.step_time_s for conditions in profile.workers])

@@ -9,10 +9,10 @@ import numpy as np
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
-from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.core.report import Report, board_report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
-from adsp_mpi.runtime.profiles import injected_h, profile_of
+from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
 from adsp_mpi.runtime.run_info import headline, run_attributes
 from adsp_mpi.runtime.server_trace import ServerTrace
@@ -80,13 +80,14 @@ def simulate(
         screen.close()
         paths = _write(folder, engine, problem, part, rows) if folder else (None, None)
     return Simulated(
-        make_report(
-            engine.reason,
-            engine.ended_s,
+        board_report(
+            facts,
             engine.board,
             engine.progress,
+            engine.reason,
+            engine.ended_s,
             config.stop.target_loss,
-            injected_h(profile),
+            [conditions.step_time_s for conditions in profile.workers],
         ),
         engine.progress.evaluations,
         rows_as_dicts(part.table("ps/targets")),

@@ -41,9 +41,9 @@ class Prediction:
         """Soonest at the target first, of these fewest steps, then by the loss, failures last."""
         if self.report is None:
             return 2, 0.0, 0, self.label
-        reached_s, steps = self.report.time_to_target_s, _total(self.report, "steps")
+        reached_s, steps = self.report.time_to_target_s, self.report.steps
         if reached_s is None:
-            return 1, self.report.metrics["loss"], steps, self.label
+            return 1, self.report.last_loss or 0.0, steps, self.label
         return 0, reached_s, steps, self.label
 
     @property
@@ -176,14 +176,9 @@ def prediction_table(predictions: Sequence[Prediction], recorded: Recorded, targ
 def _report_cells(report: Report | None) -> list[str]:
     if report is None:
         return ["", "", "", ""]
-    waiting = sum(worker.waiting_share for worker in report.workers) / len(report.workers)
     return [
-        str(_total(report, "steps")),
-        str(_total(report, "commits")),
-        f"{report.traffic_mb_s:.3f}",
-        f"{waiting:.1%}",
+        str(report.steps),
+        str(report.commits),
+        f"{report.sent_mb_s:.3f}",
+        f"{report.waiting_share:.1%}",
     ]
-
-
-def _total(report: Report, column: str) -> int:
-    return sum(getattr(worker, column) for worker in report.workers)

@@ -36,14 +36,14 @@ def draw(results: Sequence[Result]) -> Figure:
 def _losses(axes: Axes, results: Sequence[Result]) -> None:
     """The loss over time of the first seed, with the paper's values."""
     for result in results:
-        look, evaluations = look_of(result.case.label), result.columns[PAPERS_VALUES][0].evaluations
+        look, losses = look_of(result.case.label), result.columns[PAPERS_VALUES][0].losses
         axes.plot(
-            [time_s for time_s, _ in evaluations],
-            [loss for _, loss in evaluations],
+            [time_s for time_s, _ in losses],
+            [loss for _, loss in losses],
             color=look.colour,
             linestyle=look.line,
             marker=look.marker,
-            markevery=max(1, len(evaluations) // 6),
+            markevery=max(1, len(losses) // 6),
             label=result.case.label,
         )
     target_loss = results[0].case.config.stop.target_loss

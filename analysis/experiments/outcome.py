@@ -2,55 +2,39 @@
 
 import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError, Interrupted, UsageError
 
 MOST_EVALUATIONS = 400
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A run in numbers that JSON can hold; what is not finite is None.
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Report):
+    """A simulated run in what JSON can hold: its report without the workers one by one, and what
+    the simulator alone knows; what is not finite is None.
 
-    Shares are means over the workers. A run that failed, because its loss became NaN, has the
-    reason in `failed` and nothing else.
+    A run that failed, because its loss became NaN, has the reason in `failed` and nothing else.
     """
 
-    config: str  # TOML, without the folder and with a profile file's name only
-    seed: int
+    config: str = ""  # TOML, without the folder and with a profile file's name only
     failed: str = ""
-    reason: str = ""
-    workers: int = 0
-    time_to_target_s: float | None = None
-    seconds: float = 0.0
-    trial_s: float = 0.0
-    last_loss: float | None = None
-    steps: int = 0
-    commits: int = 0
-    traffic_mb_s: float = 0.0  # sent by a worker, mean
-    computing_share: float = 0.0
-    committing_share: float = 0.0
-    waiting_share: float = 0.0
-    measured_h: float | None = None
     actions: int = 0
     wall_s: float = 0.0
     peak_memory_mb: float | None = None  # of the process that simulated
-    evaluations: Sequence[Sequence[float]] = ()  # (seconds, loss), thinned
+    losses: Sequence[Sequence[float]] = ()  # (seconds, loss), thinned
     targets: Sequence[Mapping[str, Any]] = ()
     searches: Sequence[Mapping[str, Any]] = ()  # what the online search told
 
     def commits_in(self, seconds: float) -> float:
         """Commits of a worker in so many seconds, mean over the run and the workers."""
-        return seconds * self.commits / self.workers / self.seconds
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return seconds * self.commits / self.num_workers / self.seconds
 
 
 Run = Callable[[Config], Outcome]
@@ -71,38 +55,21 @@ def run_config(config: Config, simulate: Callable[[Config], Any] = simulate) -> 
     except (UsageError, Interrupted):
         raise
     except AdspError as error:
-        return Outcome("", config.run.seed, failed=str(error))
-    outcome = outcome_of(config.run.seed, simulated)
-    return replace(outcome, peak_memory_mb=_peak_memory_mb())
+        return Outcome(seed=config.run.seed, failed=str(error))
+    return replace(outcome_of(simulated), peak_memory_mb=_peak_memory_mb())
 
 
-def outcome_of(seed: int, simulated: Any) -> Outcome:
+def outcome_of(simulated: Any) -> Outcome:
     """What is kept of an `adsp_mpi.sim.run.Simulated`."""
-    report, workers = simulated.report, simulated.report.workers
-    evaluations = simulated.evaluations
-    outcome = Outcome(
-        config="",
-        seed=seed,
-        reason=report.reason,
-        workers=len(workers),
-        time_to_target_s=report.time_to_target_s,
-        seconds=report.seconds,
-        trial_s=report.trial_s,
-        last_loss=evaluations[-1][1] if evaluations else None,
-        steps=sum(worker.steps for worker in workers),
-        commits=sum(worker.commits for worker in workers),
-        traffic_mb_s=report.traffic_mb_s,
-        computing_share=float(np.mean([worker.computing_share for worker in workers])),
-        committing_share=float(np.mean([worker.committing_share for worker in workers])),
-        waiting_share=float(np.mean([worker.waiting_share for worker in workers])),
-        measured_h=report.measured_h,
-        actions=simulated.actions,
-        wall_s=simulated.wall_s,
-        evaluations=thinned(evaluations),
-        targets=simulated.targets,
-        searches=[values for table, values in simulated.told if table == "search"],
-    )
-    return Outcome(**_plain(outcome.as_dict()))
+    report = replace(simulated.report, workers=())
+    beside = {
+        "actions": simulated.actions,
+        "wall_s": simulated.wall_s,
+        "losses": thinned(simulated.evaluations),
+        "targets": simulated.targets,
+        "searches": [values for table, values in simulated.told if table == "search"],
+    }
+    return Outcome(**_plain({**report.as_dict(), **beside}))
 
 
 def thinned(points: Sequence[Any], most: int = MOST_EVALUATIONS) -> list[Any]:

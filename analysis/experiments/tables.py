@@ -1,6 +1,6 @@
 """Tables in Markdown and CSV."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
 
 from adsp_mpi.analysis.experiments.outcome import Outcome
@@ -15,8 +15,27 @@ from adsp_mpi.analysis.experiments.result import (
 from adsp_mpi.analysis.experiments.setting import ADSP, PUBLISHED
 from adsp_mpi.tables import Table
 
-LONG = ("config", "evaluations", "targets", "searches")
-"""What is kept of a run and is no number."""
+KEPT = (
+    "seed",
+    "failed",
+    "reason",
+    "num_workers",
+    "time_to_target_s",
+    "seconds",
+    "trial_s",
+    "last_loss",
+    "steps",
+    "commits",
+    "sent_mb_s",
+    "computing_share",
+    "committing_share",
+    "waiting_share",
+    "measured_h",
+    "actions",
+    "wall_s",
+    "peak_memory_mb",
+)
+"""What the CSV says of a run."""
 
 Reductions = Mapping[tuple[str, At], float]
 """By how many percent ADSP's time is below that of (rival, place)."""
@@ -138,15 +157,14 @@ def notes(results: Sequence[Result]) -> list[str]:
 
 def csv_text(results: Sequence[Result]) -> str:
     """One line per run, with every number that is kept of it."""
-    numbers = [f.name for f in fields(Outcome) if f.name not in LONG]
-    header = ["model", "at", "column", "chosen", *numbers]
+    header = ["model", "at", "column", "chosen", *KEPT]
     rows = [
         [
             result.case.label,
             place_text(result.case.at),
             column,
             result.choice if column == OWN_BEST else "",
-            *(getattr(outcome, name) for name in numbers),
+            *(getattr(outcome, name) for name in KEPT),
         ]
         for result in results
         for column, outcomes in result.columns.items()

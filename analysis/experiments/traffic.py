@@ -38,11 +38,11 @@ def until_target_mb(outcome: Outcome) -> float | None:
     """What all workers sent until the target, at the run's mean rate."""
     if outcome.time_to_target_s is None:
         return None
-    return outcome.traffic_mb_s * outcome.workers * outcome.time_to_target_s
+    return outcome.sent_mb_s * outcome.num_workers * outcome.time_to_target_s
 
 
 NUMBERS: Numbers = {
-    "MB/s a worker": (lambda outcome: outcome.traffic_mb_s, 4),
+    "MB/s a worker": (lambda outcome: outcome.sent_mb_s, 4),
     "MB of all until the target": (until_target_mb, 1),
     "commits a minute and worker": (lambda outcome: outcome.commits_in(60.0), 2),
 }

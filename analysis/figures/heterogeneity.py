@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adsp_mpi.analysis.metrics import injected_step_times_h
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.series.figure import Figure, Panels, require
 from adsp_mpi.analysis.series.panel import Axis, Level, Line, Panel, time_axis
 from adsp_mpi.analysis.series.runs import phase_spans, worker_paints
 from adsp_mpi.analysis.worker_metrics import steps_per_second
+from adsp_mpi.core.report import injected_step_times_h
 
 MAX_WINDOWS = 60
 STEPS_A_WINDOW = 8

@@ -4,7 +4,7 @@ from html import escape
 from typing import Any, Iterable, Sequence
 
 from adsp_mpi.analysis import compare, summary
-from adsp_mpi.analysis.metrics import RunMetrics
+from adsp_mpi.core.report import Report
 
 WORDS = ("run", "engine", "model", "task", "speeds", "host", "setting")
 """Columns of text; all others hold numbers."""
@@ -43,7 +43,7 @@ def swatch(number: int) -> Html:
     return Html(f'<svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">{picture}</svg>')
 
 
-def comparison_table(labels: Sequence[str], runs: Sequence[RunMetrics]) -> Html:
+def comparison_table(labels: Sequence[str], runs: Sequence[Report]) -> Html:
     """A line a run with the columns of `compare`."""
     columns = {name: text for name, text in compare.COLUMNS.items() if name != "runs"}
     rows = []
@@ -53,7 +53,7 @@ def comparison_table(labels: Sequence[str], runs: Sequence[RunMetrics]) -> Html:
     return table(["run", *columns, "seed"], rows)
 
 
-def worker_table(figures: RunMetrics) -> Html:
+def worker_table(figures: Report) -> Html:
     """A line a worker with the columns of `summary`; the last one is for all of them."""
     cells = summary.COLUMNS.values()
     rows = [[w.worker, w.host, *(text(w) for text in cells)] for w in figures.workers]

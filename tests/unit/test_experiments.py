@@ -44,7 +44,17 @@ def fake_simulate(config: Config) -> Any:
     limit_s = config.stop.max_seconds
     reached = target_s + 9 * config.eval.period_s < limit_s
     seconds = min(target_s + 9 * config.eval.period_s, limit_s)
-    worker = WorkerReport(0, int(seconds), 5, 1.0, 0.7, 0.2, 0.1, 1.15, 3.0, 32, 0.0)
+    worker = WorkerReport(
+        worker=0,
+        steps=int(seconds),
+        commits=5,
+        speed=1.0,
+        computing_share=0.7,
+        committing_share=0.2,
+        waiting_share=0.1,
+        sent_mb=1.15,
+        staleness=3.0,
+    )
     workers = (worker,) * config.simulate.workers
     return SimpleNamespace(
         report=Report(
@@ -55,8 +65,11 @@ def fake_simulate(config: Config) -> Any:
             time_to_target_authors_s=None,
             trial_s=100.0 if config.sync.model == "adsp-plus" else 0.0,
             measured_h=1.45,
-            injected_h=1.45,
-            traffic_mb_s=1.15 / seconds,
+            num_workers=len(workers),
+            steps=sum(worker.steps for worker in workers),
+            commits=sum(worker.commits for worker in workers),
+            sent_mb_s=1.15 / seconds,
+            seed=config.run.seed,
             workers=workers,
         ),
         evaluations=[(20.0 * k, 2.3 / (1 + 5 * k / slowness)) for k in range(int(seconds / 20))],
@@ -254,7 +267,7 @@ def test_a_race_that_nobody_wins_says_so(tmp_path: Path) -> None:
 
 def result(label: str, at: float, papers: list[float | None], best: list[float | None]) -> Result:
     columns = {
-        name: [Outcome("", seed, time_to_target_s=t) for seed, t in enumerate(times, 1)]
+        name: [Outcome(seed=seed, time_to_target_s=t) for seed, t in enumerate(times, 1)]
         for name, times in ((PAPERS_VALUES, papers), (OWN_BEST, best))
     }
     return Result(Case(label, base(), at), columns, "eta' 0.2" if best else "")

@@ -1,7 +1,6 @@
 """The summary of traces made by hand; and of broken ones."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +8,10 @@ import h5py
 import pytest
 
 from adsp_mpi.analysis.__main__ import main
-from adsp_mpi.analysis.metrics import RunMetrics, run_metrics
+from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.summary import summary
 from adsp_mpi.analysis.verbs import VERBS, load_verb
+from adsp_mpi.core.report import Report
 from adsp_mpi.core.theory import momentum_of_staleness
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema
@@ -21,14 +21,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(params=["written now", "of version 2"])
-def figures(request: pytest.FixtureRequest, tmp_path: Path) -> RunMetrics:
+def figures(request: pytest.FixtureRequest, tmp_path: Path) -> Report:
     """Of one run: as this code writes it, and as a trace that was committed long ago has it."""
     if request.param == "written now":
         return run_metrics(searching_run().write(tmp_path))
     return run_metrics(GOLDEN / "searching-v2.h5")
 
 
-def test_workers_by_hand(figures: RunMetrics) -> None:
+def test_workers_by_hand(figures: Report) -> None:
     fast, slow = figures.workers
     assert (fast.worker, fast.host, fast.steps, fast.commits) == (0, "a", 8, 2)
     assert (fast.speed, slow.speed) == (1.0, 0.5)
@@ -44,7 +44,7 @@ def test_workers_by_hand(figures: RunMetrics) -> None:
     assert (fast.injected_step_time_s, slow.injected_step_time_s) == (1.0, 2.0)
 
 
-def test_the_run_by_hand(figures: RunMetrics) -> None:
+def test_the_run_by_hand(figures: Report) -> None:
     assert (figures.steps, figures.commits, figures.sent_mb, figures.sent_mb_s) == (12, 4, 4, 0.2)
     assert (figures.seconds, figures.reason, figures.parameters) == (10, "10 s are over", 1234)
     assert (figures.time_to_target_s, figures.time_to_target_authors_s) == (4.0, 8.5)
@@ -55,7 +55,7 @@ def test_the_run_by_hand(figures: RunMetrics) -> None:
     assert figures.measured_h == figures.injected_h == pytest.approx(1.5)
     assert (figures.evaluations, figures.last_loss) == (21, 0.25)
     assert figures.evaluating_share == pytest.approx(0.21)
-    assert figures.metrics == {"test_accuracy": 1.0}
+    assert figures.metrics == {"loss": 0.25, "test_accuracy": 1.0}
     assert figures.waiting_share == pytest.approx(0.075)
     assert figures.notes == ()
 
@@ -74,7 +74,7 @@ def test_workers_that_take_turns_have_the_momentum_of_their_number(workers: int)
         momentum_of_staleness(-1)
 
 
-def test_the_text_lines_up_and_says_all(figures: RunMetrics) -> None:
+def test_the_text_lines_up_and_says_all(figures: Report) -> None:
     lines = summary(figures).splitlines()
     assert lines[0] == "adsp on t, 2 workers, 1,234 parameters, speeds none, MPI, seed 1"
     table = lines[1:5]
@@ -127,7 +127,7 @@ def test_json_has_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     told = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(word))
     assert told["last_loss"] is None
     assert told["workers"][1]["staleness"] == 2.0
-    assert set(told) == set(RunMetrics.__dataclass_fields__)
+    assert set(told) == set(Report.__dataclass_fields__)
 
 
 def test_another_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +163,7 @@ def test_a_run_without_steps_is_an_honest_table(tmp_path: Path) -> None:
     run = replace(searching_run(), workers=[MadeWorker(), MadeWorker()], targets=[], evals=[])
     figures = run_metrics(run.write(tmp_path))
     assert (figures.steps, figures.speed, figures.measured_h) == (0, 0.0, None)
-    assert math.isnan(figures.last_loss)
+    assert figures.last_loss is None
     assert "none recorded" in summary(figures)
 
 

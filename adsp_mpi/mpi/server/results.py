@@ -6,12 +6,11 @@ from pathlib import Path
 
 import torch
 
-from adsp_mpi.core.report import Report, make_report
+from adsp_mpi.core.report import Report, board_report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
-from adsp_mpi.runtime.profiles import injected_h
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import show_report
 from adsp_mpi.trace import schema
@@ -48,13 +47,14 @@ def write_results(
         trace_path, left_out = merge_parts(ready.folder, keep=goes_on)
     except (OSError, RuntimeError) as error:
         unwritten.append(f"the trace stays in parts: {str(error).splitlines()[0]}")
-    report = make_report(
-        server.reason,
-        server.ended_s,
+    report = board_report(
+        ready.attributes(),
         server.board,
         server.progress,
+        server.reason,
+        server.ended_s,
         ready.config.stop.target_loss,
-        injected_h(ready.profile),
+        [conditions.step_time_s for conditions in ready.profile.workers],
     )
     if ready.config.run.screen != "quiet":
         show_report(report, {"trace": str(trace_path), "model": str(model_path)})
