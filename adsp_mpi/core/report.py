@@ -1,4 +1,4 @@
-"""The report of a run: its numbers, computed from the board when it ends or from its trace later."""
+"""The report of a run: its numbers, from the board when it ends or from its trace later."""
 
 import json
 import tomllib
@@ -167,7 +167,7 @@ def board_report(
         reason=reason,
         seconds=seconds,
         metrics=dict(progress.metrics),
-        trial_s=progress.trial_s,
+        trial_s=progress.trials_until(seconds),
     )
 
 

@@ -76,7 +76,12 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
     told: dict[str, dict[str, float]] = field(default_factory=dict)
     evaluations: list[tuple[float, float]] = field(default_factory=list)  # those that count
-    trial_s: float = 0.0
+    trial_s: float = 0.0  # of the trials that are over
+    since_s: float = 0.0  # when the current phase began
+
+    def trials_until(self, now: float) -> float:
+        """Seconds of all trials and their standstills, also of one that goes on at `now`."""
+        return self.trial_s + (now - self.since_s if self.phase == TRIAL else 0.0)
 
 
 class Steering:
@@ -134,6 +139,7 @@ class Steering:
         self._stop.recent.extend(state["recent"])
         for name, value in state["progress"].items():
             setattr(self.progress, name, value)
+        self.progress.since_s = self._begun_s
         self.progress.evaluations = [(s, loss) for s, loss in state["evaluations"]]
 
     def remember(self, state: dict[str, Any]) -> None:
@@ -219,8 +225,6 @@ class Steering:
 
     def _next_run(self, command: Command) -> Generator[Until, None, None]:
         """Carry out commands up to the next `Run` and begin it."""
-        if self.progress.phase == TRIAL:
-            self.progress.trial_s += self._engine.now() - self._begun_s
         paused = not isinstance(command, Run)
         if paused:
             self._board.stage = Stage.PAUSE
@@ -245,8 +249,9 @@ class Steering:
         del self._losses[:-1]
 
     def _begin(self, run: Run, standing: bool) -> None:
-        self.progress.phase = run.phase
-        self._begun_s = self._engine.now()
+        progress, self._begun_s = self.progress, self._engine.now()
+        progress.trial_s = progress.trials_until(self._begun_s)
+        progress.phase, progress.since_s = run.phase, self._begun_s
         run = self._dated(run)
         self._run_end_s = self._begun_s + run.seconds
         del self._losses[:-1]
