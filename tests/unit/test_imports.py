@@ -1,4 +1,4 @@
-"""Imports point downward only."""
+"""Imports point downward only, and no files import each other in a circle."""
 
 import ast
 import subprocess
@@ -8,75 +8,124 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.import_rules import (
+    MAY_IMPORT,
+    ROOT,
+    broken_rules,
+    circles,
+    imports_of,
+    part_of,
+    source_files,
+)
 
-PURE = ("numpy", "scipy")
-ALLOWED = {
-    "core": ("adsp_mpi.core", "adsp_mpi.options", "adsp_mpi.errors"),
-    "learn": ("adsp_mpi.core", "adsp_mpi.learn", "adsp_mpi.errors"),
-    "trace": ("adsp_mpi.trace", "adsp_mpi.errors"),
-    "runtime": (
-        "adsp_mpi.core",
-        "adsp_mpi.learn",
-        "adsp_mpi.trace",
-        "adsp_mpi.runtime",
-        "adsp_mpi.config",
-        "adsp_mpi.options",
-        "adsp_mpi.errors",
-    ),
-}
-FORBIDDEN = {
-    "core": ("mpi4py", "torch", "h5py", "time", "datetime", "random", "rich"),
-    "learn": ("mpi4py", "h5py", "time", "rich"),
-    "trace": ("mpi4py", "torch", "rich"),
-    "runtime": ("mpi4py", "rich"),
-}
+FILES = source_files()
+KNOWN_CIRCLES = [{"adsp_mpi.sim.engine", "adsp_mpi.sim.worker", "adsp_mpi.sim.checkpoint"}]
+"""To be deleted as they go."""
 
 
-def imports_of(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: relative import"
-            found.add(node.module)
-    return found
+BROKEN = [
+    ("errors", "from adsp_mpi.core.board import Board"),
+    ("tables", "from adsp_mpi.errors import AdspError"),
+    ("options", "from adsp_mpi.config import Config"),
+    ("core", "from adsp_mpi.config import Config"),
+    ("core", "import torch"),
+    ("core", "from time import monotonic"),
+    ("core", "import h5py"),
+    ("learn", "from adsp_mpi.config import Config"),
+    ("learn", "import time"),
+    ("trace", "from adsp_mpi.core.board import Board"),
+    ("layers", "from adsp_mpi.config import Config"),
+    ("config", "from adsp_mpi.runtime.resume import Checkpoint"),
+    ("refusals", "from adsp_mpi.cli import Parser"),
+    ("runtime", "from adsp_mpi.mpi.setup import Prepared"),
+    ("runtime", "from mpi4py import MPI"),
+    ("screen", "from adsp_mpi.runtime import signals"),
+    ("guide", "from adsp_mpi.cli import Parser"),
+    ("mpi.ranks", "from adsp_mpi.mpi.transport.one_sided import OneSided"),
+    ("mpi.transport", "from adsp_mpi.mpi.faults.server_watch import ServerWatch"),
+    ("mpi.transport", "from adsp_mpi.mpi.worker.commit import Commits"),
+    ("mpi.transport", "from adsp_mpi.mpi.setup import Prepared"),
+    ("mpi.setup", "from adsp_mpi.mpi.server.run import serve"),
+    ("mpi.setup", "from adsp_mpi.mpi.faults import server_watch"),
+    ("mpi.faults", "from adsp_mpi.mpi.worker import loop"),
+    ("mpi.faults", "from adsp_mpi.mpi.server import loop"),
+    ("mpi.worker", "from adsp_mpi.mpi.server.loop import Server"),
+    ("mpi.worker", "from adsp_mpi.mpi import server"),
+    ("mpi.worker", "from adsp_mpi.mpi.run import run"),
+    ("mpi.server", "from adsp_mpi.mpi.worker.loop import Worker"),
+    ("mpi.server", "import adsp_mpi.mpi.worker.commit"),
+    ("mpi", "from adsp_mpi.sim.engine import Engine"),
+    ("sim", "from adsp_mpi.mpi.setup import Prepared"),
+    ("sim", "from mpi4py import MPI"),
+    ("tools", "from adsp_mpi.bench.part import Bench"),
+    ("cli", "from adsp_mpi.mpi.run import run"),
+    ("bench", "from adsp_mpi.sim.run import simulate"),
+    ("api", "from adsp_mpi.sim.run import simulate"),
+    ("__main__", "from adsp_mpi.analysis.summary import summary"),
+    ("__init__", "from adsp_mpi.config import Config"),
+    ("analysis.run_trace", "from adsp_mpi.analysis.metrics import run_metrics"),
+    ("analysis.worker_metrics", "from adsp_mpi.analysis.metrics import run_metrics"),
+    ("analysis.metrics", "from adsp_mpi.analysis.summary import summary"),
+    ("analysis.series", "from adsp_mpi.analysis.draw.style import STYLE"),
+    ("analysis.figures", "from adsp_mpi.analysis.draw import style"),
+    ("analysis.figures", "from matplotlib.figure import Figure"),
+    ("analysis.draw", "from adsp_mpi.analysis.page.data import Data"),
+    ("analysis.page", "from adsp_mpi.analysis.draw.style import STYLE"),
+    ("analysis.experiments", "from adsp_mpi.mpi.run import run"),
+    ("analysis", "from adsp_mpi.runtime.run_info import headline"),
+]
+"""Made up: a file of a part, and what it must not import."""
 
 
-def within(module: str, packages: tuple[str, ...]) -> bool:
-    return any(module == p or module.startswith(p + ".") for p in packages)
+def test_every_file_imports_only_what_its_part_may() -> None:
+    lines = [line for m, path in FILES.items() for line in broken_rules(m, path.read_text(), FILES)]
+    assert not lines
+
+
+def test_every_rule_is_of_a_part_that_exists() -> None:
+    assert {part_of(module) for module in FILES} == set(MAY_IMPORT)
+    named = {name for rule in MAY_IMPORT.values() for name in rule.split()}
+    assert {f"adsp_mpi.{name}" for name in named} <= set(FILES)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {
+        module: {name for name in imports_of(path.read_text(), FILES) if name in FILES} - {module}
+        for module, path in FILES.items()
+    }
+    assert circles(graph) == KNOWN_CIRCLES
+
+
+@pytest.mark.parametrize(("part", "wrong"), BROKEN)
+def test_a_broken_rule_is_noticed(part: str, wrong: str) -> None:
+    module = "adsp_mpi" if part == "__init__" else f"adsp_mpi.{part}.made_up"
+    assert len(broken_rules(module, wrong, FILES)) == 1
+    inside = f"def f():\n    {wrong}"
+    for_types = f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {wrong}"
+    assert broken_rules(module, inside, FILES) and broken_rules(module, for_types, FILES)
+
+
+def test_every_rule_is_broken_once() -> None:
+    assert {part for part, _ in BROKEN} == set(MAY_IMPORT)
+
+
+def test_relative_imports_and_files_of_no_part_are_noticed() -> None:
+    assert broken_rules("adsp_mpi.core.made_up", "from . import board")
+    assert broken_rules("adsp_mpi.made_up", "import os")
+    assert not broken_rules("adsp_mpi.core.made_up", "from adsp_mpi.core.board import Board")
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b", "d"], "d": [], "e": ["a"]}) == [{"b", "c"}]
+    assert not circles({"a": ["b", "c"], "b": ["c"], "c": ["elsewhere"]})
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from adsp_mpi.sim import run"
+    assert "adsp_mpi.sim.run" in imports_of(source, FILES)
 
 
 def modules(folder: str) -> list[Path]:
     found = sorted((ROOT / folder).rglob("*.py"))
     assert found
     return found
-
-
-@pytest.mark.parametrize("layer", ALLOWED)
-def test_layer_imports_only_what_lies_below(layer: str) -> None:
-    for path in modules(f"adsp_mpi/{layer}"):
-        for module in imports_of(path):
-            if module.startswith("adsp_mpi"):
-                assert within(module, ALLOWED[layer]), f"{path} imports {module}"
-            assert not within(module, FORBIDDEN[layer]), f"{path} imports {module}"
-
-
-def test_only_the_mpi_engine_its_benchmark_and_tools_import_mpi4py() -> None:
-    for path in modules("adsp_mpi"):
-        if "mpi4py" in {m.split(".")[0] for m in imports_of(path)}:
-            above = [ROOT / "adsp_mpi" / name for name in ("mpi", "bench", "tools")]
-            assert any(path.is_relative_to(folder) for folder in above), path
-
-
-def test_analysis_reads_only_traces_but_for_the_experiments() -> None:
-    below = tuple(f"adsp_mpi.{name}" for name in ("trace", "core", "tables", "errors", "analysis"))
-    for path in modules("analysis"):
-        experiment = path.parent.name == "experiments"
-        allowed = (*below, "adsp_mpi.config", "adsp_mpi.sim") if experiment else below
-        for module in imports_of(path):
-            assert not module.startswith("adsp_mpi") or within(module, allowed), path
 
 
 def test_the_type_checker_sees_all_of_analysis_under_the_name_that_imports_it() -> None:
