@@ -123,9 +123,17 @@ class Engine:
         self._resumed = True
 
     def _take_up(self) -> None:
+        """Go on; workers that had taken all their steps train again if they may take more now."""
         self._steps = self.steering.run()
-        self._until = next(self._steps)
         self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
+        self._meet_again()
+        presence = self.board.column("presence")
+        left = [w for w in self.workers if presence[w.index] == Presence.LEFT]
+        again = [worker for worker in left if worker.me.steps < self.max_steps]
+        for worker in again:
+            self.board.set_presence(worker.index, Presence.TRAINING)
+        for worker in again:
+            worker.go_on()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -133,16 +141,16 @@ class Engine:
         return engine_state(self)
 
     def _save_if_due(self) -> None:
-        """A checkpoint takes no virtual time; a run that is stopped ends after its last one."""
-        stopped = self._stopped()
-        if not self.steering.settled or not (stopped or self.clock.now >= self._next_checkpoint_s):
+        """Write a checkpoint, which takes no virtual time; end a run that is to stop."""
+        if not self.steering.settled:
             return
-        if self.save:
-            self.save()
-        self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
-        if stopped:
+        if self._stopped():
             self._stopping = True
             self._look()
+        if self.clock.now >= self._next_checkpoint_s:
+            if self.save:
+                self.save()
+            self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
 
     def close(self) -> None:
         """Let every worker leave, then judge the last model."""

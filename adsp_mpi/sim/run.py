@@ -14,7 +14,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
-from adsp_mpi.runtime.run_info import headline, run_attributes
+from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.engine import Engine
@@ -72,9 +72,11 @@ def simulate(
     engine.save = saver.save if saver else None
     if saver and (found := find_checkpoint(config)):
         saver.resume(found)
-        screen.note(f"resumed from {found.path} at {engine.clock.now:.1f} s")
+        screen.note(resumed_line(found.path, engine.clock.now, found.state["ended"]))
     try:
         engine.run()
+        if saver:
+            saver.save(engine.reason)
         engine.close()
     finally:
         screen.close()
@@ -116,11 +118,12 @@ class Saver:
         self._engine = engine
         self._part, self._rows, self._trace = part, rows, trace
 
-    def save(self) -> None:
-        """Everything as it is now becomes the newest checkpoint."""
+    def save(self, ended: str = "") -> None:
+        """Everything becomes the newest checkpoint; `ended` says why the run is over, if it is."""
         path = self._checkpoints.begin()
         state = {
             "config": self._config.to_toml(),
+            "ended": ended,
             "engine": self._engine.state,
             "server": self._part.state,
             "workers": self._rows.state,

@@ -14,6 +14,7 @@ from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.resume import resumed_config
+from adsp_mpi.screen import QuietScreen
 from adsp_mpi.sim.problem import make_problem
 from adsp_mpi.sim.run import simulate
 from adsp_mpi.trace import Trace
@@ -82,6 +83,59 @@ def test_so_does_a_run_with_an_outer_momentum(tmp_path: Path, model: str, compre
         assert contents(folder) == contents(whole)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_that_has_ended_goes_on_with_a_larger_limit_to_the_same_bytes(
+    tmp_path: Path, model: str
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    simulate(make_config(whole, model, stop={"max_seconds": 23.0}), whole)
+    simulate(make_config(parts, model, stop={"max_seconds": 7.3}), parts)
+    for limit_s in (15.0, 23.0):
+        longer = resumed_config(str(parts)).with_values({"stop": {"max_seconds": limit_s}}, "test")
+        assert simulate(longer, parts).report.reason == f"{limit_s:g} s are over"
+    assert contents(parts) == contents(whole)
+
+
+@pytest.mark.parametrize("model", ["adsp", "bsp", "ssp"])
+def test_workers_that_took_all_their_steps_take_more_when_they_may(
+    tmp_path: Path, model: str
+) -> None:
+    folder = tmp_path / "a"
+    limits = {"max_seconds": 0.0, "max_steps": 10}
+    reason = "every worker took its last step"
+    assert simulate(make_config(folder, model, stop=limits), folder).report.reason == reason
+    notes = Notes()
+    more = resumed_config(str(folder)).with_values({"stop": {"max_steps": 20}}, "test")
+    report = simulate(more, folder, notes).report
+    assert report.reason == reason and [worker.steps for worker in report.workers] == [20] * 3
+    assert any(f"where the run had ended: {reason}" in note for note in notes.texts)
+    with Trace(folder) as trace:
+        for worker in trace.workers:
+            assert (np.diff(trace.table(f"workers/{worker}/steps")["start_s"]) > 0).all()
+            numbers = trace.table(f"workers/{worker}/commits")["number"]
+            assert list(numbers) == list(range(1, len(numbers) + 1))
+
+
+def test_a_run_that_reached_its_target_goes_on_to_a_lower_one(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    stop = {"max_seconds": 200.0, "target_loss": 0.5}
+    low = {"stop": stop | {"target_loss": 0.3}}
+    assert "target" in simulate(make_config(parts, "asp", stop=stop), parts).report.reason
+    report = simulate(resumed_config(str(parts)).with_values(low, "test"), parts).report
+    assert report == simulate(make_config(whole, "asp", **low), whole).report
+    assert contents(parts) == contents(whole)
+
+
+class Notes(QuietScreen):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
 def test_again_and_again(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "cut"
     simulate(make_config(whole, "adsp-plus"), whole)
@@ -108,8 +162,8 @@ def test_checkpoints_by_the_clock_change_nothing_and_old_ones_go(tmp_path: Path)
     simulate(make_config(whole, "ssp"), whole)
     simulate(make_config(often, "ssp", checkpoint={"period_s": 2.0, "keep": 3}), often)
     assert contents(often) == contents(whole)
-    assert [path.name for path in whole_checkpoints(often)] == ["00000012", "00000013", "00000014"]
-    simulate(resumed_config(str(often / "checkpoints" / "00000012")), often)
+    assert [path.name for path in whole_checkpoints(often)] == ["00000013", "00000014", "00000015"]
+    simulate(resumed_config(str(often / "checkpoints" / "00000013")), often)
     assert contents(often) == contents(whole)
 
 
