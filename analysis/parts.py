@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from adsp_mpi.analysis.worker_metrics import steps_per_second
+from adsp_mpi.analysis.speed import steps_per_second
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import part_log, schema
 

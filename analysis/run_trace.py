@@ -7,6 +7,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
+from adsp_mpi.analysis.speed import steps_per_second
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import Trace, schema
 
@@ -84,6 +85,16 @@ class RunTrace(Trace):
         path = f"workers/{worker}/{table}"
         for first in range(0, self.num_rows(worker, table), block_rows):
             yield self._columns(path, columns, slice(first, first + block_rows))
+
+    @cached_property
+    def speeds(self) -> dict[int, float]:
+        """Steps per second of every worker over the whole run; 0 of one that took no step."""
+        speeds = {}
+        for worker in self.workers:
+            rows = self.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
+            training_s = rows["compute_s"].sum() + rows["sleep_s"].sum()
+            speeds[worker] = float(np.nan_to_num(steps_per_second(len(rows), training_s)))
+        return speeds
 
     @cached_property
     def evals(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.speed import steps_per_second
 from adsp_mpi.core.report import WorkerReport
 
 ACTIVITIES = ("computing", "sleeping", "committing", "waiting")
@@ -35,23 +36,6 @@ def worker_metrics(trace: RunTrace, worker: int) -> WorkerReport:
         sent_mb_s=sent_mb / trace.end_s if trace.end_s else 0.0,
         batch_size=int(last_step["batch_size"][0]) if steps else 0,
     )
-
-
-def steps_per_second(steps: np.ndarray | int, training_s: np.ndarray | float) -> np.ndarray:
-    """Speed wherever it is shown: steps per second of computing and injected sleep.
-
-    NaN where no time was spent. Steps that a worker was spared when it joined late are not among
-    a trace's rows, so they do not count.
-    """
-    seconds = np.asarray(training_s, dtype=float)
-    return np.divide(steps, seconds, np.full(seconds.shape, np.nan), where=seconds > 0)
-
-
-def worker_speed(trace: RunTrace, worker: int) -> float:
-    """Its `steps_per_second` over the whole run; 0 where it took no step."""
-    steps = trace.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
-    training_s = steps["compute_s"].sum() + steps["sleep_s"].sum()
-    return float(np.nan_to_num(steps_per_second(len(steps), training_s)))
 
 
 def activity_seconds(trace: RunTrace, worker: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A whole printed figure: its panels below each other, and several runs side by side."""
 
-import math
 import textwrap
 from dataclasses import dataclass
 from itertools import cycle
@@ -29,7 +28,7 @@ from adsp_mpi.analysis.series.figure import (
     Runs,
     show_those_that_apply,
 )
-from adsp_mpi.analysis.series.limits import x_limits, y_limits
+from adsp_mpi.analysis.series.limits import label_places, x_limits, y_limits
 from adsp_mpi.analysis.series.panel import AnyPanel, Axis, Bars, Panel
 from adsp_mpi.errors import UsageError
 
@@ -42,7 +41,8 @@ LETTERS_AN_INCH = 15
 MAX_APART = 40
 """With more bars there is no room for a gap between them."""
 
-TICKS, MAX_NUMBERS = 6, 24
+TICKS = 6
+X_LABELS, Y_LABELS = 12, 24
 HATCHES = ("", "....", "////", "xxxx")
 
 
@@ -187,19 +187,17 @@ def _draw_panel(axes: Axes, panel: AnyPanel, colours: Colours, height: float) ->
         axes.set_yscale("log")
     axes.set_xlim(*x_limits(panel))
     axes.set_ylim(*y_limits(panel))
-    _set_ticks(axes.xaxis, x)
-    _set_ticks(axes.yaxis, y)
+    _set_ticks(axes.xaxis, x, X_LABELS)
+    _set_ticks(axes.yaxis, y, Y_LABELS)
     axes.set_xlabel(x.text)
     axes.set_ylabel(textwrap.fill(y.text, int(LETTERS_AN_INCH * height)))
 
 
-def _set_ticks(axis: PrintedAxis, says: Axis) -> None:
-    """Ticks at whole numbers, at names, or on a short logarithmic axis at 1, 2, 5, 10, ..."""
+def _set_ticks(axis: PrintedAxis, says: Axis, room: int) -> None:
+    """Set ticks: at whole numbers, at up to `room` labels, at 1, 2, 5 times powers of ten."""
     if says.labels:
-        numbers = all(label.isdecimal() for label in says.labels)
-        step = max(1, math.ceil(len(says.labels) / MAX_NUMBERS)) if numbers else 1
-        places = range(0, len(says.labels), step)
-        axis.set_ticks(list(places), [says.labels[place] for place in places])
+        places = label_places(says.labels, room)
+        axis.set_ticks(places, [says.labels[place] for place in places])
         axis.set_tick_params(length=0)
     elif says.whole:
         whole_numbers(axis, TICKS)
@@ -223,7 +221,7 @@ def _draw_bars(axes: Axes, bars: Bars, colours: Colours) -> None:
             colour = colours.look(paint).colour
             axes.barh(rows, 100 * shares, thickness, left, color=colour, label=part, **look)
         left += 100 * shares
-    _set_ticks(axes.yaxis, Axis(bars.row_label, labels=bars.rows))
+    _set_ticks(axes.yaxis, Axis(bars.row_label, labels=bars.rows), Y_LABELS)
     axes.set_ylabel(bars.row_label)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 100)

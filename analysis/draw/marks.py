@@ -42,8 +42,11 @@ def draw_marks(axes: Axes, panel: Panel, colours: Colours) -> None:
     ordered = sorted(panel.marks, key=_speed)
     workers = sum(isinstance(mark, Line) and _speed(mark) >= 0 for mark in panel.marks)
     widths = iter(np.linspace(WIDEST, NARROWEST, workers))
+    dots = sum(len(m.x) for m in panel.marks if isinstance(m, Line) and m.kind == "dots")
     for mark in ordered:
         drawn = draw_mark(mark, axes, colours)
+        if isinstance(mark, Line) and mark.kind == "dots" and dots > MANY_DOTS:
+            drawn.set_markersize(MANY_DOTS_SIZE)
         if panel.lines_coincide and isinstance(mark, Line) and _speed(mark) >= 0:
             drawn.set_linewidth(next(widths))
     for level in panel.ys[0].levels:
@@ -59,7 +62,7 @@ def draw_marks(axes: Axes, panel: Panel, colours: Colours) -> None:
 
 
 def _leave_out_of_legend(axes: Axes, said: str) -> None:
-    """What is called as its axis needs no entry."""
+    """A mark with the same name as its axis needs no entry."""
     for drawn in axes.get_children():
         if drawn.get_label() == said:
             drawn.set_label("")
@@ -94,7 +97,7 @@ def _(mark: Line, axes: Axes, colours: Colours) -> Any:
             look.marker,
             color=look.colour,
             markeredgecolor="black" if is_run else look.colour,
-            markersize=4 if is_run else DOTS_SIZE if len(x) <= MANY_DOTS else MANY_DOTS_SIZE,
+            markersize=4 if is_run else DOTS_SIZE,
             label=None if is_run else label,
             clip_on=False,
             zorder=3,

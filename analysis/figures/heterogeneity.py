@@ -8,7 +8,7 @@ from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.series.figure import Figure, Panels, require
 from adsp_mpi.analysis.series.panel import Axis, Level, Line, Panel, time_axis
 from adsp_mpi.analysis.series.runs import phase_spans, worker_paints
-from adsp_mpi.analysis.worker_metrics import steps_per_second
+from adsp_mpi.analysis.speed import steps_per_second
 from adsp_mpi.core.report import injected_step_times_h
 
 MAX_WINDOWS = 60

@@ -1,4 +1,4 @@
-"""What the synchronization model recorded of itself, such as its search, a panel a quantity."""
+"""What a synchronization scheme recorded about itself, such as its search: a panel a quantity."""
 
 import re
 from typing import Iterable, Iterator
@@ -55,4 +55,4 @@ def _together(names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-FIGURE = Figure("Of the model", of_run=of_run)
+FIGURE = Figure("Scheme internals", of_run=of_run)

@@ -8,7 +8,6 @@ import numpy as np
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.series.figure import Figure, Panels, require
 from adsp_mpi.analysis.series.panel import Axis, Boxes, Mark, Moments, Panel, Sticks
-from adsp_mpi.analysis.worker_metrics import worker_speed
 from adsp_mpi.errors import UsageError
 
 MAX_TRACKS = 24
@@ -78,7 +77,7 @@ def shown_workers(trace: RunTrace) -> list[int]:
     require(stepped, trace, "no step was recorded")
     if len(workers) <= MAX_TRACKS:
         return workers
-    by_speed = sorted(workers, key=lambda worker: worker_speed(trace, worker))
+    by_speed = sorted(workers, key=lambda worker: trace.speeds[worker])
     chosen = np.linspace(0, len(workers) - 1, MAX_TRACKS).round().astype(int)
     return sorted(by_speed[place] for place in chosen)
 

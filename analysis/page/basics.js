@@ -4,7 +4,7 @@
 // textContent or an attribute, never markup.
 
 const COLOURS = 7;
-const MOST_LABELS = 24;
+const MOST_LABELS = 25;
 
 function html(name, attributes, parent, text) {
   return put(document.createElement(name), attributes, parent, text);
@@ -48,7 +48,9 @@ function numberText(value) {
 function axisTicks(axis, low, high, count) {
   if (!axis.labels.length) return linearTicks(low, high, count, axis.whole ? 1 : 0);
   const areNumbers = axis.labels.every((label) => /^\d+$/.test(label));
-  const every = areNumbers ? Math.max(1, Math.ceil(axis.labels.length / MOST_LABELS)) : 1;
+  const wanted = areNumbers ? axis.labels.length / MOST_LABELS : 1;
+  const power = 10 ** Math.floor(Math.log10(Math.max(wanted, 1)));
+  const every = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= wanted);
   return axis.labels
     .map((text, value) => ({ value, text }))
     .filter(({ value }) => value % every === 0 && value >= low && value <= high);

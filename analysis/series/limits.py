@@ -1,6 +1,6 @@
-"""How far the values of a panel reach, so that print and page have the same scales."""
+"""How far the axes of a panel reach and which labels they have room for."""
 
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 
@@ -35,6 +35,15 @@ def y_limits(panel: Panel) -> tuple[float, float]:
     differ = high - low if high - low > FLAT * abs(high) else 0.0
     room = (ROOM_FOR_TEXT if has_text else ROOM) * (differ or abs(high) or 1.0)
     return (low if low == 0 and 0 in axis.includes else low - room), high + room
+
+
+def label_places(labels: Sequence[str], room: int) -> list[int]:
+    """Which labels to write where there is room for so many; of names all, of numbers some."""
+    if len(labels) <= room or not all(label.isdecimal() for label in labels):
+        return list(range(len(labels)))
+    wanted = len(labels) / room
+    step = next(s * 10**k for k in range(9) for s in (1, 2, 5) if s * 10**k >= wanted)
+    return list(range(0, len(labels), step))
 
 
 def _extent(axis: Axis, values: Iterator[np.ndarray]) -> tuple[float, float]:

@@ -4,7 +4,6 @@ from typing import Sequence
 
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.series.panel import OfRun, OfWorker, Span
-from adsp_mpi.analysis.worker_metrics import worker_speed
 
 PHASE_PLACES = 800
 """Gaps between phases that are shorter than one of so many parts of a run are closed."""
@@ -28,7 +27,7 @@ def run_paint(label: str, trace: RunTrace) -> OfRun:
 
 def worker_paints(trace: RunTrace) -> list[OfWorker]:
     """The colour of each of `trace.workers`."""
-    return [OfWorker(worker, worker_speed(trace, worker)) for worker in trace.workers]
+    return [OfWorker(worker, trace.speeds[worker]) for worker in trace.workers]
 
 
 def phase_spans(trace: RunTrace) -> tuple[Span, ...]:

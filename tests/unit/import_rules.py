@@ -10,7 +10,7 @@ PACKAGES = {"adsp_mpi": "adsp_mpi", "analysis": "adsp_mpi.analysis"}
 
 TRACE = "trace core errors"
 ALL_RANKS = "mpi.faults mpi.setup mpi.transport mpi.ranks runtime trace learn core errors"
-READ = "analysis.run_trace analysis.worker_metrics analysis.metrics"
+READ = "analysis.speed analysis.run_trace analysis.worker_metrics analysis.metrics"
 
 MAY_IMPORT = {
     "errors": "",
@@ -39,8 +39,9 @@ MAY_IMPORT = {
     "api": "mpi refusals config layers learn errors",
     "__main__": "bench tools sim mpi cli guide errors",
     "__init__": "api learn",
-    "analysis.run_trace": TRACE,
-    "analysis.worker_metrics": f"analysis.run_trace {TRACE}",
+    "analysis.speed": "",
+    "analysis.run_trace": f"analysis.speed {TRACE}",
+    "analysis.worker_metrics": f"analysis.speed analysis.run_trace {TRACE}",
     "analysis.metrics": f"analysis.worker_metrics analysis.run_trace {TRACE}",
     "analysis.series": f"{READ} errors",
     "analysis.figures": f"analysis.series {READ} {TRACE}",

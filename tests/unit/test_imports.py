@@ -63,6 +63,7 @@ BROKEN = [
     ("api", "from adsp_mpi.sim.run import simulate"),
     ("__main__", "from adsp_mpi.analysis.summary import summary"),
     ("__init__", "from adsp_mpi.config import Config"),
+    ("analysis.speed", "from adsp_mpi.analysis.run_trace import RunTrace"),
     ("analysis.run_trace", "from adsp_mpi.analysis.metrics import run_metrics"),
     ("analysis.worker_metrics", "from adsp_mpi.analysis.metrics import run_metrics"),
     ("analysis.metrics", "from adsp_mpi.analysis.summary import summary"),

@@ -31,8 +31,10 @@ from adsp_mpi.analysis.figures.timeline import (
     windows_of,
 )
 from adsp_mpi.analysis.run_trace import RunTrace
+from adsp_mpi.analysis.series.limits import label_places
 from adsp_mpi.analysis.series.panel import OfWorker, Span
 from adsp_mpi.analysis.series.runs import phase_spans, run_labels
+from adsp_mpi.analysis.worker_metrics import worker_metrics
 from adsp_mpi.errors import AdspError, UsageError
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
 
@@ -190,6 +192,20 @@ def test_speeds_have_colours_from_dark_to_light(tmp_path: Path) -> None:
         assert Colours.of(load_figure("heterogeneity").of_run(trace)).all_equally_fast
 
 
+def test_of_many_workers_some_have_a_label() -> None:
+    assert label_places(["a", "b", "c"], 2) == [0, 1, 2]
+    assert label_places([str(worker) for worker in range(300)], 12) == list(range(0, 300, 50))
+    assert label_places([str(worker) for worker in range(12)], 12) == list(range(12))
+
+
+def test_a_run_that_takes_pauses_is_as_fast_as_it_computes(tmp_path: Path) -> None:
+    paused = MadeWorker(steps=[(4.0 * k, 0.25, 0.25, 1.0, 32) for k in range(4)])
+    with RunTrace(MadeRun([paused], facts={"end_s": 16.0}).write(tmp_path)) as trace:
+        assert trace.speeds == {0: 2.0}
+        assert speeds_over_time(trace).speed.ravel().tolist() == [2.0]
+        assert worker_metrics(trace, 0).speed == 2.0
+
+
 def test_commits_due_and_done_by_hand(folder: Path) -> None:
     with RunTrace(folder) as trace:
         periods = periods_of(trace)
@@ -312,6 +328,7 @@ def test_runs_that_have_nothing_to_draw_are_named_in_one_line(
 
 OWN_FIGURE = """
 from adsp_mpi.analysis.series.figure import Figure
+from adsp_mpi.analysis.series.limits import label_places
 from adsp_mpi.analysis.series.panel import Axis, Line, Panel, time_axis
 
 
