@@ -15,7 +15,7 @@ HELP = "one line per synchronization model, soonest first"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder or its trace.h5")
     parser.add_argument("--target-loss", type=float, help="default: each run's own")
-    parser.add_argument("--json", action="store_true", help="every run's figures as JSON")
+    parser.add_argument("--json", action="store_true", help="every run's metrics as JSON")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,7 +42,7 @@ COLUMNS: dict[str, Callable[[Sequence[Report]], str]] = {
 
 
 def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> str:
-    """The comparison as a Markdown table, or every run's figures as JSON.
+    """The comparison as a Markdown table, or every run's metrics as JSON.
 
     Runs that differ only in seed and folder share a line: the median, the range in brackets.
     """

@@ -31,39 +31,39 @@ COLUMNS: dict[str, Callable[[Report | WorkerReport], str]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="RUN", help="a run's folder or its trace.h5")
     parser.add_argument("--target-loss", type=float, help="default: the run's own")
-    parser.add_argument("--json", action="store_true", help="all figures, of every worker, as JSON")
+    parser.add_argument("--json", action="store_true", help="all metrics, of every worker, as JSON")
 
 
 def run(options: argparse.Namespace) -> None:
-    figures = run_metrics(options.path, options.target_loss)
-    print(json_text(figures.as_dict()) if options.json else summary(figures, terminal_width()))
+    report = run_metrics(options.path, options.target_loss)
+    print(json_text(report.as_dict()) if options.json else summary(report, terminal_width()))
 
 
-def summary(figures: Report, width: int | None = None) -> str:
-    """The figures for people: a line a worker, a line for all, and the run's own."""
-    lines = [headline(figures), *worker_table(figures, width), *labelled(facts(figures))]
+def summary(report: Report, width: int | None = None) -> str:
+    """The metrics for people: a line a worker, a line for all, and the run's own."""
+    lines = [headline(report), *worker_table(report, width), *labelled(facts(report))]
     return "\n".join(lines)
 
 
-def headline(figures: Report) -> str:
+def headline(report: Report) -> str:
     """What was run, on one line."""
-    workers = len(figures.workers)
+    workers = len(report.workers)
     words = [
-        f"{figures.model or 'unknown model'} on {figures.task or 'unknown task'}",
+        f"{report.model or 'unknown model'} on {report.task or 'unknown task'}",
         f"{workers} worker{'s' * (workers != 1)}",
-        f"{figures.parameters:,} parameters" if figures.parameters else "",
-        f"speeds {figures.hetero}" if figures.hetero else "",
-        ENGINES.get(figures.engine, figures.engine),
-        f"seed {figures.seed}",
+        f"{report.parameters:,} parameters" if report.parameters else "",
+        f"speeds {report.hetero}" if report.hetero else "",
+        ENGINES.get(report.engine, report.engine),
+        f"seed {report.seed}",
     ]
     return ", ".join(word for word in words if word)
 
 
-def worker_table(figures: Report, width: int | None = None) -> list[str]:
+def worker_table(report: Report, width: int | None = None) -> list[str]:
     """Aligned lines; the last one is for all workers: sums, and means over the workers."""
-    if not figures.workers:
+    if not report.workers:
         return ["no worker recorded anything"]
-    shown, left_out = figures.workers, 0
+    shown, left_out = report.workers, 0
     if len(shown) > SHOWN_WORKERS:
         by_speed = sorted(shown, key=lambda worker: worker.speed)
         half = SHOWN_WORKERS // 2
@@ -71,65 +71,65 @@ def worker_table(figures: Report, width: int | None = None) -> list[str]:
     rows = [[str(worker.worker), *_cells(worker)] for worker in shown]
     if left_out:
         rows.insert(SHOWN_WORKERS // 2, ["...", *("" for _ in COLUMNS)])
-    table = Table(["worker", *COLUMNS], [*rows, ["all", *_cells(figures)]])
+    table = Table(["worker", *COLUMNS], [*rows, ["all", *_cells(report)]])
     lines = table.lines(width)
     if left_out:
         lines.append(f"... {left_out:,} workers between these in speed; --json has all of them")
     return lines
 
 
-def facts(figures: Report) -> list[tuple[str, str]]:
+def facts(report: Report) -> list[tuple[str, str]]:
     """The lines under the table: a label and its text."""
     return [
-        ("ended", f"after {figures.seconds:.1f} s: {figures.reason or 'no reason is recorded'}"),
-        ("loss", _loss(figures)),
-        ("time to target", _time_to_target(figures)),
-        ("search", _search(figures)),
-        ("heterogeneity H", _heterogeneity(figures)),
-        ("implicit momentum", _momentum(figures)),
-        ("evaluations", f"{figures.evaluations}, {figures.evaluating_share:.1%} of rank 0's time"),
-        *(("note", note) for note in figures.notes),
+        ("ended", f"after {report.seconds:.1f} s: {report.reason or 'no reason is recorded'}"),
+        ("loss", _loss(report)),
+        ("time to target", _time_to_target(report)),
+        ("search", _search(report)),
+        ("heterogeneity H", _heterogeneity(report)),
+        ("implicit momentum", _momentum(report)),
+        ("evaluations", f"{report.evaluations}, {report.evaluating_share:.1%} of rank 0's time"),
+        *(("note", note) for note in report.notes),
     ]
 
 
-def _cells(figures: Report | WorkerReport) -> Iterable[str]:
-    return (text(figures) for text in COLUMNS.values())
+def _cells(report: Report | WorkerReport) -> Iterable[str]:
+    return (text(report) for text in COLUMNS.values())
 
 
-def _loss(figures: Report) -> str:
-    own = {name: value for name, value in figures.metrics.items() if name != "loss"}
+def _loss(report: Report) -> str:
+    own = {name: value for name, value in report.metrics.items() if name != "loss"}
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in own.items())
-    loss = "none recorded" if figures.last_loss is None else f"{figures.last_loss:.4f} at last"
+    loss = "none recorded" if report.last_loss is None else f"{report.last_loss:.4f} at last"
     return f"{loss}; {metrics}" if metrics else loss
 
 
-def _time_to_target(figures: Report) -> str:
-    if not figures.target_loss:
+def _time_to_target(report: Report) -> str:
+    if not report.target_loss:
         return "the run had no target loss; --target-loss gives one"
     held, authors = (
         "not reached" if time_s is None else f"{time_s:.1f} s"
-        for time_s in (figures.time_to_target_s, figures.time_to_target_authors_s)
+        for time_s in (report.time_to_target_s, report.time_to_target_authors_s)
     )
-    return f"{held} for loss {figures.target_loss:g} (by the authors' rule: {authors})"
+    return f"{held} for loss {report.target_loss:g} (by the authors' rule: {authors})"
 
 
-def _search(figures: Report) -> str:
-    if not ((figures.search_s or 0) + figures.trial_s + (figures.tried or 0)):
+def _search(report: Report) -> str:
+    if not ((report.search_s or 0) + report.trial_s + (report.tried or 0)):
         return "none"
-    tried = f"{figures.tried} setting{'s' * (figures.tried != 1)} tried"
-    trials = f" and {figures.trial_s:.1f} s of trials that do not count" if figures.trial_s else ""
-    return f"{figures.search_s:.1f} s while training went on{trials}, {tried}"
+    tried = f"{report.tried} setting{'s' * (report.tried != 1)} tried"
+    trials = f" and {report.trial_s:.1f} s of trials that do not count" if report.trial_s else ""
+    return f"{report.search_s:.1f} s while training went on{trials}, {tried}"
 
 
-def _heterogeneity(figures: Report) -> str:
-    measured = "not known" if figures.measured_h is None else f"{figures.measured_h:.3f}"
-    injected = "" if figures.injected_h is None else f", {figures.injected_h:.3f} injected"
+def _heterogeneity(report: Report) -> str:
+    measured = "not known" if report.measured_h is None else f"{report.measured_h:.3f}"
+    injected = "" if report.injected_h is None else f", {report.injected_h:.3f} injected"
     return f"{measured} measured{injected}"
 
 
-def _momentum(figures: Report) -> str:
+def _momentum(report: Report) -> str:
     theorem, staleness = (
         "none" if value is None else f"{value:.3f}"
-        for value in (figures.momentum_by_theorem, figures.momentum_by_staleness)
+        for value in (report.momentum_by_theorem, report.momentum_by_staleness)
     )
     return f"{theorem} by ADSP's Theorem 1, {staleness} by the staleness of commits"

@@ -47,17 +47,17 @@ def comparison_table(labels: Sequence[str], runs: Sequence[Report]) -> Html:
     """A line a run with the columns of `compare`."""
     columns = {name: text for name, text in compare.COLUMNS.items() if name != "runs"}
     rows = []
-    for number, (label, figures) in enumerate(zip(labels, runs, strict=True), start=1):
+    for number, (label, report) in enumerate(zip(labels, runs, strict=True), start=1):
         link = Html(f'{swatch(number)} <a href="#run-{number}">{safe(label)}</a>')
-        rows.append([link, *(text([figures]) for text in columns.values()), figures.seed])
+        rows.append([link, *(text([report]) for text in columns.values()), report.seed])
     return table(["run", *columns, "seed"], rows)
 
 
-def worker_table(figures: Report) -> Html:
+def worker_table(report: Report) -> Html:
     """A line a worker with the columns of `summary`; the last one is for all of them."""
     cells = summary.COLUMNS.values()
-    rows = [[w.worker, w.host, *(text(w) for text in cells)] for w in figures.workers]
-    rows.append(["all", "", *(text(figures) for text in cells)])
+    rows = [[w.worker, w.host, *(text(w) for text in cells)] for w in report.workers]
+    rows.append(["all", "", *(text(report) for text in cells)])
     return table(["worker", "host", *summary.COLUMNS], rows, "tall")
 
 
