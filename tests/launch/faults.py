@@ -48,8 +48,10 @@ class Plan:
         return cls(tuple(victims), tuple(sorted(draw.uniform(1, 5) for _ in victims)))
 
 
-def surviving(python: list[str], hosts: bool = False) -> tuple[list[str], dict[str, str]]:
-    """`python` under an mpirun that lets survivors live, and its environment."""
+def surviving(
+    python: list[str], hosts: bool = False, size: int = WORKERS + 1
+) -> tuple[list[str], dict[str, str]]:
+    """`python` on `size` ranks under an mpirun that lets survivors live, and its environment."""
     mpirun = find_mpirun()
     assert mpirun
     options = ["-disable-auto-cleanup"]
@@ -57,8 +59,8 @@ def surviving(python: list[str], hosts: bool = False) -> tuple[list[str], dict[s
         options = ["--enable-recovery", *(("--with-ft", "ulfm") if hosts else ())]
     rank = [*options, sys.executable, str(RANK_PY), sys.executable, *python]
     if hosts:
-        return command_on_hosts(WORKERS + 1, *rank)
-    return [mpirun, "-n", str(WORKERS + 1), *rank], {}
+        return command_on_hosts(size, *rank)
+    return [mpirun, "-n", str(size), *rank], {}
 
 
 def run_with_faults(

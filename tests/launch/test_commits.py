@@ -1,10 +1,12 @@
 """The window and the commit path, seen from what must hold afterwards."""
 
 import json
+import time
 
 import pytest
 
-from tests.launch.launcher import PROGRAMS, launch
+from tests.launch.faults import surviving
+from tests.launch.launcher import PROGRAMS, finish, launch, start_command
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,13 @@ def test_no_commit_is_lost_or_doubled(servers: int, arrays: tuple[str, ...]) -> 
         assert facts["wrong"] == 0
         assert facts["begun"] == facts["commits"] and sum(facts["commits"]) == facts["landed"]
         assert len(facts["commits"]) == 7 and min(facts["commits"]) > 10
+
+
+def test_workers_killed_inside_large_commits_hold_up_nobody_and_spoil_no_sum() -> None:
+    program = ["-m", "tests.mpi.killed_in_commit", "1960000", "3", "1"]
+    process = start_command(*surviving(program, size=6), PROGRAMS.parents[1])
+    run = finish(process, time.monotonic(), 60)
+    assert run.code == 0 and "do not go on" not in run.err, run.err
+    facts = json.loads(run.out.splitlines()[0])
+    assert facts["torn"] and facts["wrong"] == 0
+    assert 0 <= facts["landed"] - sum(facts["commits"]) <= len(facts["torn"])

@@ -257,7 +257,7 @@ def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
 def test_doctor_finds_this_mpi_fit(tmp_path: Path) -> None:
     run = launch(4, *MODULE, "doctor", cwd=tmp_path)
     assert run.code == 0, run.out + run.err
-    assert "one-sided sums of all ranks are exact" in run.out
+    assert "sums of all ranks are exact, by memory that all ranks share" in run.out
     assert "commits land while rank 0 is outside MPI" in run.out
     assert "error" not in run.out
 

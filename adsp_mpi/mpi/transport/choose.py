@@ -1,4 +1,6 @@
-"""Which kind of remote array suits this MPI, and whether it adds correctly."""
+"""Which kind of remote array suits these hosts and this MPI, and whether it adds correctly."""
+
+from contextlib import suppress
 
 import numpy as np
 from mpi4py import MPI
@@ -11,42 +13,43 @@ from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.compressed import CompressedArray
-from adsp_mpi.mpi.transport.mpi_library import (
-    excludes_others_in_flight,
-    library_version,
-    spins_at_its_lock,
-)
+from adsp_mpi.mpi.transport.mpi_library import excludes_others_in_flight, library_version
 from adsp_mpi.mpi.transport.one_sided import WindowArray
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.transport.ruled import RuledArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
+from adsp_mpi.mpi.transport.shared_memory import NotShared, SharedArray
 from adsp_mpi.mpi.transport.two_sided import ServedArray
 
 
 def make_array(
-    world: World, num_elements: int, dtype: str, chunk_elements: int = CHUNK_ELEMENTS
+    world: World,
+    num_elements: int,
+    dtype: str,
+    chunk_elements: int = CHUNK_ELEMENTS,
+    root: int = SERVER,
 ) -> RemoteArray:
-    """Collective: zeros on rank 0, by one-sided operations wherever these are any good."""
-    return _make(world, num_elements, dtype, chunk_elements, SERVER, takes_turns=False)
+    """Collective: zeros on rank `root`.
+
+    In shared memory on one node; elsewhere by one-sided operations wherever these are any good.
+    """
+    if world.one_node:
+        with suppress(NotShared):
+            return SharedArray(world, num_elements, dtype, chunk_elements, root)
+    if excludes_others_in_flight(world):
+        return ServedArray(world, num_elements, dtype, chunk_elements, root)
+    return WindowArray(world, num_elements, dtype, chunk_elements, root)
 
 
 def make_model_array(world: World, num_elements: int, chunk_elements: int) -> RemoteArray:
     """Collective: zeros for a model, float32[num_elements], on all servers."""
 
     def make(size: int, root: int) -> RemoteArray:
-        return _make(world, size, "f4", chunk_elements, root, spins_at_its_lock(world))
+        return make_array(world, size, "f4", chunk_elements, root)
 
     if len(world.servers) == 1:
         return make(num_elements, SERVER)
     return ShardedArray(world, num_elements, "f4", chunk_elements, make)
-
-
-def _make(
-    world: World, num_elements: int, dtype: str, chunk_elements: int, root: int, takes_turns: bool
-) -> RemoteArray:
-    if excludes_others_in_flight(world):
-        return ServedArray(world, num_elements, dtype, chunk_elements, root)
-    return WindowArray(world, num_elements, dtype, chunk_elements, root, takes_turns)
 
 
 def self_test(world: World, array: RemoteArray) -> None:
@@ -73,8 +76,8 @@ def self_test(world: World, array: RemoteArray) -> None:
     world.wait_for_all()
     if wrong:
         raise AdspError(
-            f"this MPI adds wrongly: {wrong} of {count} elements are not {expected} after "
-            f"one-sided sums by {world.comm.size} ranks ({library_version()}). With Open MPI try "
+            f"{array.way} adds wrongly: {wrong} of {count} elements are not {expected} after "
+            f"sums by {world.comm.size} ranks ({library_version()}). With Open MPI try "
             "OMPI_MCA_osc=^ucx or OMPI_MCA_osc=sm,rdma; otherwise another MPI"
         )
 

@@ -19,13 +19,4 @@ def excludes_others_in_flight(world: World) -> bool:
     starves every other rank; 4 MB take seconds; and a rank that dies takes the lock along.
     """
     threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
-    return not world.one_node and _is_open_mpi() and threads
-
-
-def spins_at_its_lock(world: World) -> bool:
-    """Whether a rank that waits for another's operation burns the core that the other needs."""
-    return world.one_node and _is_open_mpi()
-
-
-def _is_open_mpi() -> bool:
-    return MPI.get_vendor()[0] == "Open MPI"
+    return not world.one_node and MPI.get_vendor()[0] == "Open MPI" and threads

@@ -6,7 +6,6 @@ from mpi4py import MPI
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.mpi.transport.mpi_library import library_version
-from adsp_mpi.mpi.transport.node_mutex import Turns
 from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
 
 OPERATIONS = {Kind.READ: MPI.NO_OP, Kind.ADD: MPI.SUM, Kind.WRITE: MPI.REPLACE}
@@ -14,10 +13,9 @@ MPI_TYPES = {np.dtype("f4"): MPI.FLOAT, np.dtype("f8"): MPI.DOUBLE}
 
 
 class WindowArray(RemoteArray):
-    """In one passive-target epoch from creation to `free`; all operations are accumulates.
+    """In one passive-target epoch from creation to `free`; all operations are accumulates."""
 
-    One rank at a time begins one, where it `takes_turns`.
-    """
+    way = "one-sided MPI operations"
 
     def __init__(
         self,
@@ -26,10 +24,8 @@ class WindowArray(RemoteArray):
         dtype: str,
         chunk_elements: int,
         root: int = SERVER,
-        takes_turns: bool = False,
     ) -> None:
         super().__init__(world, num_elements, dtype, chunk_elements, root)
-        self._turns = Turns(world, takes_turns)
         self.at_once = world.one_node
         self._type = MPI_TYPES[self.dtype]
         size = num_elements * self.dtype.itemsize if world.rank == root else 0
@@ -73,11 +69,11 @@ class WindowArray(RemoteArray):
             answer = before[part]
             origin = [None, 0, self._type] if values is None else [values[part], self._type]
             target = (offset + part.start, len(answer), self._type)
-            with self._turns:
-                request = self.window.Rget_accumulate(
+            requests.append(
+                self.window.Rget_accumulate(
                     origin, [answer, self._type], self.root, target, OPERATIONS[kind]
                 )
-            requests.append(request)
+            )
         return requests
 
     def free(self) -> None:
@@ -86,4 +82,3 @@ class WindowArray(RemoteArray):
             self._window.Unlock_all()
             self._window.Free()
             self._window = None
-        self._turns.free()

@@ -1,13 +1,15 @@
 """One array on a server that every rank reads and adds to."""
 
 from enum import IntEnum
-from typing import Iterator
+from typing import Iterator, Sequence, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
+
+T = TypeVar("T")
 
 CHUNK_ELEMENTS = 64 * 1024
 """Elements per operation: small enough that a slow link's commit does not hold up the others'."""
@@ -27,6 +29,9 @@ class RemoteArray:
     Operations are element-wise atomic against each other and return requests; when one is
     complete, the root has applied it and its answer is here. Every operation is cut into chunks.
     """
+
+    way = ""
+    """By what operations reach the root, in words."""
 
     def __init__(
         self, world: World, num_elements: int, dtype: str, chunk_elements: int, root: int = SERVER
@@ -58,9 +63,14 @@ class RemoteArray:
         self.memory[:] = values
 
     def parts(self, num_elements: int) -> Iterator[slice]:
-        """The operations that the first so many elements are cut into."""
+        """The operations that the first so many elements are cut into, in any order."""
         for start in range(0, num_elements, self.chunk_elements):
             yield slice(start, min(start + self.chunk_elements, num_elements))
+
+    def from_own_place(self, places: Sequence[T]) -> list[T]:
+        """`places` from another one on for each rank: those that begin at once do not queue."""
+        first = len(places) * self.world.rank // self.world.comm.size
+        return [*places[first:], *places[:first]]
 
     def add(self, values: np.ndarray, before: np.ndarray, offset: int = 0) -> list[MPI.Request]:
         """Add `values` at `offset`; `before` gets what was there. Both stay untouched till done."""

@@ -28,7 +28,7 @@ class ShardedArray(RemoteArray):
         self.at_once = all(shard.at_once for shard in self._shards)
 
     def parts(self, num_elements: int) -> Iterator[slice]:
-        for place, shard in zip(self._places, self._shards, strict=True):
+        for place, shard in self.from_own_place([*zip(self._places, self._shards, strict=True)]):
             for part in shard.parts(max(0, min(num_elements, place.stop) - place.start)):
                 yield slice(place.start + part.start, place.start + part.stop)
 

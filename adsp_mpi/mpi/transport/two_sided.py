@@ -34,6 +34,8 @@ class Arriving:
 class ServedArray(RemoteArray):
     """Needs MPI_THREAD_MULTIPLE. Ranks that die are served no more; nobody else notices."""
 
+    way = "messages to a thread of the server"
+
     def __init__(
         self, world: World, num_elements: int, dtype: str, chunk_elements: int, root: int = SERVER
     ) -> None:

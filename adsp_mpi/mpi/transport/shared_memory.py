@@ -1,0 +1,142 @@
+"""A remote array for the ranks of one node: memory that all of them map, without MPI.
+
+A rank that is killed inside an operation leaves nothing locked behind, as MPI itself may.
+"""
+
+import mmap
+import os
+from contextlib import suppress
+from typing import Iterator
+
+import numpy as np
+from mpi4py import MPI
+
+from adsp_mpi.errors import AdspError
+from adsp_mpi.mpi.ranks.world import SERVER, World
+from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
+from adsp_mpi.mpi.transport.robust_locks import LOCK_BYTES, RobustLocks
+
+
+class NotShared(AdspError):
+    """The ranks cannot map the same memory, or the system has no locks for it."""
+
+
+class SharedArray(RemoteArray):
+    """One lock per chunk; an operation is done when it returns. Raises NotShared, on all ranks.
+
+    A rank killed inside a chunk leaves some of the chunk's elements changed and the others not.
+    """
+
+    way = "memory that all ranks share"
+
+    def __init__(
+        self,
+        world: World,
+        num_elements: int,
+        dtype: str,
+        chunk_elements: int,
+        root: int = SERVER,
+    ) -> None:
+        super().__init__(world, num_elements, dtype, chunk_elements, root)
+        self.at_once = True
+        num_chunks = -(-num_elements // chunk_elements)
+        lock_bytes = num_chunks * LOCK_BYTES
+        begin = -(-lock_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        memory = map_together(world, begin + num_elements * self.dtype.itemsize, root)
+        self._locks = RobustLocks(memory[:lock_bytes])
+        self._values: np.ndarray | None = memory[begin:].view(self.dtype)
+        if not all(world.allgather(world.rank != root or self._locks.initialize())):
+            raise NotShared("this system has no locks that outlive their holder")
+
+    @property
+    def values(self) -> np.ndarray:
+        """The array itself, on every rank."""
+        if self._values is None:
+            raise RuntimeError("this array has been freed")
+        return self._values
+
+    @property
+    def memory(self) -> np.ndarray:
+        return self.values
+
+    def parts(self, num_elements: int) -> Iterator[slice]:
+        yield from self.from_own_place([*super().parts(num_elements)])
+
+    def start(
+        self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
+    ) -> list[MPI.Request]:
+        first, end = offset, offset + len(before)
+        while first < end:
+            number = first // self.chunk_elements
+            last = min(end, (number + 1) * self.chunk_elements)
+            part = slice(first - offset, last - offset)
+            self._carry_out(number, slice(first, last), values, before, part, kind)
+            first = last
+        return []
+
+    def _carry_out(
+        self,
+        number: int,
+        place: slice,
+        values: np.ndarray | None,
+        before: np.ndarray,
+        part: slice,
+        kind: Kind,
+    ) -> None:
+        """One operation inside one chunk."""
+        there = self.values[place]
+        self._locks.acquire(number)
+        try:
+            before[part] = there
+            if values is not None and kind == Kind.ADD:
+                np.add(there, values[part], out=there)
+            elif values is not None:
+                there[:] = values[part]
+        finally:
+            self._locks.release(number)
+
+    def free(self) -> None:
+        self._values = None  # unmapped when the last view of it is gone
+
+
+def map_together(world: World, num_bytes: int, root: int) -> np.ndarray:
+    """Collective: the same zeros, uint8[num_bytes], for all ranks; they live once on the host.
+
+    The memory has no name and no limit of its own, and is gone with its last process. Raises
+    NotShared on all ranks where one of them cannot have it, as between containers.
+    """
+    file = _new_file(num_bytes) if world.rank == root else None
+    offer = world.allgather((os.getpid(), file, _identity(file)))[root]
+    process, number, identity = offer
+    if number is not None and world.rank != root:
+        with suppress(OSError):
+            file = os.open(f"/proc/{process}/fd/{number}", os.O_RDWR | os.O_CLOEXEC)
+    shared = file is not None and _identity(file) == identity
+    everywhere = all(world.allgather(shared))
+    try:
+        if not everywhere or file is None:
+            raise NotShared("the ranks of this node cannot map the same memory")
+        return np.frombuffer(mmap.mmap(file, num_bytes), np.uint8)
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def _new_file(num_bytes: int) -> int | None:
+    """A file in memory with room for so much; None where there is none."""
+    file = None
+    try:
+        file = os.memfd_create("adsp_mpi")
+        os.posix_fallocate(file, 0, num_bytes)
+    except (AttributeError, OSError):
+        if file is not None:
+            os.close(file)
+        return None
+    return file
+
+
+def _identity(file: int | None) -> tuple[int, int] | None:
+    if file is None:
+        return None
+    found = os.fstat(file)
+    return found.st_dev, found.st_ino
