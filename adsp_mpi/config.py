@@ -138,7 +138,7 @@ class TraceSection:
 @dataclass(frozen=True)
 class CheckpointSection:
     period_s: float = option(
-        600.0, "seconds between two checkpoints; 0: only when stopped", low=0, used_by=RECORDED
+        600.0, "seconds between two checkpoints; 0: only at its end", low=0, used_by=RECORDED
     )
     keep: int = option(2, "how many of the newest checkpoints stay", low=1, used_by=RECORDED)
     keep_every_s: float = option(

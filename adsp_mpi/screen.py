@@ -21,6 +21,9 @@ LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
 RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 REFRESH_S = 0.25
 
+QUIET_S, QUIET_SHARE = 5.0, 0.05
+"""A log is never without a new line for longer than this, or than this share of the run so far."""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -74,16 +77,20 @@ class QuietScreen:
 
 
 class LogScreen:
-    """One line per check period."""
+    """A line when the targets change, and one every few seconds of `clock` in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun_s = clock()
+        self._due_s = self._begun_s + QUIET_S
         self._version = 1
 
     def update(self, status: Status) -> None:
-        board = status.board
-        if board.version == self._version:
+        board, now = status.board, self._clock()
+        if board.version == self._version and now < self._due_s:
             return
         self._version = board.version
+        self._due_s = now + max(QUIET_S, QUIET_SHARE * (now - self._begun_s))
         self.note(
             f"{status.now:8.1f} s  {describe_metrics(status.progress.metrics)}  "
             f"{describe_phase(status)}  "
@@ -146,28 +153,39 @@ COLUMNS: dict[str, Callable[[WorkerReport], str]] = {
     "lag": lambda w: "-" if w.staleness is None else f"{w.staleness:.1f}",
     "batch": lambda w: str(w.batch_size),
     "steps/s": lambda w: f"{w.speed:.1f}",
-    "computing": lambda w: f"{w.computing_share + w.sleeping_share:.2%}",
-    "committing": lambda w: f"{w.committing_share:.2%}",
-    "waiting": lambda w: f"{w.waiting_share:.2%}",
+    "computing": lambda w: f"{w.computing_share:.1%}",
+    "sleeping": lambda w: f"{w.sleeping_share:.1%}",
+    "committing": lambda w: f"{w.committing_share:.1%}",
+    "waiting": lambda w: f"{w.waiting_share:.1%}",
     "MB sent": lambda w: f"{w.sent_mb:.1f}",
 }
+DISPENSABLE = ("MB sent", "lag", "batch")
+"""Columns that are left out, in this order, where a table would be too wide."""
 
 
-def worker_table(workers: Sequence[WorkerReport]) -> Table:
-    """A line per worker."""
-    return Table.of(COLUMNS, workers)
+def worker_table(workers: Sequence[WorkerReport], width: int) -> list[str]:
+    """A header and a line for each worker, in `width` columns; batch sizes only if they differ."""
+    shown = dict(COLUMNS)
+    if len({worker.batch_size for worker in workers}) == 1:
+        del shown["batch"]
+    lines = Table.of(shown, workers).lines(width)
+    for name in DISPENSABLE:
+        if len(lines) > len(workers) + 1:
+            shown.pop(name, None)
+            lines = Table.of(shown, workers).lines(width)
+    return lines
 
 
 def _view(status: Status, width: int) -> Group:
     head = f"{status.now:.1f} s  {describe_metrics(status.progress.metrics)}"
-    table = worker_table(worker_reports(status.board, status.now)).text(width)
+    table = "\n".join(worker_table(worker_reports(status.board, status.now), width))
     return Group(Text(head, style="bold"), Text(describe_phase(status)), Text(table))
 
 
 def show_report(report: Report, beside: dict[str, str]) -> None:
     """The last table and what the run came to, on standard output."""
-    print(worker_table(report.workers).text(WIDTH))
-    print("\n".join(labelled([*report_lines(report), *beside.items()])), flush=True)
+    described = labelled([*report_lines(report), *beside.items()])
+    print(*worker_table(report.workers, WIDTH), *described, sep="\n", flush=True)
 
 
 def report_lines(report: Report) -> list[tuple[str, str]]:

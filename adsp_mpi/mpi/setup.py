@@ -183,6 +183,8 @@ def _calibrated(ready: Prepared) -> Prepared:
     if ready.resumes and ready.resumes.step_time_s:
         step_time_s = ready.resumes.step_time_s
         return replace(ready, profile=profile_of(config, world.num_workers, step_time_s))
+    if world.is_server:
+        say(config.run.screen, "adsp_mpi: measuring how long the workers' steps take")
     measured = world.agree(
         lambda: (
             0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adsp_mpi.config import Config
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.checkpoint_files import SERVER, load, newest_checkpoint, whole_checkpoints
 
 AUTO = "auto"
@@ -56,8 +56,14 @@ def find_checkpoint(config: Config) -> Checkpoint | None:
 
 
 def resumed_config(name: str) -> Config:
-    """The configuration of the run that `--resume NAME` goes on with, in its own folder."""
-    found = open_checkpoint(name)
+    """The configuration of the run that `--resume NAME` goes on with, in its own folder.
+
+    Raises UsageError where it has no checkpoint that can be read.
+    """
+    try:
+        found = open_checkpoint(name)
+    except AdspError as error:
+        raise UsageError(f"--resume {name}: {error}") from error
     config = Config().with_values(tomllib.loads(found.state["config"]), f"{found.path}")
     return config.with_values({"run": {"resume": name, "out": str(found.run)}}, "--resume")
 

@@ -11,7 +11,7 @@ import torch
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.models import MODELS
-from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.resume import resumed_config
 from adsp_mpi.screen import QuietScreen
@@ -202,7 +202,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     assert contents(folder) == contents(whole)
     for path in whole_checkpoints(folder):
         (path / "server.npz").write_bytes(b"nothing")
-    with pytest.raises(AdspError, match="is damaged"):
+    with pytest.raises(UsageError, match="is damaged"):
         resumed_config(str(folder))
 
 
@@ -210,7 +210,7 @@ def test_without_a_checkpoint_auto_begins_and_a_path_is_an_error(tmp_path: Path)
     folder = tmp_path / "a"
     config = make_config(folder, "asp", run={"resume": "auto", "out": str(folder)})
     assert simulate(config, folder).report.reason == "30 s are over"
-    with pytest.raises(AdspError, match="no checkpoint in"):
+    with pytest.raises(UsageError, match=r"--resume .*: no checkpoint in"):
         resumed_config(str(tmp_path / "nowhere"))
 
 
