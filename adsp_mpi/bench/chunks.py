@@ -5,7 +5,7 @@ from typing import Any
 from adsp_mpi.bench.findings import Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
-from adsp_mpi.bench.timing import Loop, closed_loop, figures
+from adsp_mpi.bench.timing import Loop, closed_loop, metrics
 from adsp_mpi.mpi.transport.chunk_size import store_chunk
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS
 from adsp_mpi.tables import Table
@@ -26,7 +26,7 @@ def measure(bench: Bench) -> Findings:
             loops.append(closed_loop(system, range(world.num_workers), bench.seconds))
     for system in systems:
         system.close()
-    rows = [{"chunk": s, **figures(loops)} for s, loops in zip(SIZES, rounds, strict=True)]
+    rows = [{"chunk": s, **metrics(loops)} for s, loops in zip(SIZES, rounds, strict=True)]
     best = best_of(rows)
     path = store_chunk(world, best["chunk"]) if world.is_server else ""
     lines = [f"elements an operation, {world.num_workers} workers, {PARAMS:,d} parameters", ""]

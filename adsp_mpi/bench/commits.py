@@ -10,7 +10,7 @@ from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems import OWN, system_class
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.systems.raw import Raw
-from adsp_mpi.bench.timing import Loop, closed_loop, commit_s, figures
+from adsp_mpi.bench.timing import Loop, closed_loop, commit_s, metrics
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.tables import Table
 
@@ -77,7 +77,7 @@ def compare(bench: Bench, num_elements: int, names: list[str]) -> list[dict[str,
                 if turn:
                     rounds[i].append(loop)
         rows += [
-            {"params": num_elements, "workers": workers, "system": name, **figures(loops)}
+            {"params": num_elements, "workers": workers, "system": name, **metrics(loops)}
             for name, loops in zip(names, rounds, strict=True)
         ]
     for system, count in zip(systems, commits, strict=True):

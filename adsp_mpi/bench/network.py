@@ -14,7 +14,7 @@ from torch import nn
 from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
-from adsp_mpi.bench.timing import Loop, closed_loop, figures
+from adsp_mpi.bench.timing import Loop, closed_loop, metrics
 from adsp_mpi.mpi.ranks.world import SERVER
 from adsp_mpi.tables import Table
 
@@ -59,7 +59,7 @@ def while_busy(bench: Bench, system: Busy) -> Findings:
             bench.tell(f"commits while rank 0 {name}, turn {turn + 1} of {ROUNDS}")
             system.do = do
             loops[name].append(closed_loop(system, [0], 4 * bench.seconds))
-    rows = [{"rank 0": name, **figures(rounds)} for name, rounds in loops.items()]
+    rows = [{"rank 0": name, **metrics(rounds)} for name, rounds in loops.items()]
     spinning = rows[0]["p95_ms"]
     bars = [
         Bar(f"p95 of 4 MB while rank 0 {row['rank 0']}, over spinning", x, OVER_SPINNING)
@@ -98,7 +98,7 @@ def beside_a_slow_link(bench: Bench, system: Busy, found: Findings) -> Findings:
         bench.tell(f"commits beside the last rank, turn {turn + 1} of {ROUNDS}")
         alone.append(closed_loop(system, [0], 4 * bench.seconds))
         beside.append(closed_loop(system, [0, last], 4 * bench.seconds).of(0))
-    alone_ms, beside_ms = (figures(loops)["median_ms"] for loops in (alone, beside))
+    alone_ms, beside_ms = (metrics(loops)["median_ms"] for loops in (alone, beside))
     found.lines.append(f"worker 0 alone {alone_ms:.2f} ms, beside the last rank {beside_ms:.2f} ms")
     found.rows.append({"alone_ms": alone_ms, "beside_ms": beside_ms})
     what = "commit of 4 MB beside the last rank, over alone"

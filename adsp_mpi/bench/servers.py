@@ -5,7 +5,7 @@ from typing import Any
 from adsp_mpi.bench.findings import Findings
 from adsp_mpi.bench.part import ROUNDS, Bench
 from adsp_mpi.bench.systems.own import Own
-from adsp_mpi.bench.timing import Loop, closed_loop, figures
+from adsp_mpi.bench.timing import Loop, closed_loop, metrics
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.tables import Table
 
@@ -45,7 +45,7 @@ def compare(bench: Bench, params: int, workers: int) -> list[dict[str, Any]]:
     for loops, system in zip(rounds, systems, strict=True):
         system.check_and_close(sum(len(loop.durations) for loop in loops))
     rows = [
-        {"params": params, "servers": count, **figures(loops)}
+        {"params": params, "servers": count, **metrics(loops)}
         for count, loops in zip(SERVERS, rounds, strict=True)
     ]
     return [{**row, "over_one": row["commits_s"] / rows[0]["commits_s"]} for row in rows]

@@ -61,7 +61,7 @@ def commit_s(system: System) -> float:
     return perf_counter() - start
 
 
-def figures(rounds: list[Loop]) -> dict[str, Any]:
+def metrics(rounds: list[Loop]) -> dict[str, Any]:
     """Quantiles of all commits; the median of the rounds' rates, and their spread around it."""
     durations = np.concatenate([loop.durations for loop in rounds])
     rates = [loop.rate for loop in rounds]

@@ -29,8 +29,8 @@ def test_a_killed_run_lacks_at_most_the_last_flush_interval(tmp_path: Path) -> N
         for worker in before.workers:
             assert len(trace.table(f"workers/{worker.worker}/steps")) >= worker.steps
     assert len(ends) == 3 and max(ends) - min(ends) < FLUSH_S + 1.0
-    figures = run_metrics(tmp_path / "r")
-    assert figures.steps > 0 and "did not end in order" in figures.notes[0]
+    report = run_metrics(tmp_path / "r")
+    assert report.steps > 0 and "did not end in order" in report.notes[0]
 
 
 def look_when_it_trains(folder: Path) -> Look:

@@ -16,16 +16,16 @@ from adsp_mpi.trace.part_writer import PartWriter
 from tests.unit.made_run import make_run
 
 
-def test_figures_by_hand(tmp_path: Path) -> None:
-    figures = run_metrics(make_run(tmp_path))
-    assert (figures.steps, figures.commits, figures.sent_mb) == (6, 2, 4.0)
-    assert figures.time_to_target_s == 20.0
-    assert figures.time_to_target_authors_s == 65.0
-    assert figures.trial_s == 5.0
-    assert figures.staleness == 0.5
-    assert figures.measured_h == pytest.approx((1 + 0.5) / 2 / 0.5)
-    assert figures.waiting_share == pytest.approx((0 + 0.5 / 5) / 2)
-    assert figures.committing_share == pytest.approx((0.5 / 4.5 + 0.5 / 5) / 2)
+def test_the_metrics_by_hand(tmp_path: Path) -> None:
+    report = run_metrics(make_run(tmp_path))
+    assert (report.steps, report.commits, report.sent_mb) == (6, 2, 4.0)
+    assert report.time_to_target_s == 20.0
+    assert report.time_to_target_authors_s == 65.0
+    assert report.trial_s == 5.0
+    assert report.staleness == 0.5
+    assert report.measured_h == pytest.approx((1 + 0.5) / 2 / 0.5)
+    assert report.waiting_share == pytest.approx((0 + 0.5 / 5) / 2)
+    assert report.committing_share == pytest.approx((0.5 / 4.5 + 0.5 / 5) / 2)
     assert run_metrics(tmp_path, target_loss=0.01).time_to_target_s is None
 
 

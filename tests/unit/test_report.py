@@ -86,17 +86,17 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [simulated(folder / model, model, [0.1, 0.2, 0.4]) for model in ("adsp", "adacomm")]
 
 
-def test_the_tables_hold_the_figures_of_the_runs(tmp_path: Path, two_runs: list[Path]) -> None:
+def test_the_tables_hold_the_numbers_of_runs(tmp_path: Path, two_runs: list[Path]) -> None:
     page = report(tmp_path, *two_runs)
     rows = Cells(page).rows
     for number, run in enumerate(two_runs, start=1):
-        figures = run_metrics(run)
+        of_run = run_metrics(run)
         line = next(row for row in rows if row[0].strip() == f"{number} {run.name}")
         header = next(row for row in rows if row[0] == "run")
         told = dict(zip(header, line, strict=True))
-        assert told["steps"] == str(figures.steps) and told["model"] == run.name
-        assert told["last loss"] == f"{figures.last_loss:.3f}"
-        for worker in figures.workers:
+        assert told["steps"] == str(of_run.steps) and told["model"] == run.name
+        assert told["last loss"] == f"{of_run.last_loss:.3f}"
+        for worker in of_run.workers:
             cells = [text(worker) for text in summary.COLUMNS.values()]
             assert [str(worker.worker), worker.host, *cells] in rows
     differ = [row for row in rows if row[0].startswith("sync.")]

@@ -21,15 +21,15 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(params=["written now", "of version 2"])
-def figures(request: pytest.FixtureRequest, tmp_path: Path) -> Report:
+def report(request: pytest.FixtureRequest, tmp_path: Path) -> Report:
     """Of one run: as this code writes it, and as a trace that was committed long ago has it."""
     if request.param == "written now":
         return run_metrics(searching_run().write(tmp_path))
     return run_metrics(GOLDEN / "searching-v2.h5")
 
 
-def test_workers_by_hand(figures: Report) -> None:
-    fast, slow = figures.workers
+def test_workers_by_hand(report: Report) -> None:
+    fast, slow = report.workers
     assert (fast.worker, fast.host, fast.steps, fast.commits) == (0, "a", 8, 2)
     assert (fast.speed, slow.speed) == (1.0, 0.5)
     assert fast.computing_share == pytest.approx(2 / 8.5)
@@ -44,20 +44,20 @@ def test_workers_by_hand(figures: Report) -> None:
     assert (fast.injected_step_time_s, slow.injected_step_time_s) == (1.0, 2.0)
 
 
-def test_the_run_by_hand(figures: Report) -> None:
-    assert (figures.steps, figures.commits, figures.sent_mb, figures.sent_mb_s) == (12, 4, 4, 0.2)
-    assert (figures.seconds, figures.reason, figures.parameters) == (10, "10 s are over", 1234)
-    assert (figures.time_to_target_s, figures.time_to_target_authors_s) == (4.0, 8.5)
-    assert (figures.search_s, figures.trial_s, figures.tried) == (8.0, 0.0, 2)
-    assert (figures.staleness, figures.max_staleness) == (1.25, 3)
-    assert figures.momentum_by_theorem == pytest.approx((4 * 0.2 + 2 * 0.5) / 6)
-    assert figures.momentum_by_staleness == pytest.approx(1 - 1 / 2.25)
-    assert figures.measured_h == figures.injected_h == pytest.approx(1.5)
-    assert (figures.evaluations, figures.last_loss) == (21, 0.25)
-    assert figures.evaluating_share == pytest.approx(0.21)
-    assert figures.metrics == {"loss": 0.25, "test_accuracy": 1.0}
-    assert figures.waiting_share == pytest.approx(0.075)
-    assert figures.notes == ()
+def test_the_run_by_hand(report: Report) -> None:
+    assert (report.steps, report.commits, report.sent_mb, report.sent_mb_s) == (12, 4, 4, 0.2)
+    assert (report.seconds, report.reason, report.parameters) == (10, "10 s are over", 1234)
+    assert (report.time_to_target_s, report.time_to_target_authors_s) == (4.0, 8.5)
+    assert (report.search_s, report.trial_s, report.tried) == (8.0, 0.0, 2)
+    assert (report.staleness, report.max_staleness) == (1.25, 3)
+    assert report.momentum_by_theorem == pytest.approx((4 * 0.2 + 2 * 0.5) / 6)
+    assert report.momentum_by_staleness == pytest.approx(1 - 1 / 2.25)
+    assert report.measured_h == report.injected_h == pytest.approx(1.5)
+    assert (report.evaluations, report.last_loss) == (21, 0.25)
+    assert report.evaluating_share == pytest.approx(0.21)
+    assert report.metrics == {"loss": 0.25, "test_accuracy": 1.0}
+    assert report.waiting_share == pytest.approx(0.075)
+    assert report.notes == ()
 
 
 def test_commits_of_rounds_have_no_momentum(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_workers_that_take_turns_have_the_momentum_of_their_number(workers: int)
         momentum_of_staleness(-1)
 
 
-def test_the_text_lines_up_and_says_all(figures: Report) -> None:
-    lines = summary(figures).splitlines()
+def test_the_text_lines_up_and_says_all(report: Report) -> None:
+    lines = summary(report).splitlines()
     assert lines[0] == "adsp on t, 2 workers, 1,234 parameters, speeds none, MPI, seed 1"
     table = lines[1:5]
     assert len({len(line) for line in table}) == 1
@@ -112,8 +112,8 @@ def test_the_text_lines_up_and_says_all(figures: Report) -> None:
 
 def test_of_many_workers_the_slowest_and_the_fastest_are_shown(tmp_path: Path) -> None:
     workers = [MadeWorker(steps=[(0.0, 1.0 + k, 0.0, 1.0, 32)]) for k in range(50)]
-    figures = run_metrics(replace(searching_run(), workers=workers).write(tmp_path))
-    lines = summary(figures).splitlines()
+    report = run_metrics(replace(searching_run(), workers=workers).write(tmp_path))
+    lines = summary(report).splitlines()
     shown = [line.split()[0] for line in lines[2:43]]
     slowest, fastest = range(49, 29, -1), range(19, -1, -1)
     assert shown == [*map(str, slowest), "...", *map(str, fastest)]
@@ -141,12 +141,12 @@ def test_a_killed_run_tells_what_it_knows(tmp_path: Path) -> None:
     run = searching_run()
     run.facts = {}
     run.workers[1].commits = []
-    figures = run_metrics(run.write(tmp_path))
-    assert figures.seconds == pytest.approx(10.1)
-    [note] = figures.notes
+    report = run_metrics(run.write(tmp_path))
+    assert report.seconds == pytest.approx(10.1)
+    [note] = report.notes
     assert "did not end in order; it is known until 10.1 s" in note
-    assert figures.workers[1].staleness is None
-    assert note in summary(figures)
+    assert report.workers[1].staleness is None
+    assert note in summary(report)
 
 
 def test_a_worker_whose_part_breaks_off_is_noted(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_a_worker_whose_part_breaks_off_is_noted(tmp_path: Path) -> None:
 
 def test_a_run_without_steps_is_an_honest_table(tmp_path: Path) -> None:
     run = replace(searching_run(), workers=[MadeWorker(), MadeWorker()], targets=[], evals=[])
-    figures = run_metrics(run.write(tmp_path))
-    assert (figures.steps, figures.speed, figures.measured_h) == (0, 0.0, None)
-    assert figures.last_loss is None
-    assert "none recorded" in summary(figures)
+    report = run_metrics(run.write(tmp_path))
+    assert (report.steps, report.speed, report.measured_h) == (0, 0.0, None)
+    assert report.last_loss is None
+    assert "none recorded" in summary(report)
 
 
 def test_a_lost_part_is_noted(tmp_path: Path) -> None:
@@ -172,12 +172,12 @@ def test_a_lost_part_is_noted(tmp_path: Path) -> None:
     (tmp_path / "parts" / "rank-00002.part").write_bytes(b"damaged")
     (tmp_path / "parts" / "rank-00000.part").unlink()
     main(["merge", str(tmp_path), "--force"])
-    figures = run_metrics(tmp_path)
-    assert len(figures.workers) == 1
-    notes = "\n".join(figures.notes)
+    report = run_metrics(tmp_path)
+    assert len(report.workers) == 1
+    notes = "\n".join(report.notes)
     assert "rank-00002.part is damaged" in notes
     assert "rank 0 recorded no settings" in notes
-    assert "unknown model on unknown task, 1 worker" in summary(figures)
+    assert "unknown model on unknown task, 1 worker" in summary(report)
 
 
 def test_a_failure_is_noted_by_its_last_line(tmp_path: Path) -> None:
