@@ -1,4 +1,4 @@
-"""The errors a user sees: one line that says what is wrong and what to do."""
+"""Errors whose message is one line for the user: what is wrong and what to do about it."""
 
 import sys
 

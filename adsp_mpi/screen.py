@@ -1,4 +1,4 @@
-"""What a run shows while it runs, on rank 0: a live view on a terminal, plain lines in a log."""
+"""Shows a run on rank 0: a live view on a terminal, plain lines in a log, a report at its end."""
 
 import os
 import sys
@@ -35,7 +35,7 @@ class Status:
 
 
 class Screen(Protocol):
-    """Where a run shows itself."""
+    """A place where a run shows its progress."""
 
     def update(self, status: Status) -> None: ...
 
@@ -45,7 +45,7 @@ class Screen(Protocol):
 
 
 def make_screen(mode: str) -> Screen:
-    """`auto`, `live`, `log` or `quiet`; UsageError for anything else."""
+    """Make the screen for `auto`, `live`, `log` or `quiet`; UsageError for anything else."""
     if mode == "auto":
         mode = "live" if _terminal() else "log"
     if mode == "live":
@@ -105,7 +105,7 @@ class LogScreen:
 
 
 class LiveScreen:
-    """A view that redraws itself. Under mpirun the terminal is the launcher's, not ours."""
+    """A view that redraws itself on `terminal`, which under mpirun is the launcher's."""
 
     def __init__(self, terminal: str | None) -> None:
         width, height = _size(terminal)
@@ -132,7 +132,7 @@ def describe_metrics(metrics: Mapping[str, float]) -> str:
 
 
 def describe_phase(status: Status) -> str:
-    """The scheduler's phase, its targets and the model's own quantities."""
+    """The scheduler's phase and targets, and the numbers that the scheme itself reports."""
     targets = status.board.targets
     words = [status.progress.phase]
     if targets.commit_target:
@@ -183,13 +183,13 @@ def _view(status: Status, width: int) -> Group:
 
 
 def show_report(report: Report, beside: dict[str, str]) -> None:
-    """The last table and what the run came to, on standard output."""
+    """Print the table of workers and the results of the run on standard output."""
     described = labelled([*report_lines(report), *beside.items()])
     print(*worker_table(report.workers, WIDTH), *described, sep="\n", flush=True)
 
 
 def report_lines(report: Report) -> list[tuple[str, str]]:
-    """What the whole run came to: labels and their texts."""
+    """The results of the whole run: pairs of label and text."""
     h = "-" if report.measured_h is None else f"{report.measured_h:.3f} measured"
     if report.injected_h is not None:
         h += f", {report.injected_h:.3f} injected"
@@ -229,10 +229,10 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
 
 
 def _terminal() -> str | None:
-    """The terminal that our output ends on.
+    """The path of the terminal that shows our output, or None.
 
-    Under a launcher that is the launcher's own, found among our ancestors: what a rank has is
-    a pipe, or with Open MPI a pseudo-terminal even where the launcher writes to a file.
+    Under a launcher it is the launcher's terminal, found through our ancestor processes: a rank's
+    own output is a pipe, or with Open MPI a pseudo-terminal even if the launcher writes to a file.
     """
     if not any(name in os.environ for name in RANK_VARIABLES):
         return os.ttyname(sys.stdout.fileno()) if sys.stdout.isatty() else None

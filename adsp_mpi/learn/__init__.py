@@ -1,1 +1,1 @@
-"""What torch does: flat parameters, local training, tasks and their data."""
+"""Everything that uses torch: flat parameters, local training, tasks and their data."""

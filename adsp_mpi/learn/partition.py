@@ -1,4 +1,4 @@
-"""Which samples each worker trains on."""
+"""How the training samples are divided among the workers."""
 
 from collections import Counter
 
@@ -13,9 +13,9 @@ MAX_ALPHA = 1e6
 def make_partition(
     spec: str, labels: np.ndarray | None, num_samples: int, num_workers: int, seed: int
 ) -> list[np.ndarray]:
-    """Each worker's samples as `spec` (see `KINDS`) deals them: sorted int64 index arrays.
+    """Divide the samples as `spec` says (see `KINDS`): a sorted int64 index array per worker.
 
-    `labels`, int64[num_samples], are those that `dirichlet` goes by. Raises UsageError for a bad
+    `labels`, int64[num_samples], are needed for `dirichlet` only. Raises UsageError for a bad
     spec, for `dirichlet` without labels, and when there are fewer samples than workers.
     """
     kind, alpha = parse_partition(spec)
@@ -34,7 +34,7 @@ def make_partition(
 
 
 def parse_partition(spec: str) -> tuple[str, float]:
-    """The kind and its ALPHA, 0.0 where it has none; UsageError names the kinds there are."""
+    """Split a spec into its kind and its ALPHA, 0.0 if it has none; UsageError lists the kinds."""
     kind, _, text = spec.partition(":")
     if spec in KINDS and not text:
         return kind, 0.0
@@ -51,7 +51,7 @@ def parse_partition(spec: str) -> tuple[str, float]:
 
 
 def iid(num_samples: int, num_workers: int, seed: int) -> list[np.ndarray]:
-    """Shuffled and dealt evenly: int64 index arrays, disjoint, complete, sizes within one.
+    """Shuffle and divide evenly: disjoint, complete int64 index arrays, sizes within one.
 
     Raises UsageError when there are fewer samples than workers.
     """
@@ -61,7 +61,7 @@ def iid(num_samples: int, num_workers: int, seed: int) -> list[np.ndarray]:
 
 
 def blocks(num_samples: int, num_workers: int) -> list[np.ndarray]:
-    """One run of neighbours each, in order: disjoint, complete, sizes within one.
+    """Give each worker one contiguous block: disjoint, complete, sizes within one.
 
     Raises UsageError when there are fewer samples than workers.
     """
@@ -70,18 +70,18 @@ def blocks(num_samples: int, num_workers: int) -> list[np.ndarray]:
 
 
 def own(num_samples: int, num_workers: int) -> list[np.ndarray]:
-    """Every worker takes all the samples that its own rank has loaded; UsageError for none."""
+    """Give every worker all samples that its own rank has loaded; UsageError if there are none."""
     _require_enough(num_samples, 1)
     return [np.arange(num_samples) for _ in range(num_workers)]
 
 
 def dirichlet(labels: np.ndarray, num_workers: int, alpha: float, seed: int) -> list[np.ndarray]:
-    """Skewed by label: each label's samples are dealt in shares drawn from Dirichlet(alpha).
+    """Divide each label's samples in proportions drawn from Dirichlet(alpha).
 
-    The usual non-iid split of federated learning (Hsu, Qi, Brown 2019, arXiv 1909.06335, there
-    with the roles of label and worker exchanged): a small alpha leaves each label to one worker,
-    a large one deals all labels evenly. Disjoint, complete; a worker that draws nothing gets one
-    sample from the worker that has most. Raises UsageError for fewer samples than workers.
+    The usual non-iid split of federated learning (Hsu, Qi, Brown 2019, arXiv 1909.06335, with
+    the roles of label and worker exchanged): a small alpha gives each label to few workers, a
+    large one divides all labels evenly. Disjoint and complete; a worker that draws no sample gets
+    one from the worker with the most. Raises UsageError for fewer samples than workers.
     """
     _require_enough(len(labels), num_workers)
     generator = np.random.default_rng([seed, 0xD161])
@@ -101,7 +101,7 @@ def dirichlet(labels: np.ndarray, num_workers: int, alpha: float, seed: int) -> 
 
 
 def label_histogram(labels: np.ndarray, indices: np.ndarray) -> dict[int, int]:
-    """How many of the samples at `indices` have each label, of those that occur, in order."""
+    """The number of samples at `indices` by label, in order of the labels that occur."""
     return dict(sorted(Counter(labels[indices].tolist()).items()))
 
 

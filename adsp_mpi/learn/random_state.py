@@ -1,4 +1,4 @@
-"""The state of the global random generators that a task's own code may draw from."""
+"""Saves and restores the global random generators, which a task's own code may use."""
 
 import random
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 
 def random_state() -> dict[str, Any]:
-    """Of torch (CPU and GPUs), numpy and Python, in this process."""
+    """The states of torch's (CPU and GPU), numpy's and Python's generators in this process."""
     kind, keys, *rest = np.random.get_state()
     version, words, gauss = random.getstate()
     return {
@@ -20,7 +20,7 @@ def random_state() -> dict[str, Any]:
 
 
 def put_random_state(state: dict[str, Any]) -> None:
-    """The generators go on where they stood; those of GPUs where there are as many."""
+    """Restore what `random_state` returned; GPU generators only for the same number of GPUs."""
     torch.set_rng_state(torch.from_numpy(state["torch"]))
     if len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([torch.from_numpy(s) for s in state["cuda"]])

@@ -1,4 +1,4 @@
-"""A worker's copy of the model: what it learnt since its last commit, and how it rebases."""
+"""A worker's copy of the model, the updates taken from it, and how it rebases after a commit."""
 
 import numpy as np
 import torch
@@ -8,28 +8,31 @@ from adsp_mpi.learn.staging import make_staging
 
 
 def rebased_elements(model: FlatModel, same_base: bool) -> int:
-    """The first so many numbers of a model add up; the others are averaged. See `Replica`."""
+    """The number of leading elements that commits sum; the rest are averaged.
+
+    See `Replica`.
+    """
     return model.num_elements if same_base else model.num_trainable
 
 
 class Replica:
-    """The local model beside the state that its next update is counted from.
+    """A worker's local model and the base from which its next update is measured.
 
-    `local` is the model being trained, `base` the state at the last commit or pull. A commit
-    goes `take_update` (base becomes the local model as sent), then, when the server has
-    answered with the model W as it was before the update, `rebase`: the local model becomes
-    W + update + everything learnt since the update was taken. All vectors are float32[P];
-    `update` and `answer` are what MPI sees, in pinned memory where the model is on a GPU.
+    `local` is the model being trained; `base` is the model as of the last commit or pull. A
+    commit first calls `take_update`: the update is local - base, and base becomes local. When the
+    server has answered with W, the global model before the update, `rebase` makes the local model
+    W + update + whatever was learnt since the update was taken. All vectors are float32[P];
+    `update` and `answer` are the buffers given to MPI, pinned where the model is on a GPU.
 
-    Where the server answers at once, the same goes part by part, each while it is in the
-    processor's cache and without a step in between: `take_part`, then `land_part`. The part of
-    the base, no longer needed, is where the answer goes.
+    Where the server answers at once, a commit goes chunk by chunk while each is in the processor's
+    cache, and no step comes in between: `take_part`, then `land_part`. The answer overwrites that
+    part of the base, which is no longer needed.
 
-    Float buffers (batch-norm statistics) are the part [T:]. Where all commits start from the
-    `same_base`, their updates add up to the mean like everything else. Elsewhere sums of stale
-    differences could overshoot, and a variance become negative: there a commit moves the
-    server's buffers a share of the way to the worker's (`average_buffers`), and the worker
-    keeps its own.
+    Float buffers (batch-norm statistics) are the elements [T:]. With `same_base`, all commits
+    of a round start from one model, and buffers are summed like parameters. Otherwise sums of
+    stale differences could overshoot and make a variance negative: there a commit moves the
+    server's buffers a share of the way to the worker's (`average_buffers`), and the worker keeps
+    its own.
     """
 
     def __init__(self, model: FlatModel, same_base: bool) -> None:
@@ -66,9 +69,9 @@ class Replica:
         self.update[:] = state["update"]
 
     def take_update(self, factor: float) -> np.ndarray:
-        """`factor` times what was learnt since the base; learning can go on at once.
+        """Take `factor` * (local - base) as the update; training may continue at once.
 
-        The update is there once it is `taken`.
+        The returned vector is complete once `taken` is true.
         """
         torch.sub(self.local, self.base, out=self._scratch)
         if factor != 1.0:
@@ -80,44 +83,44 @@ class Replica:
 
     @property
     def taken(self) -> bool:
-        """`update` is what `take_update` took."""
+        """Whether `update` is complete."""
         return self._staging.arrived
 
     def settle(self) -> None:
-        """Wait until `answer` may change again."""
+        """Wait until `answer` may be overwritten."""
         self._staging.settle()
 
     def take_part(self, part: slice, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """`factor` times what was learnt in `part` since the base, and room for the answer."""
+        """Take `factor` * (local - base) of a part; returns it and the buffer for the answer."""
         update, base = self.update[: part.stop - part.start], self._base_values[part]
         np.subtract(self._local_values[part], base, out=update)
         np.multiply(update, np.float32(factor), out=update)
         return update, base
 
     def land_part(self, part: slice) -> None:
-        """What was just taken of `part` has landed, the answer is there: go on from both."""
+        """Rebase a part: its update has landed, and the answer is in the buffer returned before."""
         update, base = self.update[: part.stop - part.start], self._base_values[part]
         np.add(base, update, out=base)
         self._local_values[part] = base
 
     @property
     def buffers_answer(self) -> np.ndarray:
-        """Where the server's buffers go before `average_buffers`, host float32[P - T]."""
+        """The server's float buffers, to fill in before `average_buffers`: host float32[P - T]."""
         return self.answer[self.first_buffer :]
 
     def average_buffers(self, share: float) -> None:
-        """Let the update move the server's buffers, just read, by `share` towards the worker's."""
+        """Make the update move the server's buffers, just read, by `share` towards the worker's."""
         sent = self.local[self.first_buffer :].to(self._answer.device)
         update = self._update[self.first_buffer :]
         torch.sub(sent, self._answer[self.first_buffer :], out=update).mul_(share)
 
     def rebase(self) -> None:
-        """The update has landed on `answer`: go on from there, keeping what came after it."""
+        """Rebase onto `answer` + update, and keep what was learnt after the update was taken."""
         self._answer.add_(self._update)
         self._go_on()
 
     def replace(self, keep_local: bool = False) -> None:
-        """The local model becomes `answer`, if `keep_local` plus what was learnt since the base."""
+        """The local model becomes `answer`, plus local - base where `keep_local`."""
         if keep_local:
             self._go_on()
         else:

@@ -1,36 +1,36 @@
-"""Copies between the memory that a model is trained in and the host's, which is what MPI sees."""
+"""Copies between the memory of the device that trains and the host memory that MPI uses."""
 
 import torch
 
 
 class Staging:
-    """A model on the CPU lies in host memory: everything has arrived at once."""
+    """For a model on the CPU, which is in host memory: every copy is complete at once."""
 
     in_place = True
 
     def buffer(self, like: torch.Tensor) -> torch.Tensor:
-        """Host memory of the size of `like`, uninitialised."""
+        """Uninitialised host memory of the shape of `like`."""
         return torch.empty(like.shape)
 
     def send_down(self, values: torch.Tensor, to: torch.Tensor) -> None:
-        """Begin to copy `values`, which do not change until it has arrived, to host memory."""
+        """Begin to copy `values` to host memory; they must not change until it has `arrived`."""
         to.copy_(values)
 
     @property
     def arrived(self) -> bool:
-        """What was sent down is there."""
+        """Whether the last `send_down` is complete."""
         return True
 
     def bring_up(self, values: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """Host `values` for use on `device`; they may change after `settle`."""
+        """Copy host `values` to `device`; they may be overwritten after `settle`."""
         return values
 
     def settle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until all copies are complete."""
 
 
 class StreamStaging(Staging):
-    """A model on a GPU: pinned host memory, and a stream of its own beside that of the training."""
+    """For a model on a GPU: pinned host memory, and a stream beside the one that trains."""
 
     in_place = False
 
@@ -65,5 +65,5 @@ class StreamStaging(Staging):
 
 
 def make_staging(device: torch.device) -> Staging:
-    """What suits a model on `device`."""
+    """The staging for a model on `device`."""
     return StreamStaging(device) if device.type == "cuda" else Staging()

@@ -1,4 +1,4 @@
-"""A task: the model to train, the data to train it on, and how it is judged."""
+"""A task: the model to train, its data, its loss and its metrics."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ def cross_entropy(model: nn.Module, batch: Batch) -> torch.Tensor:
 
 
 def accuracy(model: nn.Module, batch: Batch) -> dict[str, float]:
-    """Share of right classes in a batch (inputs, class indices), and the mean loss."""
+    """Accuracy on a batch (inputs, class indices), and the mean loss."""
     inputs, classes = batch
     outputs = model(inputs)
     right = (outputs.argmax(dim=1) == classes).float().mean()
@@ -34,19 +34,18 @@ def accuracy(model: nn.Module, batch: Batch) -> dict[str, float]:
 
 @dataclass
 class Task:
-    """What is trained.
+    """A model, its training and test data, its loss and its metrics.
 
-    `make_model()` gives a new float32 module; rank 0's is the one that training starts from.
-    `train_data` and `test_data` are a tuple of tensors with one sample per first index, or a
-    torch Dataset with a length; every rank loads the same, and trains on its own part. With
-    `train.partition = "own"` each rank's data are its own instead: a file of the same name on
-    each host, or what a factory picks by its rank, from mpi4py (`MPI.COMM_WORLD.rank`) or the
-    launcher's environment (`PMI_RANK`, `OMPI_COMM_WORLD_RANK`, `SLURM_PROCID`). Rank 0 is the
-    server: all evaluations are on its data.
-    `loss(model, batch)` is the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
-    gives numbers to report about held-out data, means over the batch. Without test data there
-    are no such numbers. Raises UsageError for data that cannot be indexed and for a `make_model`,
-    `loss` or `metrics` that cannot be called.
+    `make_model()` returns a new float32 module; training starts from rank 0's. `train_data` and
+    `test_data` are a tuple of tensors indexed by sample, or a torch Dataset with a length. Every
+    rank loads the same data and trains on its share. With `train.partition = "own"` each rank
+    loads its own data instead: a file of the same name on each host, or whatever the factory
+    chooses by its rank, from mpi4py (`MPI.COMM_WORLD.rank`) or the launcher's environment
+    (`PMI_RANK`, `OMPI_COMM_WORLD_RANK`, `SLURM_PROCID`). All evaluations use the data of rank 0.
+    `loss(model, batch)` returns the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
+    returns a dict of numbers about a batch of test data, means over the batch. Without test data
+    there are no metrics but the loss. Raises UsageError for data that cannot be indexed and for a
+    `make_model`, `loss` or `metrics` that cannot be called.
     """
 
     make_model: Callable[[], nn.Module]
@@ -66,7 +65,7 @@ class Task:
 
 
 def as_dataset(data: Data) -> Dataset:
-    """Tensors as a TensorDataset; a Dataset as it is. UsageError for anything else."""
+    """Wrap tensors in a TensorDataset, return a Dataset as it is; UsageError for anything else."""
     if isinstance(data, (tuple, list)) and all(isinstance(t, torch.Tensor) for t in data):
         if len({len(t) for t in data}) != 1:
             raise UsageError(f"data tensors of different lengths: {[len(t) for t in data]}")
@@ -79,17 +78,17 @@ def as_dataset(data: Data) -> Dataset:
 
 
 def data_length(data: Dataset) -> int:
-    """Number of samples."""
+    """The number of samples."""
     return len(data)  # type: ignore[arg-type]
 
 
 def notes_on(task: Task) -> Sequence[str]:
-    """What the user should know about the task before the run, a line each."""
+    """Lines about the task that the user should see before the run."""
     return [] if data_length(task.test_data) else ["no test data: no test metrics"]
 
 
 def checked_loss(loss: object) -> torch.Tensor:
-    """What a task's `loss` returned, a scalar float tensor; AdspError for anything else."""
+    """Return what a task's `loss` gave; AdspError unless it is a scalar float tensor."""
     wanted = "the task's loss must be a scalar tensor, the mean over the batch"
     if not isinstance(loss, torch.Tensor):
         hint = " (is a return missing?)" if loss is None else ""
@@ -100,7 +99,7 @@ def checked_loss(loss: object) -> torch.Tensor:
 
 
 def checked_metrics(metrics: object) -> dict[str, float]:
-    """What a task's `metrics` returned, numbers by name; AdspError for anything else."""
+    """Return what a task's `metrics` gave as floats; AdspError unless it is a dict of numbers."""
     wanted = "the task's metrics must return a dict of numbers"
     if not isinstance(metrics, dict):
         hint = " (is a return missing?)" if metrics is None else ""
@@ -117,7 +116,7 @@ def checked_metrics(metrics: object) -> dict[str, float]:
 
 
 def labels_of(data: Dataset) -> np.ndarray | None:
-    """The labels int64[N] of tensor data whose last tensor holds one integer a sample, or None."""
+    """The labels, int64[N], if the last data tensor has one integer per sample, else None."""
     last = data.tensors[-1] if isinstance(data, TensorDataset) else None
     if last is None or last.dim() != 1 or last.dtype not in INTEGERS:
         return None
@@ -125,7 +124,7 @@ def labels_of(data: Dataset) -> np.ndarray | None:
 
 
 def data_lines(data: Dataset) -> list[str]:
-    """Number of samples and, where `labels_of` finds some, a digest of the labels, as text."""
+    """The number of samples and, if there are labels, a digest of them: what ranks must share."""
     labels = labels_of(data)
     lines = [f"{data_length(data)} training samples"]
     if labels is not None:
@@ -134,7 +133,7 @@ def data_lines(data: Dataset) -> list[str]:
 
 
 def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> Batch:
-    """The samples at `indices`, int64[B], as one batch on `device`."""
+    """Collate the samples at `indices`, int64[B], into one batch on `device`."""
     if isinstance(data, TensorDataset):
         batch = tuple(tensor[indices] for tensor in data.tensors)
     else:
@@ -143,7 +142,7 @@ def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> 
 
 
 def move(batch: Batch, device: torch.device) -> Batch:
-    """A batch, or a nest of tuples, lists and dicts of tensors, on `device`."""
+    """Move a batch, any nesting of tuples, lists and dicts of tensors, to `device`."""
     if isinstance(batch, torch.Tensor):
         return batch.to(device)
     if isinstance(batch, dict):

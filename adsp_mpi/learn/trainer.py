@@ -21,7 +21,7 @@ from adsp_mpi.learn.task import (
 
 @dataclass(frozen=True)
 class LearningRate:
-    """eta' = initial * decay ** (steps / decay_steps), in the worker's own steps."""
+    """The local learning rate: eta' = initial * decay ** (steps / decay_steps), by worker steps."""
 
     initial: float
     decay: float
@@ -32,7 +32,7 @@ class LearningRate:
 
 
 class BatchOrder:
-    """The order in which one worker sees its samples: one shuffled pass after the other."""
+    """The order in which a worker sees its samples: shuffled anew for each pass."""
 
     def __init__(self, indices: np.ndarray, generator: np.random.Generator) -> None:
         self._indices = indices
@@ -40,7 +40,7 @@ class BatchOrder:
         self._ahead = generator.permutation(indices)
 
     def next_indices(self, batch_size: int) -> np.ndarray:
-        """The next mini-batch, int64[batch_size]; it may reach into the next pass."""
+        """The samples of the next mini-batch, int64[batch_size]; it may span two passes."""
         while len(self._ahead) < batch_size:
             more = self._generator.permutation(self._indices)
             self._ahead = np.concatenate([self._ahead, more])
@@ -58,7 +58,7 @@ class BatchOrder:
 
 
 class Trainer:
-    """Takes local SGD steps on one worker's part of the data."""
+    """Takes local SGD steps on a worker's share of the data."""
 
     def __init__(
         self, task: Task, model: FlatModel, order: BatchOrder, learning_rate: LearningRate

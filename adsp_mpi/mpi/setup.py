@@ -1,4 +1,4 @@
-"""What every rank makes before the run: task, model, profile and its trainer."""
+"""Prepares a run on every rank: task, model, heterogeneity profile and run folder."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -29,12 +29,12 @@ from adsp_mpi.runtime.same_everywhere import digest, first_difference, settings_
 from adsp_mpi.screen import say
 
 HEADROOM = 1.2
-"""Calibrated step times are stretched by this, so that the injected speeds can be held."""
+"""Measured step times are multiplied by this, so that every worker can hold its injected speed."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a rank needs that takes no communication to make."""
+    """A run that is ready to start on this rank."""
 
     world: World
     config: Config
@@ -48,17 +48,17 @@ class Prepared:
 
     @property
     def num_shares(self) -> int:
-        """Workers that the data is dealt out to: all but the spares."""
+        """The number of shares of the training data: one for each worker but the spares."""
         return self.world.num_workers - self.config.run.spares
 
     @property
     def begin_s(self) -> float:
-        """What the run's clock shows at the start."""
+        """The second of the run's clock at which this process starts."""
         return self.resumes.begin_s if self.resumes else 0.0
 
     @property
     def same_workers(self) -> bool:
-        """The run goes on with as many workers as before, or begins."""
+        """Whether this is a new run, or one resumed with the same number of workers."""
         return not self.resumes or self.resumes.num_workers == self.world.num_workers
 
     @cached_property
@@ -67,19 +67,19 @@ class Prepared:
 
     @property
     def first_share(self) -> int:
-        """The share of the data that this worker begins with; that of a spare is not its own."""
+        """The share of the data for this worker; a spare measures on another worker's."""
         return self.world.worker % self.num_shares
 
     def trainer(self, share: int) -> Trainer:
-        """A trainer on a share of the data, at its first step."""
+        """Make a trainer on a share of the data, before its first step."""
         return self._shares.trainer(share, self.model)
 
     def part_attributes(self) -> dict[str, Any]:
-        """How many samples this worker trains on, and of which labels."""
+        """The size and the labels of this worker's share, for its part of the trace."""
         return self._shares.attributes(self.first_share)
 
     def headlines(self) -> list[str]:
-        """What is about to run, what it resumes, and what the user should know of the task."""
+        """Lines for the screen: what is about to run, what it resumes, notes on the task."""
         elements, library = self.model.num_elements, library_version()
         lines = [headline(self.config, self.profile, self.task.name, elements, library)]
         if self.resumes:
@@ -87,7 +87,7 @@ class Prepared:
         return [*lines, *notes_on(self.task)]
 
     def attributes(self) -> dict[str, Any]:
-        """The trace's attributes that say what was run."""
+        """Attributes of the trace's root."""
         versions = {"mpi4py": version("mpi4py"), "mpi": library_version()}
         workers, elements = self.world.num_workers, self.model.num_elements
         return run_attributes(self.config, "mpi", workers, self.task.name, elements, versions)
@@ -95,7 +95,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Resumes:
-    """What every rank knows of the checkpoint that the run resumes."""
+    """The checkpoint that a run resumes, as every rank knows it."""
 
     path: Path
     begin_s: float
@@ -103,13 +103,13 @@ class Resumes:
 
     num_workers: int
     step_time_s: float
-    """That of the fastest worker, as it was measured when the run began; 0: none was injected."""
+    """Step time of the fastest worker, as measured when the run began; 0: none was injected."""
 
     ended: str = ""
     """Why the run was over, for a checkpoint written at its end."""
 
     state: dict[str, Any] = field(default_factory=dict)
-    """What rank 0 wrote; only rank 0 holds it."""
+    """The contents of rank 0's file; empty on other ranks."""
 
     def text(self, num_workers: int) -> str:
         """The line that says from where the run goes on."""
@@ -123,7 +123,10 @@ class Resumes:
 
 
 def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
-    """Collective: all of it, the same on every rank; an error anywhere is raised everywhere."""
+    """Collective: prepare the run on every rank; an error anywhere is raised everywhere.
+
+    Raises UsageError where the ranks' settings, models or data differ.
+    """
     advice = "start every rank with the same"
     world.agree(lambda: _require_same(world, "settings", settings_lines(config), advice))
     world.agree(lambda: world.require_workers(config.run.spares))
@@ -138,7 +141,7 @@ def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
 
 
 def _find_checkpoint(world: World, config: Config) -> Resumes | None:
-    """Rank 0 looks, and tells the others."""
+    """Collective: rank 0 reads the checkpoint and broadcasts all but its contents."""
     mine = world.agree(lambda: _read_checkpoint(config) if world.is_server else None)
     told = world.comm.bcast(replace(mine, state={}) if mine else None)
     return mine or told
@@ -158,7 +161,7 @@ def _read_checkpoint(config: Config) -> Resumes | None:
 
 
 def build(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:
-    """Collective: task, model and profile, before `folder` is made and speeds are calibrated."""
+    """Collective: make task, model and profile; `folder` is not created, nothing is measured."""
     ready = world.agree(lambda: _build_here(world, config, given_task, folder))
     advice = "every rank must build the same model"
     world.agree(lambda: _require_same(world, "models", ready.model.layout, advice))
@@ -176,7 +179,10 @@ def _build_here(world: World, config: Config, given_task: Task | None, folder: P
 
 
 def _calibrated(ready: Prepared) -> Prepared:
-    """Where no step time is given, the slowest natural one becomes that of the fastest worker."""
+    """Collective: if a step time is needed and none is given, measure one.
+
+    The step time of the slowest rank, unslowed, becomes the one injected on the fastest worker.
+    """
     world, config = ready.world, ready.config
     if not ready.profile.relative or config.hetero.step_time_s:
         return ready
@@ -197,7 +203,7 @@ def _calibrated(ready: Prepared) -> Prepared:
 
 
 def calibrated_step_time_s(trainer: Trainer, batch_size: int, steps: int = 15) -> float:
-    """Median seconds of a step of this worker on this machine, after a few to warm up."""
+    """The median time of a step on this machine, s, after a third of the steps to warm up."""
     durations = []
     for _ in range(steps):
         start = time.perf_counter()
@@ -207,7 +213,7 @@ def calibrated_step_time_s(trainer: Trainer, batch_size: int, steps: int = 15) -
 
 
 def find_device(name: str, node_rank: int) -> torch.device:
-    """`cpu`, or one of this host's GPUs in turn; UsageError where there is none."""
+    """The CPU, or the GPUs of this host in turn by rank; UsageError if there is no GPU."""
     if name == "cpu":
         return torch.device("cpu")
     if name == "cuda":
@@ -224,7 +230,7 @@ def _require_same_data(ready: Prepared) -> None:
 
 
 def _require_same(world: World, what: str, lines: Sequence[str], advice: str) -> None:
-    """Collective: UsageError on every rank unless all have the same `lines`."""
+    """Collective: raise UsageError on every rank unless all have the same `lines`."""
     if len(set(world.allgather(digest(lines)))) == 1:
         return
     found = first_difference(world.allgather(lines), world.hosts)

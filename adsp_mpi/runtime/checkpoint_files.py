@@ -1,10 +1,10 @@
-"""Checkpoints of a run: folders that are whole, or not there.
+"""Checkpoint folders, which become visible only when they are complete.
 
-    RUN/checkpoints/00000003/             the third one: a file of every rank that took part
+    RUN/checkpoints/00000003/             the third checkpoint: a file from each rank in it
     RUN/checkpoints/00000004.unfinished/  the run ended while this one was written: never read
 
-Files hold numbers and text only: JSON, and arrays beside it; nothing in them is executed. When all
-are on disk the folder gets its name, in one step of the file system.
+Files contain JSON and arrays only; nothing in them is executed. When all files are on disk, the
+folder is renamed to its final name in one atomic step.
 """
 
 import json
@@ -22,16 +22,16 @@ FOLDER = "checkpoints"
 UNFINISHED = ".unfinished"
 SERVER = "server.npz"
 TEXT = "state"
-"""The name of the JSON among a file's arrays."""
+"""The key of the JSON text among a file's arrays."""
 
 
 def worker_file(worker: int) -> str:
-    """The name of a worker's file in a checkpoint."""
+    """The name of the file that `worker` writes into a checkpoint."""
     return f"worker-{worker:05d}.npz"
 
 
 class Checkpoints:
-    """Those of the run in `folder`: the newest `keep`, and one for every `keep_every_s` seconds."""
+    """A run's checkpoints: keeps the newest `keep`, and one for every `keep_every_s` seconds."""
 
     def __init__(self, folder: Path, keep: int, keep_every_s: float) -> None:
         self._folder = folder / FOLDER
@@ -39,7 +39,7 @@ class Checkpoints:
         self._keep_every_s = keep_every_s
 
     def begin(self) -> Path:
-        """The empty folder that the files of the next checkpoint go into."""
+        """Create the empty folder for the files of the next checkpoint and return its path."""
         whole = whole_checkpoints(self._folder.parent)
         path = unfinished(self._folder.parent, int(whole[-1].name) + 1 if whole else 1)
         shutil.rmtree(path, ignore_errors=True)
@@ -47,7 +47,7 @@ class Checkpoints:
         return path
 
     def finish(self, path: Path) -> Path:
-        """Every file is in `path`: it becomes the newest checkpoint, at the path returned."""
+        """Make the complete folder `path` the newest checkpoint; returns its final path."""
         whole = path.with_suffix("")
         _sync(path)
         os.replace(path, whole)
@@ -67,17 +67,17 @@ class Checkpoints:
 
 
 def unfinished(run: Path, number: int) -> Path:
-    """Where the files of checkpoint `number` of a run are written."""
+    """The folder in which the files of checkpoint `number` are written."""
     return run / FOLDER / f"{number:08d}{UNFINISHED}"
 
 
 def whole_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of the run in folder `run`, oldest first."""
+    """The complete checkpoints of the run in folder `run`, oldest first."""
     return sorted(p for p in (run / FOLDER).glob("[0-9]*") if p.name.isdecimal())
 
 
 def newest_checkpoint(run: Path) -> Path:
-    """The newest checkpoint of a run that can be read; AdspError without one."""
+    """The newest checkpoint of a run that can be read; AdspError if there is none."""
     damaged = []
     for path in reversed(whole_checkpoints(run)):
         trouble = [text for file in sorted(path.glob("*.npz")) if (text := _damage(file))]
@@ -88,7 +88,7 @@ def newest_checkpoint(run: Path) -> Path:
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state`, JSON with numpy arrays anywhere in it, and wait until the disk has it."""
+    """Write `state`, JSON with numpy arrays anywhere in it, and wait until it is on disk."""
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(state, default=lambda value: _set_aside(value, arrays))
     arrays[TEXT] = np.frombuffer(text.encode(), np.uint8)
@@ -99,11 +99,11 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile)
-"""What the zip reader raises for one changed byte or another."""
+"""The errors that the zip reader raises for a damaged file."""
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote; AdspError where the file is not whole."""
+    """Read what `save` wrote; AdspError if the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             text = arrays[TEXT].tobytes().decode()
@@ -126,7 +126,7 @@ def _set_aside(value: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _damage(path: Path) -> str:
-    """What is wrong with a file, empty when every byte is as it was written."""
+    """Describe what is wrong with a file; empty if every byte is as it was written."""
     try:
         with zipfile.ZipFile(path) as file:
             bad = file.testzip()
@@ -136,7 +136,7 @@ def _damage(path: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Wait until the disk knows the folder's names."""
+    """Wait until the folder's directory entries are on disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

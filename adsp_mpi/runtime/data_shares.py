@@ -1,4 +1,4 @@
-"""A task's training data, dealt out to the workers."""
+"""Divides a task's training data into shares, one for each worker."""
 
 import json
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ MAX_LABELS = 1000
 
 @dataclass(frozen=True)
 class DataShares:
-    """A task's training data, dealt out to the workers."""
+    """A task's training data in `num_workers` shares."""
 
     task: "Task"
     config: Config
     num_workers: int
 
     def trainer(self, worker: int, model: "FlatModel") -> "Trainer":
-        """The trainer of `worker` at its first step."""
+        """Make a trainer on the share of `worker`, before its first step."""
         from adsp_mpi.learn.trainer import BatchOrder, LearningRate, Trainer
 
         train = self.config.train
@@ -39,9 +39,9 @@ class DataShares:
         return Trainer(self.task, model, order, rate)
 
     def attributes(self, worker: int) -> dict[str, Any]:
-        """A worker's number of training samples, and how many of each label, as JSON.
+        """The size of a worker's share, and its number of samples by label as JSON.
 
-        "" where the data have no labels, or more of them than an attribute may hold.
+        The JSON is "" if the data have no labels, or more labels than an attribute may hold.
         """
         part, labels = self._parts[worker], self._labels
         histogram = {} if labels is None else label_histogram(labels, part)
@@ -56,7 +56,7 @@ class DataShares:
 
     @cached_property
     def _parts(self) -> list[np.ndarray]:
-        """The training samples of each worker."""
+        """The indices of the training samples of each worker."""
         from adsp_mpi.learn.task import data_length
 
         num_samples = data_length(self.task.train_data)
@@ -65,5 +65,5 @@ class DataShares:
 
 
 def torch_seed(config: Config, rank: int) -> int:
-    """Seeds torch's generator where the model of `rank` is made."""
+    """The seed of torch's generator when `rank` makes its model."""
     return int(np.random.SeedSequence([config.run.seed, rank]).generate_state(1)[0])

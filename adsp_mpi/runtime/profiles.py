@@ -1,4 +1,4 @@
-"""The heterogeneity profile that a configuration describes."""
+"""Makes the heterogeneity profile that a configuration describes."""
 
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from adsp_mpi.trace import Trace, schema
 
 
 def profile_of(config: Config, num_workers: int, step_time_s: float) -> Profile:
-    """The profile that `[hetero]` describes; UsageError where it is wrong.
+    """Make the profile that `[hetero]` describes; UsageError if it is wrong.
 
-    `step_time_s` is that of the fastest worker. A folder or an .h5 file is a run to replay.
+    `step_time_s` is the step time of the fastest worker. A folder or an .h5 file names a run
+    whose recorded step times are repeated.
     """
     spec = config.hetero.profile
     try:
@@ -35,9 +36,9 @@ def _names_a_run(spec: str) -> bool:
 
 
 def _replayed(path: str, num_workers: int) -> Profile:
-    """Workers repeat the steps that a run recorded, its workers again and again if it had fewer.
+    """Make workers that repeat the recorded step times of a run's workers, in turn if it had fewer.
 
-    ValueError where `path` is no trace, a damaged one or one without steps.
+    Raises ValueError if `path` is not a trace, is damaged, or has no steps.
     """
     try:
         with Trace(path) as trace:

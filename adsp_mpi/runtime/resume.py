@@ -19,7 +19,7 @@ RATES = ("local_lr", "lr_decay", "lr_decay_steps")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One that is whole: its folder, its run's, and what the server wrote."""
+    """A complete checkpoint: its folder, its run's folder and what the server wrote."""
 
     path: Path
     run: Path
@@ -27,9 +27,9 @@ class Checkpoint:
 
 
 def open_checkpoint(name: str) -> Checkpoint:
-    """That of a run's folder which is newest, or the one whose folder `name` is.
+    """Read the checkpoint in folder `name`, or the newest one of the run in folder `name`.
 
-    Raises AdspError where there is none that can be read.
+    Raises AdspError if there is none that can be read.
     """
     path = Path(name)
     if not (path / SERVER).exists():
@@ -38,10 +38,10 @@ def open_checkpoint(name: str) -> Checkpoint:
 
 
 def find_checkpoint(config: Config) -> Checkpoint | None:
-    """What `run.resume` asks for; with "auto" None where the run has no checkpoint yet.
+    """Read the checkpoint that `run.resume` names; None with "auto" and no checkpoint yet.
 
-    Raises UsageError where the configuration is not one that the checkpoint can go on with,
-    AdspError where the checkpoint cannot be read.
+    Raises UsageError if a setting differs from the checkpoint's and may not change midway,
+    AdspError if the checkpoint cannot be read.
     """
     if not config.run.resume:
         return None

@@ -1,4 +1,4 @@
-"""What is run, in words: the first line on the screen and the trace's attributes."""
+"""Descriptions of a run: the first lines on the screen and the trace's attributes."""
 
 import json
 import platform
@@ -17,7 +17,7 @@ PACKAGES = ("adsp-mpi", "numpy", "torch", "h5py")
 def headline(
     config: Config, profile: Profile, task_name: str, num_elements: int, engine: str
 ) -> str:
-    """What is about to run, on one line; `engine` says where."""
+    """Describe on one line what is about to run; `engine` is the MPI library or virtual time."""
     workers, h = len(profile.workers), injected_h(profile)
     hetero = "real speeds" if h is None else f"{config.hetero.profile} (H = {h:.3f})"
     if h is None and config.hetero.profile != "none":
@@ -30,7 +30,7 @@ def headline(
 
 
 def resumed_line(checkpoint: Path, begin_s: float, ended: str) -> str:
-    """From where a run goes on; `ended` says why it was over there, empty before its end."""
+    """Say from where a run goes on; `ended` is why it was over there, empty before its end."""
     text = f"resumed from {checkpoint} at {begin_s:.1f} s"
     return f"{text}, where the run had ended: {ended}" if ended else text
 
@@ -43,7 +43,7 @@ def run_attributes(
     num_elements: int,
     versions: dict[str, str],
 ) -> dict[str, Any]:
-    """The trace's attributes that say what was run; `engine` on, with what `versions`."""
+    """Attributes of the trace's root: settings, task, size, versions, host and start time."""
     versions = {name: version(name) for name in PACKAGES} | versions
     versions["python"] = platform.python_version()
     return {

@@ -1,4 +1,4 @@
-"""Rank 0's part of a trace, the same for both engines."""
+"""Rank 0's part of a trace, for both engines."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from adsp_mpi.trace.part_writer import PartWriter
 
 
 def part_path(folder: Path, number: int) -> Path:
-    """Where a rank writes part `number` of the trace of the run in `folder`.
+    """The file for part `number` of the trace of the run in `folder`.
 
-    Without more servers than rank 0 that is the rank's own number.
+    With rank 0 as the only server, a part has the number of its rank.
     """
     return folder / schema.PARTS_NAME / f"rank-{number:05d}{part_log.SUFFIX}"
 
 
 class ServerTrace:
-    """What the server did and saw."""
+    """Records evaluations, targets and what the scheduler observed."""
 
     def __init__(self, part: PartWriter | MemoryPart) -> None:
         self.part = part

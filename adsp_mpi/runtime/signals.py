@@ -1,4 +1,4 @@
-"""Signals ask a run to end in order, and so does a launcher that is gone."""
+"""Watches for what asks a run to end in order: signals, or the death of its launcher."""
 
 import os
 import signal
@@ -10,14 +10,13 @@ from adsp_mpi.errors import EXIT_INTERRUPTED
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 STOPPED = "stopped by a signal"
 REPEATED_S = 1.0
-"""Launchers deliver one signal more than once; a second one that comes later is meant."""
+"""Launchers may deliver one signal twice; a repetition after this time ends the process at once."""
 
 
 class Signals:
-    """A context in which `received` says whether the run is to end.
+    """A context in which `received` tells whether the run is to end.
 
-    SIGUSR1 is how MPICH's launcher tells the others of a rank that is gone: it ends nothing, then
-    and later.
+    SIGUSR1 is ignored from then on: MPICH's launcher sends it to the others when a rank dies.
     """
 
     def __init__(self, has_launcher: bool) -> None:

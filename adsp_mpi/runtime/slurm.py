@@ -1,4 +1,4 @@
-"""When the batch job that a run is part of will be ended: Slurm is asked once."""
+"""Asks Slurm, once, when the batch job around this run will be ended."""
 
 import os
 import re
@@ -7,13 +7,13 @@ import time
 
 LEAST_MARGIN_S, MOST_MARGIN_S = 10.0, 120.0
 MARGIN_SHARE = 0.05
-"""A run stops itself so long before the end: this share of what is left at its start."""
+"""A run stops this share of its remaining time before the job ends."""
 
 _LEFT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 
 
 class JobEnd:
-    """The moment by which a run has to stop itself; never, outside of a job with a limit."""
+    """The moment by which a run must stop; never, outside a job with a time limit."""
 
     def __init__(self) -> None:
         left_s = seconds_left()
@@ -21,14 +21,14 @@ class JobEnd:
         self._margin_s = min(max(LEAST_MARGIN_S, MARGIN_SHARE * (left_s or 0.0)), MOST_MARGIN_S)
 
     def is_near(self, checkpoint_s: float) -> bool:
-        """Whether it is time to stop, if standing still and writing takes `checkpoint_s`."""
+        """Whether it is time to stop, given that a checkpoint takes `checkpoint_s` seconds."""
         if self._end_s is None:
             return False
         return time.monotonic() + self._margin_s + 3 * checkpoint_s >= self._end_s
 
 
 def seconds_left() -> float | None:
-    """Seconds until Slurm ends this job; None without a job, a limit or an answer."""
+    """Seconds until Slurm ends this job; None if there is no job, no limit or no answer."""
     job = os.environ.get("SLURM_JOB_ID", "")
     end = os.environ.get("SLURM_JOB_END_TIME", "")
     if end.isdecimal():
@@ -49,7 +49,7 @@ def seconds_left() -> float | None:
 
 
 def parse_left(text: str) -> float | None:
-    """Seconds of squeue's `days-hours:minutes:seconds`; None for UNLIMITED and other words."""
+    """Convert squeue's `days-hours:minutes:seconds` to seconds; None for UNLIMITED and the like."""
     found = _LEFT.fullmatch(text)
     if not found:
         return None
