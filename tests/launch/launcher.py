@@ -1,5 +1,6 @@
 """Starts programs under the MPI of this environment, always with a time limit."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 PROGRAMS = Path(__file__).parents[1] / "mpi"
 RANK_PY = Path(__file__).parents[2] / "jobs" / "rank.py"
@@ -131,6 +133,32 @@ def launch(ranks: int, *arguments: str, cwd: Path, limit_s: float = 90) -> Finis
     """Run `mpirun -n ranks python ARGUMENTS` to its end."""
     started = time.monotonic()
     return finish(start(ranks, *arguments, cwd=cwd), started, limit_s)
+
+
+def launch_all(ranks: int, commands: Sequence[Sequence[str]], cwd: Path) -> list[Finished]:
+    """Run `python COMMAND` on the same ranks for one command after the other, with one start-up."""
+    (cwd / "commands.json").write_text(json.dumps([list(command) for command in commands]))
+    path = os.pathsep.join([str(PROGRAMS.parents[1]), os.environ.get("PYTHONPATH", "")])
+    mpirun = find_mpirun()
+    assert mpirun
+    python = (sys.executable, "-m", "tests.mpi.command_lines", "commands.json")
+    started = time.monotonic()
+    process = start_command([mpirun, "-n", str(ranks), *python], {"PYTHONPATH": path}, cwd)
+    done = finish(process, started, 60 + 20 * len(commands))
+    assert done.code == 0, done.err
+    return [_of_all_ranks(cwd, number, ranks) for number in range(len(commands))]
+
+
+def _of_all_ranks(folder: Path, number: int, ranks: int) -> Finished:
+    """What all ranks printed for one command, and the exit code that all left with."""
+    codes, out, err = set[int](), "", ""
+    for rank in range(ranks):
+        stem = folder / f"{number}-{rank}"
+        codes.add(int(stem.with_suffix(".code").read_text()))
+        out += stem.with_suffix(".out").read_text()
+        err += stem.with_suffix(".err").read_text()
+    assert len(codes) == 1, (codes, err)
+    return Finished(codes.pop(), out, err, 0.0)
 
 
 def launch_command(

@@ -8,19 +8,50 @@ import numpy as np
 import pytest
 
 import adsp_mpi.trace
+from adsp_mpi.config import Config
+from adsp_mpi.errors import UsageError
+from adsp_mpi.layers import layer_of
+from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.trace import schema
-from tests.launch.launcher import Finished, launch
-
-pytestmark = pytest.mark.one_mpi_is_enough
+from tests.launch.launcher import launch_all
 
 MODULE = ("-m", "adsp_mpi")
+RANKS = 4
+
+STRAGGLER = """
+step_time_s = [0.03, 0.03, 0.03]
+[[change]]
+workers = [1]
+from_s = 1.5
+to_s = 3.5
+slowdown = 4
+"""
+FACTOR = "[[change]]\nworkers = [0]\nslowdown = 4\n"
+RECORDED = """
+step_time_s = [0.03, 0.09, 0.09]
+[[change]]
+workers = [0]
+from_s = 1
+to_s = 2.5
+slowdown = 4
+"""
 
 
-def train(folder: Path, hetero: str, seconds: int, out: str, ranks: int = 3) -> Finished:
-    arguments = ("--hetero", hetero, "--max-seconds", str(seconds), "--out", out)
-    run = launch(ranks, *MODULE, *arguments, cwd=folder)
-    assert run.code == 0 and run.error_lines == [], run.err
-    return run
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a straggler, a stretched and a recorded run, and of a replay."""
+    folder = tmp_path_factory.mktemp("profiles")
+    for name, text in (("straggler", STRAGGLER), ("factor", FACTOR), ("recorded", RECORDED)):
+        (folder / f"{name}.toml").write_text(text)
+    wanted = [("straggler.toml", "5"), ("factor.toml", "3"), ("recorded.toml", "4"), ("one", "4")]
+    commands = [
+        (*MODULE, "--hetero", hetero, "--max-seconds", seconds, "--out", f"run-{hetero[:3]}")
+        for hetero, seconds in wanted
+    ]
+    commands[-1] = (*MODULE, "--hetero", "run-rec", "--max-seconds", "4", "--out", "replayed")
+    for done in launch_all(RANKS, commands, folder):
+        assert done.code == 0 and done.error_lines == [], done.err
+    return folder
 
 
 def steps_of(run: Path) -> list[np.ndarray]:
@@ -34,48 +65,40 @@ def durations(steps: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.one_mpi_is_enough
-def test_a_straggler_shows_while_it_lasts(tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text(
-        "step_time_s = [0.03, 0.03]\n"
-        "[[change]]\nworkers = [1]\nfrom_s = 2\nto_s = 4\nslowdown = 4\n"
-    )
-    train(tmp_path, "p.toml", 6, "r")
-    for worker, steps in enumerate(steps_of(tmp_path / "r")):
-        inside = (steps["start_s"] >= 2) & (steps["start_s"] < 4)
+def test_a_straggler_shows_while_it_lasts(runs: Path) -> None:
+    for worker, steps in enumerate(steps_of(runs / "run-str")):
+        inside = (steps["start_s"] >= 1.5) & (steps["start_s"] < 3.5)
         taken = durations(steps)
         assert taken[~inside].min() < 0.06
         assert (taken[inside].mean() > 0.1) if worker == 1 else (taken[inside].min() < 0.06)
 
 
 @pytest.mark.one_mpi_is_enough
-def test_a_factor_stretches_real_steps(tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text("[[change]]\nworkers = [0]\nslowdown = 4\n")
-    run = train(tmp_path, "p.toml", 4, "r")
-    assert "p.toml," in run.out and "injected" not in run.out
-    slow, real = steps_of(tmp_path / "r")
+def test_a_factor_stretches_real_steps(runs: Path) -> None:
+    slow, real, _ = steps_of(runs / "run-fac")
     factors = durations(slow) / slow["compute_s"]
     assert np.quantile(factors, 0.1) > 3.99 and factors.min() < 4.5
     assert np.median(durations(real) / real["compute_s"]) < 1.1
 
 
 @pytest.mark.one_mpi_is_enough
-def test_a_replay_takes_the_recorded_step_times(tmp_path: Path) -> None:
-    """Worker 2 is beyond the recorded ones: it repeats worker 0."""
-    (tmp_path / "p.toml").write_text(
-        "step_time_s = [0.03, 0.09]\n"
-        "[[change]]\nworkers = [0]\nfrom_s = 1\nto_s = 2.5\nslowdown = 4\n"
-    )
-    train(tmp_path, "p.toml", 5, "recorded")
-    train(tmp_path, "recorded", 5, "replayed", ranks=4)
-    recorded, replayed = (steps_of(tmp_path / name) for name in ("recorded", "replayed"))
-    for worker, source in ((0, 0), (1, 1), (2, 0)):
-        taken, wanted = durations(replayed[worker]), durations(recorded[source])
+def test_a_replay_takes_the_recorded_step_times(runs: Path) -> None:
+    recorded, replayed = steps_of(runs / "run-rec"), steps_of(runs / "replayed")
+    for worker in range(RANKS - 1):
+        taken, wanted = durations(replayed[worker]), durations(recorded[worker])
         number = min(len(taken), len(wanted))
         assert taken[:number].sum() > 0.95 * wanted[: number - 1].sum()
         assert (taken[:number] / wanted[:number]).min() < 1.3
-        assert taken.min() < 0.06 if source == 0 else taken.mean() > 0.08
+        assert taken.min() < 0.06 if worker == 0 else taken.mean() > 0.08
     straggling = (recorded[0]["start_s"] >= 1.2) & (recorded[0]["start_s"] < 2.5)
-    assert durations(replayed[2][: len(straggling)])[straggling[: len(replayed[2])]].mean() > 0.09
+    assert durations(replayed[0][: len(straggling)])[straggling[: len(replayed[0])]].mean() > 0.09
+
+
+@pytest.mark.one_mpi_is_enough
+def test_workers_beyond_the_recorded_ones_repeat_them(runs: Path) -> None:
+    config = Config().with_layers(layer_of({"hetero": {"profile": str(runs / "run-rec")}}, "test"))
+    profile = profile_of(config, 5, 1.0)
+    assert profile.at(3, 0.0, 7) == profile.at(0, 0.0, 7) != profile.at(1, 0.0, 7)
 
 
 @pytest.mark.one_mpi_is_enough
@@ -85,17 +108,23 @@ def test_only_a_trace_can_be_replayed(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "empty.h5", "w") as file:
         file.attrs.update({"format": "adsp_mpi trace", "version": schema.VERSION})
     for name, message in [
-        ("foreign.h5", "foreign.h5: an HDF5 file, but not a trace of adsp_mpi"),
-        ("empty.h5", "empty.h5: no worker recorded its steps there"),
+        ("foreign.h5", "an HDF5 file, but not a trace of adsp_mpi"),
+        ("empty.h5", "no worker recorded its steps there"),
     ]:
-        run = launch(2, *MODULE, "--hetero", name, cwd=tmp_path)
-        assert run.code == 2 and len(run.error_lines) == 1, run.err
-        assert f"hetero.profile: {message}" in run.err
+        hetero = {"hetero": {"profile": str(tmp_path / name)}}
+        config = Config().with_layers(layer_of(hetero, "test"))
+        with pytest.raises(UsageError, match=f"hetero.profile: .*{name}: {message}"):
+            profile_of(config, 2, 1.0)
 
 
 def test_a_measured_profile_is_one_that_a_run_takes(tmp_path: Path) -> None:
-    arguments = ("profile", "--out", "p.toml")
-    run = launch(3, *MODULE, *arguments, cwd=tmp_path)
+    measure = (*MODULE, "profile", "--out")
+    train = (*MODULE, "--hetero", "p.toml", "--max-seconds", "2", "--out", "r")
+    wrong = (["p.txt"], ["no/p.toml"])
+    run, trained, again, *refused = launch_all(
+        3, [(*measure, "p.toml"), train, (*measure, "p.toml"), *((*measure, *w) for w in wrong)],
+        tmp_path,
+    )  # fmt: skip
     assert run.code == 0 and run.error_lines == [], run.err
     assert "step ms" in run.out and "heterogeneity H" in run.out
     text = (tmp_path / "p.toml").read_text()
@@ -105,28 +134,13 @@ def test_a_measured_profile_is_one_that_a_run_takes(tmp_path: Path) -> None:
         assert len(profile[key]) == 2 and min(profile[key]) > 0
     for change in profile.get("change", []):
         assert set(change) == {"workers", "jitter"} and len(change["workers"]) == 1
-
-    trained = train(tmp_path, "p.toml", 4, "r")
-    assert "p.toml (H = " in trained.out
+    assert trained.code == 0 and "p.toml (H = " in trained.out, trained.err
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
         assert all(trace.worker_meta(worker)["step_time_s"] > 0 for worker in trace.workers)
-
-    again = launch(3, *MODULE, *arguments, cwd=tmp_path)
     assert again.code == 2 and "p.toml: this file exists already" in again.err
-    assert (tmp_path / "p.toml").read_text() == text
-
-
-@pytest.mark.one_mpi_is_enough
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--out", "p.txt"], "--out p.txt: the name of a profile ends in .toml"),
-        (["--out", "no/p.toml"], "--out no/p.toml: there is no folder no"),
-    ],
-)
-def test_what_cannot_be_measured_is_told_at_once(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
-    run = launch(3, *MODULE, "profile", *arguments, cwd=tmp_path)
-    assert run.code == 2 and len(run.error_lines) == 1, run.err
-    assert message in run.err and list(tmp_path.iterdir()) == []
+    messages = (
+        "--out p.txt: the name of a profile ends in .toml",
+        "--out no/p.toml: there is no folder no",
+    )
+    for refusal, message in zip(refused, messages, strict=True):
+        assert refusal.code == 2 and len(refusal.error_lines) == 1 and message in refusal.err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adsp_mpi.guide import PAGES, list_pages, read_page
-from tests.launch.launcher import launch
+from tests.launch.launcher import launch, launch_all
 
 pytestmark = pytest.mark.one_mpi_is_enough
 
@@ -54,17 +54,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", PYTHON_COMMANDS)
-def test_command_runs(folder: Path, command: str) -> None:
+def arguments_of(command: str) -> list[str]:
+    """What follows `python`, for a run of two seconds."""
     words = shlex.split(command)
-    ranks = min(4, int(words[2])) if words[0] == "mpirun" else 1
     arguments = words[words.index("python") + 1 :]
     if "--max-seconds" in arguments:
         arguments[arguments.index("--max-seconds") + 1] = "2"
-    if "my_training.py" in arguments:
-        script = folder / "my_training.py"
-        script.write_text(script.read_text().replace('"max_seconds": 30.0', '"max_seconds": 2.0'))
-    run = launch(ranks, *arguments, cwd=folder)
+    return arguments
+
+
+def test_commands_of_several_ranks_run(folder: Path) -> None:
+    """On four ranks, as many as the example's profile has workers, and one start-up for all."""
+    script = folder / "my_training.py"
+    script.write_text(script.read_text().replace('"max_seconds": 30.0', '"max_seconds": 2.0'))
+    commands = [command for command in PYTHON_COMMANDS if command.startswith("mpirun ")]
+    runs = launch_all(4, [arguments_of(command) for command in commands], cwd=folder)
+    for command, run in zip(commands, runs, strict=True):
+        assert run.code == 0 and run.error_lines == [], (command, run.err)
+
+
+@pytest.mark.parametrize("command", [c for c in PYTHON_COMMANDS if c.startswith("python ")])
+def test_commands_of_one_process_run(folder: Path, command: str) -> None:
+    run = launch(1, *arguments_of(command), cwd=folder)
     assert run.code == 0 and run.error_lines == [], run.err
 
 

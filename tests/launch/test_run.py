@@ -1,6 +1,5 @@
 """Whole runs as a user starts them."""
 
-import math
 import signal
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.launch.launcher import (
     finish,
     is_open_mpi,
     launch,
+    launch_all,
     start,
     wait_until_no_rank_is_left,
 )
@@ -69,26 +69,19 @@ def test_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.one_mpi_is_enough
-def test_blocking_commits_and_injected_link_costs(tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0]\n")
-    run = launch(
-        3, *MODULE, "--hetero", "p.toml", "--blocking-commits", "--max-seconds", "5", "--out", "r",
-        cwd=tmp_path,
-    )  # fmt: skip
-    assert run.code == 0 and run.error_lines == [], run.err
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+def test_commits_block_where_asked_and_else_do_not_stop_the_training(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0]\n")
+    (tmp_path / "f.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0.3]\n")
+    options = (*MODULE, "--max-seconds", "5", "--hetero")
+    blocking = (*options, "b.toml", "--blocking-commits", "--out", "blocking")
+    for run in launch_all(3, [blocking, (*options, "f.toml", "--out", "free")], tmp_path):
+        assert run.code == 0 and run.error_lines == [], run.err
+    with adsp_mpi.trace.open(tmp_path / "blocking") as trace:
         slow, fast = (trace.table(f"workers/{w}/commits") for w in (0, 1))
     assert (slow["blocked_s"] >= 0.3).all() and len(slow) >= 2
     assert (slow["done_s"] - slow["begun_s"] >= 0.3).all()
     assert (fast["blocked_s"] < 0.3).all()
-
-
-@pytest.mark.one_mpi_is_enough
-def test_commits_in_flight_do_not_stop_the_training(tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text("step_time_s = [0.01, 0.02]\ndelay_s = [0.3, 0.3]\n")
-    run = launch(3, *MODULE, "--hetero", "p.toml", "--max-seconds", "5", "--out", "r", cwd=tmp_path)
-    assert run.code == 0 and run.error_lines == [], run.err
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+    with adsp_mpi.trace.open(tmp_path / "free") as trace:
         commits, steps = trace.table("workers/0/commits"), trace.table("workers/0/steps")
     assert len(commits) >= 2
     for commit in commits[:-1]:
@@ -170,35 +163,32 @@ def fails_later():
 """
 
 
-def bad_cases() -> list:
-    """All cases for one MPI; for every MPI one of each way to fail: before, during, in a worker."""
-    every_mpi = ("--bogus", "no_data", "fails_later", "nan_data")
-    return [
-        pytest.param(
-            *case,
-            id=" ".join(case[0]),
-            marks=()
-            if any(word in case[0][-1] for word in every_mpi)
-            else pytest.mark.one_mpi_is_enough,
-        )
-        for case in BAD
-    ]
-
-
-@pytest.mark.parametrize(("arguments", "code", "message"), bad_cases())
-def test_bad_input_is_one_line_and_everyone_leaves(
-    tmp_path: Path, arguments: list[str], code: int, message: str
-) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN_TASKS)
-    run = launch(3, *MODULE, *arguments, cwd=tmp_path)
-    assert run.code == code, run.err
+def assert_one_line(run: Finished, arguments: list[str], code: int, message: str) -> None:
+    """One rank says what is wrong; a traceback only of what nobody foresaw."""
+    assert run.code == code, (arguments, run.err)
     told = [line for line in run.error_lines if line.startswith("adsp_mpi: error:")]
-    assert len(told) == 1 and message in run.err, run.err
+    assert len(told) == 1 and message in run.err, (arguments, run.err)
     unforeseen = any(word in arguments[-1] for word in ("no_data", "fails_later"))
     assert run.err.count("Traceback") == unforeseen, run.err
     assert "MPI_Abort" not in run.err
     if not unforeseen:
         assert run.error_lines == told
+
+
+@pytest.mark.one_mpi_is_enough
+def test_bad_input_is_one_line_on_one_rank(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN_TASKS)
+    runs = launch_all(3, [(*MODULE, *arguments) for arguments, _, _ in BAD], tmp_path)
+    for run, case in zip(runs, BAD, strict=True):
+        assert_one_line(run, *case)
+
+
+@pytest.mark.parametrize("word", ["--bogus", "no_data", "fails_later", "nan_data"])
+def test_bad_input_ends_every_rank(tmp_path: Path, word: str) -> None:
+    """Under every MPI one of each way to fail: before a run, as it begins, in it, in a worker."""
+    (tmp_path / "broken.py").write_text(BROKEN_TASKS)
+    arguments, code, message = next(case for case in BAD if word in case[0][-1])
+    assert_one_line(launch(3, *MODULE, *arguments, cwd=tmp_path), arguments, code, message)
 
 
 def test_one_rank_is_told_how_to_start_more(tmp_path: Path) -> None:
@@ -260,10 +250,3 @@ def test_doctor_finds_this_mpi_fit(tmp_path: Path) -> None:
     assert "sums of all ranks are exact, by memory that all ranks share" in run.out
     assert "commits land while rank 0 is outside MPI" in run.out
     assert "error" not in run.out
-
-
-@pytest.mark.one_mpi_is_enough
-def test_config_prints_without_mpirun(tmp_path: Path) -> None:
-    run = launch(1, *MODULE, "config", "--preset", "paper", cwd=tmp_path)
-    assert run.code == 0 and 'profile = "paper"' in run.out
-    assert math.isclose(run.out.count("["), 8, abs_tol=2)
