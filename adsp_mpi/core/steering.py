@@ -102,9 +102,7 @@ class Steering:
         self._stop = stop
         self._evaluation_period_s = evaluation_period_s
         self.progress = Progress()
-        self._losses: list[
-            tuple[float, float]
-        ] = []  # since the current Run began, and the one before
+        self._losses: list[tuple[float, float]] = []  # since the Run began, and the one before
         self._waiting_run: Run | None = None
         self._begun_s = self._run_end_s = self._next_evaluation_s = 0.0
         self._has_outer_step = sync.commit_rule().has_outer_step

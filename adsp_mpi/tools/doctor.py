@@ -17,6 +17,7 @@ from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.mpi.transport.choose import make_array, self_test
 from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.mpi.transport.shared_memory import SharedArray
+from adsp_mpi.tables import labelled
 
 AWAY_S = 0.5
 COMMIT_ELEMENTS = 1_000_000
@@ -46,8 +47,8 @@ def examine(config: Config) -> None:
     errors = [f for f in findings if f.level == ERROR]
     if world.is_server:
         print(f"{library_version()}, {world.comm.size} ranks", flush=True)
-        for finding in findings:
-            print(f"{finding.level:<9}{finding.text}", flush=True)
+        lines = labelled([(finding.level, finding.text) for finding in findings])
+        print("\n".join(lines), flush=True)
 
     def fail() -> None:
         if errors:
