@@ -12,12 +12,14 @@ setup(
     python_requires=">=3.11",
     packages=[
         *find_packages(include=["adsp_mpi", "adsp_mpi.*"]),
+        "adsp_mpi.jobs",
         "adsp_mpi.analysis",
         *(f"adsp_mpi.analysis.{name}" for name in find_packages("analysis")),
     ],
-    package_dir={"adsp_mpi.analysis": "analysis"},
+    package_dir={"adsp_mpi.analysis": "analysis", "adsp_mpi.jobs": "jobs"},
     package_data={
         "adsp_mpi": ["guide/*.md", "presets/*.toml", "py.typed"],
+        "adsp_mpi.jobs": ["*.sbatch", "*.sh", "*.txt"],
         "adsp_mpi.analysis.page": ["*.css", "*.html", "*.js"],
     },
     install_requires=[
@@ -42,6 +44,7 @@ setup(
             "pytest>=8,<9.2",  # 9.2 hides from pytest-xdist 3.8 which tests belong together
             "pytest-xdist>=3.5",
             "ruff>=0.5",
+            "setuptools>=70.1",
         ],
     },
     entry_points={
