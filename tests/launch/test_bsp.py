@@ -13,6 +13,7 @@ from tests.launch.launcher import PROGRAMS, launch
 from tests.mpi.bsp_rounds import SAMPLES, data, make_model
 
 ROUNDS = 60
+RANKS = (2, 3, 6)
 
 
 def sgd_on_the_joint_batch(num_workers: int, rounds: int) -> list[torch.Tensor]:
@@ -32,13 +33,19 @@ def sgd_on_the_joint_batch(num_workers: int, rounds: int) -> list[torch.Tensor]:
     return [p.detach() for p in model.parameters()]
 
 
-@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.one_mpi_is_enough), 6])
-def test_rounds_equal_single_process_sgd(tmp_path: Path, ranks: int) -> None:
-    out = tmp_path / "run"
-    run = launch(
-        ranks, "-m", "tests.mpi.bsp_rounds", str(out), str(ROUNDS), cwd=PROGRAMS.parents[1]
-    )
-    assert run.code == 0 and run.error_lines == [] and run.out == "", run.err
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one run for each number of ranks."""
+    folder = tmp_path_factory.mktemp("bsp")
+    program = ("-m", "tests.mpi.bsp_rounds", str(folder), str(ROUNDS), *map(str, RANKS))
+    done = launch(max(RANKS), *program, cwd=PROGRAMS.parents[1])
+    assert done.code == 0 and done.error_lines == [] and done.out == "", done.err
+    return folder
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_rounds_equal_single_process_sgd(runs: Path, ranks: int) -> None:
+    out = runs / str(ranks)
     trained = torch.load(out / "model.pt", weights_only=True)
     for value, expected in zip(
         trained.values(), sgd_on_the_joint_batch(ranks - 1, ROUNDS), strict=True

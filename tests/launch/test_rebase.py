@@ -1,58 +1,81 @@
 """Training on while a commit is in flight loses no local step."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 from adsp_mpi.trace import Trace
-from tests.launch.launcher import PROGRAMS, launch
+from tests.launch.launcher import launch_all
 
-STEPS, WORKERS = 150, 3
+STEPS, RANKS = 150, 6
 BUFFERED = "tests.unit.buffered_scheme:Buffered"
-PROFILE = """
-step_time_s = [0.004, 0.006, 0.011]
-delay_s = [0.1, 0.05, 0.02]
-"""
+STEP_TIMES_S, DELAYS_S = [0.004, 0.006, 0.011, 0.006, 0.004], [0.1, 0.05, 0.02, 0.05, 0.1]
 
 
-@pytest.mark.parametrize(
-    ("model", "compress", "servers", "outer", "staging"),
-    [
-        ("adsp-fixed", "none", 1, "none", ()),
-        ("asp", "none", 1, "momentum:0.5", ()),
-        pytest.param("ssp", "none", 1, "none", (), marks=pytest.mark.one_mpi_is_enough),
-        ("asp", "none", 3, "nesterov:0.5", ()),
-        ("adsp-fixed", "float16", 1, "nesterov:0.5", ()),
-        (BUFFERED, "none", 1, "none", ()),
-        pytest.param("asp", "bfloat16", 1, "none", (), marks=pytest.mark.one_mpi_is_enough),
-        pytest.param("asp", "none", 1, "none", ("late",), marks=pytest.mark.one_mpi_is_enough),
-    ],
-)
-def test_the_model_is_the_exact_sum_of_all_steps(
-    tmp_path: Path, model: str, compress: str, servers: int, outer: str, staging: tuple[str, ...]
-) -> None:
+class Case(NamedTuple):
+    """One run of constant gradients."""
+
+    model: str
+    compress: str = "none"
+    servers: int = 1
+    outer: str = "none"
+    staging: str = ""
+
+    @property
+    def name(self) -> str:
+        return "-".join(str(value).rpartition(":")[2] for value in self if value)
+
+
+CASES = [
+    Case("adsp-fixed"),
+    Case("asp", outer="momentum:0.5"),
+    Case("ssp"),
+    Case("asp", servers=3, outer="nesterov:0.5"),
+    Case("adsp-fixed", compress="float16", outer="nesterov:0.5"),
+    Case(BUFFERED),
+    Case("asp", compress="bfloat16"),
+    Case("asp", staging="late"),  # the last one: it changes the program for good
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of every case's run."""
+    folder = tmp_path_factory.mktemp("rebase")
+    commands = []
+    for case in CASES:
+        workers, profile = RANKS - case.servers, folder / f"{case.name}.toml"
+        times = f"step_time_s = {STEP_TIMES_S[:workers]}\ndelay_s = {DELAYS_S[:workers]}\n"
+        profile.write_text(times)
+        model, compress, servers, outer, staging = map(str, case)
+        words = (folder / case.name, model, STEPS, profile, compress, servers, outer)
+        program = ("-m", "tests.mpi.constant_gradients", *map(str, words))
+        commands.append((*program, staging) if staging else program)
+    for case, run in zip(CASES, launch_all(RANKS, commands, folder), strict=True):
+        assert run.code == 0 and run.error_lines == [], (case, run.err)
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_model_is_the_exact_sum_of_all_steps(runs: Path, case: Case) -> None:
     """Gradient 1, rate 2**-6, global rate 1: every parameter ends at -(all steps) / 64 and what
     rank 0 added in its outer steps; half of it where the server takes the mean of two commits.
 
     A worker's update is a small number of sixty-fourths, which half a float holds exactly.
     """
-    profile = tmp_path / "p.toml"
-    profile.write_text(PROFILE)
-    arguments = (tmp_path / "r", model, STEPS, profile, compress, servers, outer, *staging)
-    program = ("-m", "tests.mpi.constant_gradients", *map(str, arguments))
-    run = launch(WORKERS + servers, *program, cwd=PROGRAMS.parents[1])
-    assert run.code == 0 and run.error_lines == [], run.err
-    added = added_by_outer_steps(tmp_path / "r" / "outer.npz", outer)
-    state = torch.load(tmp_path / "r" / "model.pt", weights_only=True)
+    folder = runs / case.name
+    added = added_by_outer_steps(folder / "outer.npz", case.outer)
+    state = torch.load(folder / "model.pt", weights_only=True)
     parameters = torch.cat([value.flatten() for value in state.values()])
-    expected = -STEPS * WORKERS / 64 + added
-    if model == BUFFERED:
-        with np.load(tmp_path / "r" / "rule.npz") as rule:
+    expected = -STEPS * (RANKS - case.servers) / 64 + added
+    if case.model == BUFFERED:
+        with np.load(folder / "rule.npz") as rule:
             expected = (expected - rule["gathered"]) / 2
     assert (parameters.numpy() == expected).all()
-    with Trace(tmp_path / "r") as trace:
+    with Trace(folder) as trace:
         for w in trace.workers:
             steps, commits = (trace.table(f"workers/{w}/{name}") for name in ("steps", "commits"))
             assert len(steps) == STEPS == commits["steps"].sum()

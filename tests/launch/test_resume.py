@@ -1,96 +1,127 @@
 """Runs under mpirun that are stopped by a signal, or killed, and go on from a checkpoint."""
 
+import shutil
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import adsp_mpi.trace
+from adsp_mpi.analysis.__main__ import main
+from adsp_mpi.analysis.metrics import run_metrics
+from adsp_mpi.analysis.parts import Follower, Look
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from tests.launch.faults import wait_until_all_train
 from tests.launch.launcher import (
     Finished,
     find_mpirun,
     finish,
     is_open_mpi,
-    launch,
+    launch_all,
     ranks,
     start,
     wait_until_no_rank_is_left,
 )
 
+FLUSH_S = 0.5
 MODULE = ("-m", "adsp_mpi", "--set", "hetero.step_time_s=0.02", "--hetero", "ratio:2.0")
 FOREVER = ("--target-loss", "0", "--max-seconds", "600")
 
 
-def stop(folder: Path, number: int, whom: str, *options: str) -> Finished:
-    """Start a run in `folder`, let it train for some seconds, signal `whom`."""
+SIGNALS = {"mpirun": signal.SIGTERM, "rank 0": signal.SIGINT, "rank 2": signal.SIGUSR2}
+"""Whom a run is stopped by, and by which signal."""
+
+MORE_S = 2.0
+BSP_STEPS = 30
+BSP = ("--hetero", "bsp.toml", "--sync", "bsp", "--target-loss", "0", "--max-steps", str(BSP_STEPS))
+
+
+def stop(folder: Path, whom: str, out: str, *options: str) -> Finished:
+    """Start a run in `folder`, wait until it trains, signal `whom`."""
     started = time.monotonic()
-    process = start(4, *MODULE, *options, "--out", "r", cwd=folder, guarded=whom == "mpirun")
-    wait_until_it_trains(folder / "r", process)
+    process = start(4, *MODULE, *options, "--out", out, cwd=folder, guarded=whom == "mpirun")
+    wait_until_all_train(folder / out, process, 3)
     if whom == "mpirun":
-        process.send_signal(number)
+        process.send_signal(SIGNALS[whom])
     else:
-        rank = int(whom.removeprefix("rank "))
-        ranks(folder)[rank].send_signal(number)
+        ranks(folder)[int(whom.removeprefix("rank "))].send_signal(SIGNALS[whom])
     finished = finish(process, started, 60)
     wait_until_no_rank_is_left(folder)
     return finished
 
 
-def wait_until_it_trains(run: Path, process) -> None:
-    started = time.monotonic()
-    while not list((run / "parts").glob("rank-00003.part")):
-        assert process.poll() is None and time.monotonic() - started < 60
-        time.sleep(0.1)
-    time.sleep(2.5)
+@dataclass(frozen=True)
+class Gone:
+    """A run that was stopped and went on: how it was told, and the time and steps in between."""
+
+    told: Finished
+    resumed: Finished
+    before_s: float
+    steps: list[int]
+    folder: Path
 
 
-@pytest.mark.parametrize(
-    ("number", "whom"),
-    [(signal.SIGTERM, "mpirun"), (signal.SIGINT, "rank 0"), (signal.SIGUSR2, "rank 2")],
-)
-def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
-    tmp_path: Path, number: int, whom: str
-) -> None:
-    stopped = stop(tmp_path, number, whom, *FOREVER)
-    assert "Traceback" not in stopped.err, stopped.err
-    if whom != "mpirun" or not is_open_mpi(str(find_mpirun())):
-        assert stopped.code == 3 and "--resume r" in stopped.err, stopped.err + stopped.out
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+@pytest.fixture(scope="module")
+def gone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gone]:
+    """A run for each signal; all go on under one launch."""
+    folder = tmp_path_factory.mktemp("stopped")
+    told = {whom: stop(folder, whom, whom.replace(" ", "-"), *FOREVER) for whom in SIGNALS}
+    ended = {whom: state_of(folder / whom.replace(" ", "-")) for whom in SIGNALS}
+    commands = [
+        (
+            *MODULE[:2],
+            *("--resume", whom.replace(" ", "-")),
+            *("--max-seconds", f"{ended[whom][0] + MORE_S}"),
+        )
+        for whom in SIGNALS
+    ]
+    return {
+        whom: Gone(told[whom], run, *ended[whom], folder / whom.replace(" ", "-"))
+        for whom, run in zip(SIGNALS, launch_all(4, commands, folder), strict=True)
+    }
+
+
+def state_of(run: Path) -> tuple[float, list[int]]:
+    """When a run ended, and how many steps each worker took."""
+    with adsp_mpi.trace.open(run) as trace:
         assert trace.meta["reason"] == "stopped by a signal"
-        before_s = trace.meta["end_s"]
         steps = [len(trace.table(f"workers/{w}/steps")) for w in trace.workers]
-    until_s = before_s + 3
-    on = launch(4, *MODULE[:2], "--resume", "r", "--max-seconds", f"{until_s}", cwd=tmp_path)
-    assert on.code == 0 and "resumed from" in on.out, on.err
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        assert [len(trace.table(f"workers/{w}/steps")) for w in trace.workers] > steps
+        return float(trace.meta["end_s"]), steps
+
+
+@pytest.mark.parametrize("whom", SIGNALS)
+def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
+    gone: dict[str, Gone], whom: str
+) -> None:
+    run = gone[whom]
+    assert "Traceback" not in run.told.err, run.told.err
+    if whom != "mpirun" or not is_open_mpi(str(find_mpirun())):
+        assert run.told.code == 3 and "--resume " in run.told.err, run.told.err + run.told.out
+    assert run.resumed.code == 0 and "resumed from" in run.resumed.out, run.resumed.err
+    with adsp_mpi.trace.open(run.folder) as trace:
+        assert [len(trace.table(f"workers/{w}/steps")) for w in trace.workers] > run.steps
         for worker in trace.workers:
             starts_s = trace.table(f"workers/{worker}/steps")["start_s"]
-            assert (np.diff(starts_s) > 0).all() and starts_s[-1] > before_s
+            assert (np.diff(starts_s) > 0).all() and starts_s[-1] > run.before_s
             numbers = trace.table(f"workers/{worker}/commits")["number"]
             assert list(numbers) == list(range(1, len(numbers) + 1))
-        assert trace.meta["end_s"] >= until_s
+        assert trace.meta["end_s"] >= run.before_s + MORE_S
         assert "resume" in list(trace.frame("events")["kind"])
-
-
-BSP_STEPS = 45
 
 
 @pytest.mark.one_mpi_is_enough
 def test_bsp_stopped_and_resumed_ends_in_the_same_model(tmp_path: Path) -> None:
     """A sum of floats depends on the order of its terms: of the order in which commits arrive."""
-    (tmp_path / "p.toml").write_text("step_time_s = [0.05, 0.1, 0.16]")
-    options = ("--hetero", "p.toml", "--sync", "bsp", "--target-loss", "0")
-    options = (*options, "--max-steps", f"{BSP_STEPS}")
-    whole = launch(4, *MODULE, *options, "--out", "whole", cwd=tmp_path)
-    assert whole.code == 0, whole.err
-    stopped = stop(tmp_path, signal.SIGTERM, "rank 0", *options)
+    (tmp_path / "bsp.toml").write_text("step_time_s = [0.05, 0.1, 0.16]")
+    stopped = stop(tmp_path, "rank 0", "r", *BSP)
     assert stopped.code == 3, stopped.err
-    on = launch(4, *MODULE[:2], "--resume", "r", cwd=tmp_path)
-    assert on.code == 0, on.err
+    whole, resumed = launch_all(
+        4, [(*MODULE, *BSP, "--out", "whole"), (*MODULE[:2], "--resume", "r")], tmp_path
+    )
+    assert whole.code == 0 and resumed.code == 0, whole.err + resumed.err
     if order_of_commits(tmp_path / "r") != order_of_commits(tmp_path / "whole"):
         pytest.skip("this machine was too busy: commits arrived in another order")
     assert (tmp_path / "r/model.pt").read_bytes() == (tmp_path / "whole/model.pt").read_bytes()
@@ -105,62 +136,80 @@ def order_of_commits(run: Path) -> list[list[int]]:
     return np.argsort(np.array(landed_s), axis=0).T.tolist()
 
 
-@pytest.mark.one_mpi_is_enough
-def test_another_number_of_workers_is_told(tmp_path: Path) -> None:
-    workers = 5
-    assert stop(tmp_path, signal.SIGTERM, "rank 1", *FOREVER).code == 3
-    options = ("--resume", "auto", "--out", "r", "--target-loss", "0", "--max-seconds", "9")
-    on = launch(workers + 1, *MODULE, *options, cwd=tmp_path)
-    assert on.code == 0, on.err
-    assert f"with {workers} workers instead of 3" in on.out
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        losses = trace.table("ps/evals")["loss"]
-        assert len(trace.workers) == max(workers, 3) and losses[-1] < losses[0] / 2
+AUTO = ("--resume", "auto", "--out", "r", "--target-loss", "0")
+OFTEN = ("--set", "checkpoint.period_s=1.5", "--set", f"trace.flush_s={FLUSH_S}")
 
 
 @pytest.mark.one_mpi_is_enough
-def test_auto_goes_on_after_a_kill(tmp_path: Path) -> None:
-    options = ("--resume", "auto", "--out", "r", "--set", "checkpoint.period_s=1.5")
-    process = start(4, *MODULE, *options, *FOREVER, cwd=tmp_path)
-    wait_until_it_trains(tmp_path / "r", process)
-    while not whole_checkpoints(tmp_path / "r"):
-        assert process.poll() is None
-        time.sleep(0.1)
+def test_a_killed_run_keeps_what_was_flushed_and_goes_on_also_with_fewer_workers(
+    tmp_path: Path,
+) -> None:
+    process = start(4, *MODULE, *AUTO, *OFTEN, "--max-seconds", "600", cwd=tmp_path)
+    before = look_when_it_trains(tmp_path / "r")
     process.kill()
     for rank in ranks(tmp_path).values():
         rank.kill()
     process.communicate(timeout=60)
-    assert whole_checkpoints(tmp_path / "r")
-    on = launch(4, *MODULE, *options, "--target-loss", "0", "--max-seconds", "9", cwd=tmp_path)
+    shutil.copytree(tmp_path / "r", tmp_path / "merged")
+    require_all_that_was_flushed(tmp_path / "merged", before)
+
+    fewer = ("-m", "tests.mpi.on_ranks", "3", "--resume", "r", "--max-seconds", "9")
+    on, with_two = launch_all(4, [(*MODULE, *AUTO, *OFTEN, "--max-seconds", "6"), fewer], tmp_path)
     assert on.code == 0 and "resumed from" in on.out, on.err
+    assert with_two.code == 0 and "with 2 workers instead of 3" in with_two.out, with_two.err
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        assert trace.table("ps/evals")["time_s"][0] < 1 and trace.meta["end_s"] >= 9
+        evals = trace.table("ps/evals")
+        assert evals["time_s"][0] < 1 and trace.meta["end_s"] >= 9
+        assert evals["loss"][-1] < evals["loss"][0] / 2
+
+
+def look_when_it_trains(run: Path) -> Look:
+    """What is on disk of a run after its third second and its first checkpoint."""
+    follower, started = Follower(run), time.monotonic()
+    while time.monotonic() - started < 60:
+        look = follower.look()
+        trains = look.server and len(look.workers) == 3 and look.time_s > 3
+        if trains and whole_checkpoints(run):
+            return look
+        time.sleep(0.1)
+    raise AssertionError("the run did not begin")
+
+
+def require_all_that_was_flushed(run: Path, before: Look) -> None:
+    """The merged trace has every row that was on disk before the kill, of all ranks."""
+    main(["merge", str(run), "--force"])
+    with adsp_mpi.trace.open(run) as trace:
+        ends = [trace.table(f"workers/{i}/steps")["start_s"][-1] for i in trace.workers]
+        for worker in before.workers:
+            assert len(trace.table(f"workers/{worker.worker}/steps")) >= worker.steps
+    assert len(ends) == 3 and max(ends) - min(ends) < FLUSH_S + 1.0
+    metrics = run_metrics(run)
+    assert metrics.steps > 0 and "did not end in order" in metrics.notes[0]
 
 
 @pytest.mark.one_mpi_is_enough
 def test_a_run_that_has_ended_goes_on_with_a_larger_limit(tmp_path: Path) -> None:
     """All steps taken, then more steps, then a time limit; at last nothing is left to do."""
     options = ("--out", "r", "--target-loss", "0", "--max-steps", "10")
-    first = launch(3, *MODULE, *options, cwd=tmp_path)
-    assert first.code == 0 and len(whole_checkpoints(tmp_path / "r")) == 1, first.err
-    more = launch(3, *MODULE[:2], "--resume", "r", "--max-steps", "20", cwd=tmp_path)
-    assert more.code == 0, more.err
+    limits = ("--max-steps", "0", "--max-seconds", "5")
+    first, more, timed, again = launch_all(
+        3,
+        [
+            (*MODULE, *options),
+            (*MODULE[:2], "--resume", "r", "--max-steps", "20"),
+            (*MODULE[:2], "--resume", "r", *limits),
+            (*MODULE, "--resume", "auto", *options[:4], *limits, "--seed", "1"),
+        ],
+        tmp_path,
+    )
+    for run in (first, more, timed, again):
+        assert run.code == 0, run.err
     assert "where the run had ended: every worker took its last step" in more.out
+    assert "where the run had ended: 5 s are over" in again.out
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        ended_s = trace.meta["end_s"]
+        assert trace.meta["end_s"] >= 5
         for worker in trace.workers:
             steps = trace.table(f"workers/{worker}/steps")
-            assert len(steps) == 20 and (np.diff(steps["start_s"]) > 0).all()
+            assert len(steps) > 20 and (np.diff(steps["start_s"]) > 0).all()
             numbers = trace.table(f"workers/{worker}/commits")["number"]
             assert list(numbers) == list(range(1, len(numbers) + 1))
-    limits = ("--max-steps", "0", "--max-seconds", f"{ended_s + 2}")
-    timed = launch(3, *MODULE[:2], "--resume", "r", *limits, cwd=tmp_path)
-    assert timed.code == 0, timed.err
-    again = launch(
-        3, *MODULE, "--resume", "auto", *options[:4], *limits, "--seed", "1", cwd=tmp_path
-    )
-    assert again.code == 0, again.err
-    assert f"where the run had ended: {ended_s + 2:g} s are over" in again.out
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        assert trace.meta["end_s"] >= ended_s + 2
-        assert len(trace.table("workers/0/steps")) > 20

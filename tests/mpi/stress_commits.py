@@ -1,8 +1,8 @@
-"""Seven workers commit known integers with random pauses; nothing is lost or doubled.
+"""Workers commit known integers with random pauses; nothing is lost or doubled.
 
-The arguments are seconds, servers, and models such as `usual:1000`, so many numbers in an array
-as a run has it, or `window:1000`, `served:1000`. Prints a line of JSON for each on rank 0. No
-torch: the commit path sees arrays only.
+The arguments are seconds, and models such as `1:usual:1000`: the number of servers, the kind of
+array (`usual` is what a run would take here) and its number of elements. Prints a line of JSON for
+each on rank 0. No torch: the commit path sees arrays only.
 """
 
 import json
@@ -60,10 +60,9 @@ class Integers:
 KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "served": ServedArray}
 
 
-def main(seconds: float, servers: int, models: list[str]) -> None:
-    world = World(num_servers=servers)
-    for kind, _, elements in (model.partition(":") for model in models):
-        stress(world, int(elements), seconds, kind)
+def main(seconds: float, models: list[str]) -> None:
+    for servers, kind, elements in (model.split(":") for model in models):
+        stress(World(num_servers=int(servers)), int(elements), seconds, kind)
 
 
 def stress(world: World, elements: int, seconds: float, kind: str) -> None:
@@ -133,4 +132,4 @@ def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: flo
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main(float(sys.argv[1]), sys.argv[2:])
