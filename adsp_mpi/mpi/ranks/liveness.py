@@ -92,7 +92,9 @@ class Watch:
         """The ranks that are gone by now; `signs`, float64[N], of those watched."""
         seen = self._processes.look()[self._ranks]
         patience_s = np.take(self._patience_s, seen)
-        silent_s = self._silence.look(time.monotonic(), self._no_signs if signs is None else signs)
+        signs = self._no_signs if signs is None else signs
+        signs = np.where(seen == Process.DEAD, 0.0, signs)  # memory that it shared still answers
+        silent_s = self._silence.look(time.monotonic(), signs)
         self._silence.seconds = np.where(np.isinf(patience_s), 0.0, silent_s)
         over = self._silence.seconds > patience_s
         return [rank for rank, is_over in zip(self._ranks, over, strict=True) if is_over]
