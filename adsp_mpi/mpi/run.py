@@ -7,7 +7,9 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
-from adsp_mpi.errors import EXIT_DONE, AdspError
+from adsp_mpi.errors import EXIT_DONE, AdspError, UsageError
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.replica import rebased_elements
 from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.ranks.abort import leave_at_once
 from adsp_mpi.mpi.ranks.world import World
@@ -15,7 +17,11 @@ from adsp_mpi.mpi.server.results import Result
 from adsp_mpi.mpi.server.run import serve
 from adsp_mpi.mpi.server.shard import keep_shard
 from adsp_mpi.mpi.setup import prepare
-from adsp_mpi.mpi.transport.choose import make_array, model_array, self_test
+from adsp_mpi.mpi.transport.choose import make_array, make_model_array, self_test
+from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
+from adsp_mpi.mpi.transport.compressed import CompressedArray
+from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.ruled import RuledArray
 from adsp_mpi.mpi.worker.run import work
 from adsp_mpi.runtime.signals import Signals
 
@@ -49,7 +55,7 @@ def _run(
     ready = prepare(world, config, task)
     if ready.lock:
         stack.callback(ready.lock.close)
-    window = model_array(world, config, ready.model)
+    window = _make_window(world, config, ready.model)
     stack.callback(window.free)
     board = make_array(world, Board.size(world.num_workers), "f8")
     stack.callback(board.free)
@@ -62,3 +68,24 @@ def _run(
         return None
     work(ready, window, board, signals)
     return None
+
+
+def _make_window(world: World, config: Config, model: FlatModel) -> RemoteArray:
+    """Collective: room for the model on the servers, zeros, for commits as `config` has them."""
+    is_sum = config.sync_model.commit_rule().is_sum
+    if is_sum and config.codec is None:
+        return make_model_array(world, model.num_elements, chosen_chunk(world))
+    world.agree(_require_threads)
+    if not is_sum:
+        return RuledArray(world, model.num_elements, chosen_chunk(world), model.num_trainable)
+    assert config.codec
+    num_rebased = rebased_elements(model, config.sync_model.same_base)
+    return CompressedArray(world, model.num_elements, config.codec, num_rebased)
+
+
+def _require_threads() -> None:
+    if MPI.Query_thread() != MPI.THREAD_MULTIPLE:
+        raise UsageError(
+            "commits that are compressed, or follow a rule that is no sum, need an MPI with "
+            "MPI_THREAD_MULTIPLE"
+        )

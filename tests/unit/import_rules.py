@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "screen": "core tables errors",
     "guide": "errors",
     "mpi.ranks": "core errors",
-    "mpi.transport": "mpi.ranks config learn core errors",
+    "mpi.transport": "mpi.ranks core errors",
     "mpi.setup": "mpi.transport mpi.ranks screen runtime config learn core errors",
     "mpi.faults": "mpi.setup mpi.transport mpi.ranks runtime trace core errors",
     "mpi.worker": ALL_RANKS,

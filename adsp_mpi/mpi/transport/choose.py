@@ -3,20 +3,13 @@
 from contextlib import suppress
 
 import numpy as np
-from mpi4py import MPI
 
-from adsp_mpi.config import Config
-from adsp_mpi.errors import AdspError, UsageError
-from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.replica import rebased_elements
+from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
-from adsp_mpi.mpi.transport.compressed import CompressedArray
 from adsp_mpi.mpi.transport.mpi_library import excludes_others_in_flight, library_version
 from adsp_mpi.mpi.transport.one_sided import WindowArray
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
-from adsp_mpi.mpi.transport.ruled import RuledArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
 from adsp_mpi.mpi.transport.shared_memory import NotShared, SharedArray
 from adsp_mpi.mpi.transport.two_sided import ServedArray
@@ -79,25 +72,4 @@ def self_test(world: World, array: RemoteArray) -> None:
             f"{array.way} adds wrongly: {wrong} of {count} elements are not {expected} after "
             f"sums by {world.comm.size} ranks ({library_version()}). With Open MPI try "
             "OMPI_MCA_osc=^ucx or OMPI_MCA_osc=sm,rdma; otherwise another MPI"
-        )
-
-
-def model_array(world: World, config: Config, model: FlatModel) -> RemoteArray:
-    """Collective: room for the model on the servers, zeros, for commits as `config` has them."""
-    is_sum = config.sync_model.commit_rule().is_sum
-    if is_sum and config.codec is None:
-        return make_model_array(world, model.num_elements, chosen_chunk(world))
-    world.agree(_require_threads)
-    if not is_sum:
-        return RuledArray(world, model.num_elements, chosen_chunk(world), model.num_trainable)
-    assert config.codec
-    num_rebased = rebased_elements(model, config.sync_model.same_base)
-    return CompressedArray(world, model.num_elements, config.codec, num_rebased)
-
-
-def _require_threads() -> None:
-    if MPI.Query_thread() != MPI.THREAD_MULTIPLE:
-        raise UsageError(
-            "commits that are compressed, or follow a rule that is no sum, need an MPI with "
-            "MPI_THREAD_MULTIPLE"
         )
