@@ -22,6 +22,8 @@ PTHREAD_PROCESS_SHARED = PTHREAD_MUTEX_ROBUST = 1
 _waiting = ctypes.CDLL(None)  # Python's other threads run meanwhile
 _at_once = ctypes.PyDLL(None)  # they do not: who holds a lock need not wait for their leave
 
+_try_lock, _unlock = _at_once.pthread_mutex_trylock, _at_once.pthread_mutex_unlock
+
 
 class RobustLocks:
     """As many locks as fit into `memory`, uint8[locks * LOCK_BYTES], which several processes map.
@@ -50,7 +52,9 @@ class RobustLocks:
     def acquire(self, number: int) -> None:
         """Hold this lock; sleeps while another thread of any process does."""
         place = self._places[number]
-        error = _at_once.pthread_mutex_trylock(place)
+        error = _try_lock(place)
+        if not error:
+            return
         if error == errno.EBUSY:
             error = _waiting.pthread_mutex_lock(place)
         if error == errno.EOWNERDEAD:
@@ -60,4 +64,4 @@ class RobustLocks:
 
     def release(self, number: int) -> None:
         """Give the lock back."""
-        _at_once.pthread_mutex_unlock(self._places[number])
+        _unlock(self._places[number])

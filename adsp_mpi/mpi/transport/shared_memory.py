@@ -70,30 +70,29 @@ class SharedArray(RemoteArray):
             number = first // self.chunk_elements
             last = min(end, (number + 1) * self.chunk_elements)
             part = slice(first - offset, last - offset)
-            self._carry_out(number, slice(first, last), values, before, part, kind)
+            own = None if values is None else values[part]
+            self._carry_out(number, self.values[first:last], own, before[part], kind)
             first = last
         return []
 
     def _carry_out(
         self,
-        number: int,
-        place: slice,
+        chunk: int,
+        there: np.ndarray,
         values: np.ndarray | None,
         before: np.ndarray,
-        part: slice,
         kind: Kind,
     ) -> None:
         """One operation inside one chunk."""
-        there = self.values[place]
-        self._locks.acquire(number)
+        self._locks.acquire(chunk)
         try:
-            before[part] = there
-            if values is not None and kind == Kind.ADD:
-                np.add(there, values[part], out=there)
+            before[:] = there
+            if values is not None and kind is Kind.ADD:
+                np.add(there, values, there)
             elif values is not None:
-                there[:] = values[part]
+                there[:] = values
         finally:
-            self._locks.release(number)
+            self._locks.release(chunk)
 
     def free(self) -> None:
         self._values = None  # unmapped when the last view of it is gone
