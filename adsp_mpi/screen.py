@@ -63,6 +63,11 @@ def say(mode: str, *lines: str) -> None:
         print(*lines, sep="\n", flush=True)
 
 
+def starting_line(scheme: str, task: str, num_ranks: int) -> str:
+    """The first line of a run, before anything is loaded; `task` is empty if a script gave it."""
+    return f"adsp_mpi: starting {scheme} on {task or 'your task'} with {num_ranks} ranks"
+
+
 class QuietScreen:
     """Shows nothing."""
 

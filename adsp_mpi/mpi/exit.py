@@ -11,6 +11,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
 from adsp_mpi.mpi.ranks.abort import abort, leave_at_once
 from adsp_mpi.mpi.ranks.backoff import wait_for
+from adsp_mpi.screen import say, starting_line
 
 if TYPE_CHECKING:
     from adsp_mpi.learn.task import Task
@@ -23,7 +24,13 @@ ABORT_AFTER_S = 4.0
 
 
 def run_quietly(config: Config, task: "Task | None" = None) -> "Result | None":
-    """`session.run`, loaded only now: wrong arguments do not pay for torch."""
+    """`mpi.run.run`, loaded only now: wrong arguments do not pay for torch.
+
+    The first line is on the screen before that takes its seconds.
+    """
+    if MPI.COMM_WORLD.rank == 0 and MPI.COMM_WORLD.size > 1:
+        name = "" if task else config.task.name
+        say(config.run.screen, starting_line(config.sync.model, name, MPI.COMM_WORLD.size))
     from adsp_mpi.mpi.run import run
 
     return run(config, task)

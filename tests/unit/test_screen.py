@@ -1,6 +1,8 @@
 """What a run shows fits its terminal, and a log is never silent for long."""
 
 import io
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.report import WorkerReport
 from adsp_mpi.core.steering import Progress
-from adsp_mpi.screen import LogScreen, Status, _view, worker_table
+from adsp_mpi.screen import LogScreen, Status, _view, starting_line, worker_table
 
 
 def report(worker: int, **more: Any) -> WorkerReport:
@@ -116,3 +118,11 @@ def test_new_targets_are_a_line_at_once(capsys: pytest.CaptureFixture[str]) -> N
     board.targets = Targets(commit_target=7.0, commit_rate=2.0)
     screen.update(Status(2.0, Progress(), board))
     assert "C_target 7 (+2 a check)" in lines_of(capsys)[0]
+
+
+def test_the_first_line_needs_no_torch() -> None:
+    code = "import adsp_mpi.screen, sys; print('torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "False\n"
+    line = "adsp_mpi: starting adsp on digits-cnn with 8 ranks"
+    assert starting_line("adsp", "digits-cnn", 8) == line
