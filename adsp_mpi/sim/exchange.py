@@ -31,9 +31,11 @@ class Exchange:
     def land(self, landing: Landing, learner: Learner) -> None:
         """It arrives as a whole, and the worker goes on from the model after it."""
         learner.before_landing(self.values)
-        size = len(self.trained)
-        self._rule.apply(self.trained, learner.update[:size], landing)
-        self._buffers += learner.update[size:]
+        update = learner.update
+        if len(self._buffers):
+            self._buffers += update[len(self.trained) :]
+            update = update[: len(self.trained)]
+        self._rule.apply(self.trained, update, landing)
         learner.answer[:] = self.values
         learner.replace(keep_local=True)
 

@@ -69,12 +69,8 @@ if __name__ == "__main__":
     )
     recorded = Recorded()
     sync = {"model": model, "check_period_s": 0.4, "global_lr": 1.0, "outer": outer}
-    scheme = {
-        "adsp-fixed": {"commit_rate": 4},
-        "tests.unit.buffered_scheme:Buffered": {"buffer": 2},
-    }
     settings = {
-        "run": {"out": out, "screen": "quiet", "servers": int(servers)},
+        "run": {"out": out, "resume": "auto", "screen": "quiet", "servers": int(servers)},
         "train": {"batch_size": 4, "local_lr": 2.0**-6, "compress": compress},
         "sync": sync | ({"commit_rate": 4} if model == "adsp-fixed" else {}),
         "hetero": {"profile": profile},
@@ -82,6 +78,6 @@ if __name__ == "__main__":
         "stop": {"max_steps": int(steps)},
     }
     if adsp_mpi.train(task, settings):
-        np.savez(f"{out}/outer.npz", seen=recorded.seen, added=recorded.added)
+        np.savez(f"{out}/outer-{steps}.npz", seen=recorded.seen, added=recorded.added)
         for rule in buffered_scheme.begun:
             np.savez(f"{out}/rule.npz", **rule.state_dict())
