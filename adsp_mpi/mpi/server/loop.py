@@ -174,10 +174,14 @@ class Server:
             text = f"adsp_mpi: warning: no checkpoint: {reason}{goes_on}"
             print(text, file=sys.stderr, flush=True)
             return
+        if not number:
+            self._saver.drop()
+            return
         self._checkpoint_s = seconds = self.now() - begun_s
         self._tell("checkpoint", f"{number} of {begun_s:.1f} s, written in {seconds:.2f} s")
 
     def _write_checkpoint(self, stage: Stage) -> int:
+        """The number of the checkpoint; 0 where a worker has failed meanwhile: it is not whole."""
         number = self.board.checkpoint = self._saver.begin()
         self.board.stage = stage
 
@@ -186,6 +190,8 @@ class Server:
 
         at_the_end = stage == Stage.STOP
         self.workers.wait_for_everyone(written) if at_the_end else self.workers.wait_for(written)
+        if self.board.failures:
+            return 0
         errors = self.board.column("disk_error")[written()]
         if errors.any():
             raise OSError(int(errors.max()), "")
