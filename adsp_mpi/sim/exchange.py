@@ -12,7 +12,7 @@ from adsp_mpi.sim.problem import Learner, Problem
 class Exchange:
     """Between the global model's `values`, float32[P], and the learners of all workers.
 
-    The commit rule acts on `trained`, the first numbers of `values`; all others add up.
+    The commit rule acts on `trained`, the first T numbers of `values`; buffers always add up.
     """
 
     def __init__(self, values: np.ndarray, num_trained: int, rule: CommitRule) -> None:
@@ -25,11 +25,11 @@ class Exchange:
         """What a worker sends for a commit."""
 
     def take(self, worker: int, learner: Learner, factor: float) -> None:
-        """A commit sets out with `factor` times what was learnt."""
+        """A commit begins: it carries `factor` times what `worker` learnt since its base."""
         learner.take_update(factor)
 
     def land(self, landing: Landing, learner: Learner) -> None:
-        """It arrives as a whole, and the worker goes on from the model after it."""
+        """A commit lands as a whole, and its worker goes on from the model after it."""
         learner.before_landing(self.values)
         update = learner.update
         if len(self._buffers):
@@ -55,27 +55,27 @@ class Exchange:
         self._rule.load_state_dict(state["rule"])
 
     def pull(self, worker: int, learner: Learner, keep_local: bool) -> None:
-        """The worker takes up what there is now."""
+        """The worker takes the global model; `keep_local` keeps what it learnt since its base."""
         learner.answer[:] = self.values
         learner.replace(keep_local)
 
     def fetch(self, worker: int, learner: Learner) -> None:
-        """The worker begins anew from the global model."""
+        """The worker takes the global model and drops everything else, also what was not sent."""
         self.pull(worker, learner, keep_local=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Model, rule and what is under way, without what the learners hold."""
+        """The model, its rule and what is in flight, but for what the learners hold."""
         return self.model_state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where the exchange that gave `state` stood."""
+        """Continue from what `state_dict` gave."""
         self.load_model_state_dict(state)
 
 
 def make_exchange(
     codec: Codec | None, problem: Problem, rule: CommitRule, learners: list[Learner]
 ) -> Exchange:
-    """As `codec` says; every learner has fetched the model then."""
+    """An exchange with `codec`, or none, in which every learner holds the global model."""
     values, num_trained = problem.values, problem.num_trained
     made = (
         CompressedExchange(values, num_trained, rule, codec, learners)

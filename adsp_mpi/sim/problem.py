@@ -26,7 +26,7 @@ class Learner(Protocol):
 
     @property
     def num_rebased(self) -> int:
-        """The first so many numbers add up; the others are averaged."""
+        """R: updates of the first R numbers add up, those of the others are averaged."""
 
     @property
     def answer(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class Problem(Protocol):
     notes: Sequence[str]
     """What the user should know before the run, a line each."""
     num_trained: int
-    """The first so many numbers are trained; the others are buffers."""
+    """T: the first T numbers are trained, the others are buffers."""
 
     def learner(self, worker: int) -> Learner:
         """The numerics of `worker`, made once, in the order of the workers."""

@@ -8,8 +8,8 @@ from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.two_sided import ServedArray
 
 COMMIT = 20
-"""What a worker asks beyond what every array does: apply this commit, answer with the model after
-it. In the place of an offset stands the number of commits in the worker's base."""
+"""An operation that only this array has: apply a commit and answer with the model after it. The
+header's offset carries the number of commits in the worker's base."""
 
 
 class RuledArray(ServedArray):
@@ -30,18 +30,22 @@ class RuledArray(ServedArray):
         super().__init__(world, num_elements, "f4", chunk_elements)
 
     def follow(self, rule: CommitRule, landed: int) -> None:
-        """On rank 0, before anyone commits: the rule, begun, and the commits counted so far."""
+        """Use `rule`, which has begun; rank 0 calls this before the first commit.
+
+        `landed` is the number of commits counted so far.
+        """
         self._rule, self._landed = rule, landed
 
     def commit(
         self, update: np.ndarray, answer: np.ndarray, landed_at_base: int
     ) -> list[MPI.Request]:
-        """Send a commit, float32[T]; done when the model after it is in `answer`, float32[T]."""
+        """Send a commit, float32[T]; the request is done when `answer`, float32[T], holds the model
+        after it."""
         there = slice(landed_at_base, landed_at_base + len(update))
         return self._ask(COMMIT, there, update.view("u1"), answer.view("u1"))
 
     def outer_step(self) -> None:
-        """On rank 0: add what the rule says, between two commits."""
+        """Add what the rule says, between two commits; rank 0 only."""
         assert self._rule
         with self._applying:
             trained = self.memory[: self.num_trained]
