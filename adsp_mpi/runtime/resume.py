@@ -63,7 +63,7 @@ def resumed_config(name: str) -> Config:
     try:
         found = open_checkpoint(name)
     except AdspError as error:
-        raise UsageError(f"--resume {name}: {error}") from error
+        raise UsageError(f"--resume: {error}") from error
     config = Config().with_values(tomllib.loads(found.state["config"]), f"{found.path}")
     return config.with_values({"run": {"resume": name, "out": str(found.run)}}, "--resume")
 

@@ -210,7 +210,7 @@ def test_without_a_checkpoint_auto_begins_and_a_path_is_an_error(tmp_path: Path)
     folder = tmp_path / "a"
     config = make_config(folder, "asp", run={"resume": "auto", "out": str(folder)})
     assert simulate(config, folder).report.reason == "30 s are over"
-    with pytest.raises(UsageError, match=r"--resume .*: no checkpoint in"):
+    with pytest.raises(UsageError, match=r"--resume: .*: no checkpoint in"):
         resumed_config(str(tmp_path / "nowhere"))
 
 
