@@ -154,7 +154,8 @@ def test_a_killed_run_keeps_what_was_flushed_and_goes_on_also_with_fewer_workers
     require_all_that_was_flushed(tmp_path / "merged", before)
 
     fewer = ("-m", "tests.mpi.on_ranks", "3", "--resume", "r", "--max-seconds", "9")
-    on, with_two = launch_all(4, [(*MODULE, *AUTO, *OFTEN, "--max-seconds", "6"), fewer], tmp_path)
+    changed = ("--max-seconds", "6", "--set", "train.local_lr=0.05")
+    on, with_two = launch_all(4, [(*MODULE, *AUTO, *OFTEN, *changed), fewer], tmp_path)
     assert on.code == 0 and "resumed from" in on.out, on.err
     assert with_two.code == 0 and "with 2 workers instead of 3" in with_two.out, with_two.err
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
