@@ -47,7 +47,7 @@ class ServerEngine(Protocol):
         """The model judged last is good: the one to fall back on."""
 
     def outer_step(self) -> None:
-        """Add to the global model what its commit rule says, while commits go on landing."""
+        """Add to the global model what its commit rule says, and record the norm of it."""
 
     def take_snapshot(self) -> None:
         """Keep a copy of the global model and of its commit rule's state."""

@@ -51,6 +51,10 @@ class ServerTrace:
         self.part.append("ps/evals", now, duration_s, steps, board.landed, trial, *metrics.values())
         self._evaluations += 1
 
+    def outer_step(self, now: float, norm: float) -> None:
+        """Rank 0 has added a vector of this norm to the global model."""
+        self.part.event(now, "outer step", f"added a vector of norm {norm:.6g}")
+
     def told(self, now: float, told: Tell) -> None:
         self.part.append_named(f"ps/{told.table}", {"time_s": now, **told.values})
 

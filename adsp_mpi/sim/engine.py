@@ -279,7 +279,7 @@ class Engine:
         self.good_values[:] = self.values
 
     def outer_step(self) -> None:
-        self.exchange.outer_step()
+        self._trace.outer_step(self.clock.now, self.exchange.outer_step())
 
     def take_snapshot(self) -> None:
         self.snapshot = self.exchange.model_state_dict()

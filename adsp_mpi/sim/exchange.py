@@ -39,11 +39,13 @@ class Exchange:
         learner.answer[:] = self.values
         learner.replace(keep_local=True)
 
-    def outer_step(self) -> None:
-        """Add to the model what the rule says."""
+    def outer_step(self) -> float:
+        """Add to the model what the rule says; the norm of it."""
         kick = self._rule.outer_step(self.trained)
-        if kick is not None:
-            self.trained += kick
+        if kick is None:
+            return 0.0
+        self.trained += kick
+        return float(np.linalg.norm(kick))
 
     def model_state_dict(self) -> dict[str, Any]:
         """The global model and its rule's state."""

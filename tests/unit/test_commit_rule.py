@@ -141,6 +141,9 @@ def test_a_run_is_torchs_sgd_on_the_commits_of_each_period(
     assert all(landed)
     assert final_model(run) == {outer_part + rest}
     assert run.table("ps/evals")["landed"][-1] == sum(map(len, run.tables("commits")))
+    events = run.table("events")
+    steps = events["time_s"][events["kind"] == b"outer step"].tolist()
+    assert steps == (ends[1:] if beta else []), "at the end of every check period"
 
 
 def test_every_trial_begins_with_the_momentum_of_the_snapshot(tmp_path: Path) -> None:

@@ -38,18 +38,20 @@ class GlobalModel:
         """`into`, float32[P], filled with the model."""
         return self._array.load(into)
 
-    def outer_step(self, scratch: np.ndarray) -> None:
-        """Add what the rule says as a commit is added; `scratch`, float32[P], is overwritten."""
-        if not self._rule.has_outer_step:
-            return
+    def outer_step(self, scratch: np.ndarray) -> float:
+        """Add what the rule says as a commit is added; the norm of it.
+
+        `scratch`, float32[P], is overwritten.
+        """
         if isinstance(self._array, RuledArray):
-            self._array.outer_step()
-            return
+            return self._array.outer_step()
         values = self.load(scratch)[: self._num_trained]
         kick = self._rule.outer_step(values)
-        if kick is not None:
-            wait_for(self._array.add(kick, values))
-            self._array.flush()
+        if kick is None:
+            return 0.0
+        wait_for(self._array.add(kick, values))
+        self._array.flush()
+        return float(np.linalg.norm(kick))
 
     def require_sound(self) -> None:
         """AdspError where the commit rule has failed."""

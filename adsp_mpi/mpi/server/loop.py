@@ -237,7 +237,8 @@ class Server:
         self._good_values.copy_(self._host_values)
 
     def outer_step(self) -> None:
-        self._global_model.outer_step(scratch=self._host_values.numpy())
+        norm = self._global_model.outer_step(scratch=self._host_values.numpy())
+        self._trace.outer_step(self.now(), norm)
 
     def take_snapshot(self) -> None:
         self._snapshot = self._global_model.state_dict()

@@ -44,14 +44,16 @@ class RuledArray(ServedArray):
         there = slice(landed_at_base, landed_at_base + len(update))
         return self._ask(COMMIT, there, update.view("u1"), answer.view("u1"))
 
-    def outer_step(self) -> None:
-        """Add what the rule says, between two commits; rank 0 only."""
+    def outer_step(self) -> float:
+        """Add what the rule says, between two commits, and return its norm; rank 0 only."""
         assert self._rule
         with self._applying:
             trained = self.memory[: self.num_trained]
             kick = self._rule.outer_step(trained)
-            if kick is not None:
-                trained += kick
+            if kick is None:
+                return 0.0
+            trained += kick
+            return float(np.linalg.norm(kick))
 
     def load(self, into: np.ndarray) -> np.ndarray:
         with self._applying:
