@@ -11,21 +11,26 @@ if result:  # rank 0
 
 from typing import TYPE_CHECKING, Any
 
+from adsp_mpi.mpi.exit import watch_errors, watch_exit
+
 if TYPE_CHECKING:
     from adsp_mpi.api import train
     from adsp_mpi.learn.task import Task
 
 __all__ = ["Task", "train"]
 
+watch_errors()
+
 
 def __getattr__(name: str) -> Any:
     """Names are looked up when used: importing the package loads neither torch nor MPI."""
+    if name not in __all__:
+        raise AttributeError(f"module 'adsp_mpi' has no attribute {name!r}")
+    watch_exit()
     if name == "train":
         from adsp_mpi.api import train
 
         return train
-    if name == "Task":
-        from adsp_mpi.learn.task import Task
+    from adsp_mpi.learn.task import Task
 
-        return Task
-    raise AttributeError(f"module 'adsp_mpi' has no attribute {name!r}")
+    return Task

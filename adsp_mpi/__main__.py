@@ -58,7 +58,7 @@ def leave_with(error: AdspError, alone: bool) -> NoReturn:
         raise error
 
     if alone:
-        from adsp_mpi.sim.command import exit_code_of
+        from adsp_mpi.runtime.exit import exit_code_of
 
         sys.exit(exit_code_of(fail))
     from adsp_mpi.mpi.exit import exit_on_error

@@ -17,19 +17,19 @@ def train(
     """Train `task` on all ranks of this MPI job; every rank makes the same call.
 
     `task` is a Task or the name of one; `settings` are {section: {key: value}} over the
-    defaults, as in a configuration file. Returns the Result on rank 0, None on workers. An
-    error ends every rank: its message is printed once and the exit code is that of the
-    command line.
+    defaults, as in a configuration file. Returns the Result on rank 0, None on workers.
+
+    A run that fails raises on every rank: an AdspError with the message on one of them,
+    `adsp_mpi.errors.Elsewhere` on the others; wrong settings raise UsageError on all. Where nobody
+    catches it the message is printed once, and all ranks end with the command line's exit code.
     """
-    from adsp_mpi.mpi.exit import exit_on_error, run_quietly
+    from adsp_mpi.mpi.exit import run_quietly, watch_exit
 
-    def start() -> "Result | None":
-        config = settings if isinstance(settings, Config) else Config()
-        given = layer_of(settings, "adsp_mpi.train") if isinstance(settings, dict) else []
-        if isinstance(task, str):
-            given.append(Setting("task", "name", task, "adsp_mpi.train"))
-        base, config = config, config.with_layers(given)
-        require_used("run", base, config, [given])
-        return run_quietly(config, None if isinstance(task, str) else task)
-
-    return exit_on_error(start)
+    watch_exit()
+    config = settings if isinstance(settings, Config) else Config()
+    given = layer_of(settings, "adsp_mpi.train") if isinstance(settings, dict) else []
+    if isinstance(task, str):
+        given.append(Setting("task", "name", task, "adsp_mpi.train"))
+    base, config = config, config.with_layers(given)
+    require_used("run", base, config, [given])
+    return run_quietly(config, None if isinstance(task, str) else task)

@@ -26,6 +26,21 @@ class Interrupted(AdspError):
     exit_code = EXIT_INTERRUPTED
 
 
+class Elsewhere(AdspError):
+    """A run has failed, and another rank raises and tells the reason."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("the run has failed; another rank tells why")
+        self.exit_code = exit_code
+
+
+def cause(error: BaseException) -> str:
+    """An error in words, with its kind."""
+    if isinstance(error, SystemExit):
+        return f"sys.exit({error.code!r}) was called"
+    return f"{type(error).__name__}: {error}"
+
+
 def tell(message: str) -> None:
     """Show the user the line."""
     print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)

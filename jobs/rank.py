@@ -3,37 +3,94 @@
     mpirun -disable-auto-cleanup -n 8 python jobs/rank.py python -m adsp_mpi      MPICH
     mpirun --enable-recovery -n 8 python jobs/rank.py python -m adsp_mpi          Open MPI
 
-A rank that is killed does not end the others: MPICH's launcher ends the job when a process of its
-own is killed; this one lives on, and leaves with exit code 0. And a rank that is told to stop has
-the time to write: Open MPI's launcher kills its processes 0.25 s after SIGTERM, but not a group of
-its own, which the rank gets here.
+A rank that is killed while it trains does not end the others: MPICH's launcher ends the job when a
+process of its own is killed; this one lives on, and leaves with exit code 0. A rank that dies
+before everybody trains, even before MPI has started, ends the job: the others would wait for it
+for ever. And a rank that is told to stop has the time to write: Open MPI's launcher kills its
+processes 0.25 s after SIGTERM, but not a group of its own, which the rank gets here.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
+
+STARTED = "ADSP_MPI_STARTED_FD"
+"""Names the pipe through which the rank says that the others can do without it."""
+
+PR_SET_PDEATHSIG = 1
+LAUNCHER_TAKES_S = 5.0
 
 
 def stand_between(command: list[str]) -> int:
     """Run a rank, forward it the signals that stop it; its exit code, 0 if it was killed."""
     # a signal before the rank can take one waits until then
     forwarded = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
-    early: list[int] = []
+    received: list[int] = []
     for number in forwarded:
-        signal.signal(number, lambda number, _frame: early.append(number))
-    rank = subprocess.Popen(command, close_fds=False, process_group=0)
-    for number in forwarded:
-        signal.signal(number, lambda number, _frame: rank.send_signal(number))
-    for number in early:
+        signal.signal(number, lambda number, _frame: received.append(number))
+    has_started, tells_it = os.pipe()
+    os.set_blocking(has_started, False)
+    os.set_inheritable(tells_it, True)
+    given = int(os.environ.get("PMI_FD", "-1"))
+    line = os.dup(given) if given >= 0 else None  # the rank does not get this one
+    rank = subprocess.Popen(
+        command,
+        close_fds=False,
+        process_group=0,
+        env={**os.environ, STARTED: str(tells_it)},
+        preexec_fn=die_with_parent,
+    )
+    if line is not None:
+        os.close(given)
+
+    def forward(number: int, _frame: object) -> None:
+        received.append(number)
         rank.send_signal(number)
-    # of the rank's line to the launcher only the rank holds an end
-    if "PMI_FD" in os.environ:
-        os.close(int(os.environ["PMI_FD"]))
-    code = max(0, rank.wait())
+
+    for number in forwarded:
+        signal.signal(number, forward)
+    for number in list(received):
+        rank.send_signal(number)
+    code = rank.wait()
     # MPICH's launcher tells the others of every rank that has ended
     signal.pthread_sigmask(signal.SIG_BLOCK, forwarded)
-    return code
+    stopped = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2} & set(received)
+    told = said(has_started)
+    if code == -signal.SIGALRM and len(told) > 1:
+        return told[-1]  # all was done, but MPI's end waited for a rank that had died
+    if code and not stopped and not told:
+        rank_number = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK", "?")
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        text = f"adsp_mpi: error: rank {rank_number} {how} before training had begun everywhere"
+        print(text, file=sys.stderr, flush=True)
+        end_job(line, abs(code) if code > 0 else 1)
+    return max(0, code)
+
+
+def die_with_parent() -> None:
+    """In the rank, before it begins: until it says that it has started, it dies with rank.py."""
+    with suppress(AttributeError):  # only Linux has it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def said(pipe: int) -> bytes:
+    """What has come: a byte when training had begun, and another, the exit code, at the end."""
+    with suppress(BlockingIOError):
+        return os.read(pipe, 16)
+    return b""
+
+
+def end_job(line: int | None, code: int) -> None:
+    """Let the launcher end all ranks, as MPI_Abort would; `line` leads to MPICH's."""
+    if line is not None:
+        os.write(line, f"cmd=abort exitcode={code}\n".encode())
+    elif "OMPI_COMM_WORLD_RANK" in os.environ:
+        os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(LAUNCHER_TAKES_S)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ class Stage(IntEnum):
     PAUSE = 1  # workers finish their commit in flight and stand still
     STOP = 2  # workers finish their commit in flight and leave
     ALIGN = 3  # workers measure their clock a second time and close their trace
-    CLOSED = 4  # everything is written; leave MPI
+    CLOSED = 4  # everything is written; say that this has been seen
+    OVER = 5  # everyone has, or is lost: leave MPI
 
 
 class Presence(IntEnum):
@@ -37,7 +38,7 @@ class Presence(IntEnum):
     PAUSED = 1  # stands still, no commit in flight
     LEFT = 2  # takes part in nothing any more
     CLOSED = 3  # its trace is closed too
-    GONE = 4  # it knows that all is written, and needs rank 0 no more
+    GONE = 4  # it knows that all is written
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adsp_mpi.core.board import Board, Presence
-from adsp_mpi.core.patience import Process, Silence, patience_s
+from adsp_mpi.core.patience import HEARTBEAT_S, Process, Silence, patience_s
 
 SLOW_FACTOR = 5.0
 """A loop is slow after this multiple of the longest time it has ever taken between two signs."""
@@ -26,6 +26,9 @@ FIRST_STEPS_S = 60.0
 
 ENDING_S = 60.0
 """For how long the end of a run waits for a worker whose heart beats but whose loop hangs."""
+
+BEATING_S = 3 * HEARTBEAT_S
+"""A worker whose last heartbeat is this old is alive."""
 
 AWAKE_S = 1.0
 """A worker outside that has shown something in the last second can be admitted."""
@@ -68,7 +71,8 @@ class Membership:
         if self._ending:
             lost |= here & (idle_s > ENDING_S)
         board.assignment("lost")[lost] = 1
-        slow = here & ~lost & (presence <= Presence.PAUSED) & (idle_s > self._usual_s)
+        alive = (silent_s < BEATING_S) | (processes == Process.RUNNING)
+        slow = here & ~lost & alive & (presence <= Presence.PAUSED) & (idle_s > self._usual_s)
         newly, recovered = slow & ~self.slow, self.slow & here & ~lost & ~slow
         self.slow = slow
         return Changes(*(np.flatnonzero(who).tolist() for who in (lost, newly, recovered)))

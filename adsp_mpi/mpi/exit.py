@@ -1,75 +1,111 @@
-"""The edge of a rank's program: errors become one line and an exit code."""
+"""The edge of a rank's program: an error is told once, and every rank of the job ends.
 
+Nothing here starts MPI before it is needed.
+"""
+
+import atexit
 import sys
-import threading
-import traceback
+from types import TracebackType
 from typing import TYPE_CHECKING, Callable, NoReturn, TypeVar
 
-from mpi4py import MPI
-
-from adsp_mpi.config import Config
-from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
-from adsp_mpi.mpi.ranks.abort import abort, leave_at_once
-from adsp_mpi.mpi.ranks.backoff import wait_for
-from adsp_mpi.screen import say, starting_line
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, UsageError, cause
+from adsp_mpi.runtime.exit import tell_error
+from adsp_mpi.runtime.launcher import abort_by_launcher, launched_rank, num_launched
 
 if TYPE_CHECKING:
+    from adsp_mpi.config import Config
     from adsp_mpi.learn.task import Task
     from adsp_mpi.mpi.server.results import Result
 
 T = TypeVar("T")
 
-ABORT_AFTER_S = 4.0
-"""A rank that fails waits so long for the others to leave in order before it ends the job."""
+MPI_MODULE = "mpi4py.MPI"
+OVER = "its program is over"
 
 
-def run_quietly(config: Config, task: "Task | None" = None) -> "Result | None":
+def run_quietly(config: "Config", task: "Task | None" = None) -> "Result | None":
     """`mpi.run.run`, loaded only now: wrong arguments do not pay for torch.
 
     The first line is on the screen before that takes its seconds.
     """
-    if MPI.COMM_WORLD.rank == 0 and MPI.COMM_WORLD.size > 1:
+    if launched_rank() == 0 and num_launched() > 1:
+        from adsp_mpi.screen import say, starting_line
+
         name = "" if task else config.task.name
-        say(config.run.screen, starting_line(config.sync.model, name, MPI.COMM_WORLD.size))
+        say(config.run.screen, starting_line(config.sync.model, name, num_launched()))
     from adsp_mpi.mpi.run import run
 
     return run(config, task)
 
 
 def exit_on_error(action: Callable[[], T]) -> T:
-    """Run `action`; an error is told once, and every rank of the job ends.
-
-    A UsageError outside a run is the same on every rank: rank 0 tells it. Other errors are
-    raised by one rank with a message and by the rest as `Elsewhere`.
-    """
-    from adsp_mpi.mpi.ranks.world import Elsewhere
-
+    """For the command line: do `action`; an error is told once, and every rank of the job ends."""
+    watch_exit()
     try:
-        return action()
-    except Elsewhere as error:
-        _leave(error.exit_code)
-    except UsageError as error:
-        if MPI.COMM_WORLD.rank == 0:
-            tell(str(error))
-        _leave(error.exit_code)
-    except AdspError as error:
-        tell(str(error))
-        _leave(error.exit_code)
+        done = action()
     except Exception as error:
-        traceback.print_exc()
-        tell(f"rank {MPI.COMM_WORLD.rank}: {type(error).__name__}: {error}")
-        _leave(EXIT_FAILED)
+        _leave(error)
+    from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
+
+    ROLL_CALL.leave(EXIT_DONE, OVER, at_once=True)
+    return done
 
 
-def _leave(exit_code: int) -> NoReturn:
-    """Leave together with the others; if they do not come, end the job."""
-    from adsp_mpi.mpi.ranks.world import World
+def watch_exit() -> None:
+    """From here on this process leaves no other rank waiting, however it ends.
 
-    if World.lost_ranks:
-        leave_at_once(exit_code)
-    timer = threading.Timer(ABORT_AFTER_S, abort, [MPI.COMM_WORLD, exit_code])
-    timer.daemon = True
-    timer.start()
-    wait_for([MPI.COMM_WORLD.Ibarrier()])
-    timer.cancel()
+    An error that nobody has caught is told as on the command line and ends all ranks; a rank that
+    ends before the others begin a run is no riddle to them. Calling it twice is allowed.
+    """
+    _hold_errors()
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+
+
+def watch_errors() -> None:
+    """From here on an error that nobody has caught ends all processes of an MPI job."""
+    if num_launched() > 1:
+        _hold_errors()
+
+
+def _hold_errors() -> None:
+    if sys.excepthook is sys.__excepthook__:  # a user's own stays
+        sys.excepthook = _uncaught
+
+
+def _uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> NoReturn:
+    _leave(error)
+
+
+def _leave(error: BaseException) -> NoReturn:
+    """Tell `error` and leave together with the others; if they do not come, end the job.
+
+    A UsageError that one rank did not tell for all is the same on every rank: rank 0 tells it.
+    """
+    if isinstance(error, UsageError) and launched_rank() != 0:
+        exit_code = error.exit_code
+    else:
+        exit_code = tell_error(error, f"rank {launched_rank()}: ")
+    if MPI_MODULE not in sys.modules and not isinstance(error, AdspError):
+        abort_by_launcher(exit_code)
+    elif _is_one_of_many():
+        from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
+
+        ROLL_CALL.leave(exit_code, cause(error))
     sys.exit(exit_code)
+
+
+def _at_exit() -> None:
+    if not _is_one_of_many():
+        return
+    from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
+
+    failed = getattr(sys, "last_value", None) is not None
+    ROLL_CALL.leave(ROLL_CALL.exit_code or (EXIT_FAILED if failed else EXIT_DONE), OVER)
+    ROLL_CALL.end()
+
+
+def _is_one_of_many() -> bool:
+    return num_launched() > 1 or MPI_MODULE in sys.modules

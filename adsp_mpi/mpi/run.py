@@ -1,6 +1,5 @@
 """A run from start to end on one rank: set-up, its side of the run, a clean end."""
 
-import atexit
 from contextlib import ExitStack
 
 from mpi4py import MPI
@@ -11,7 +10,8 @@ from adsp_mpi.errors import EXIT_DONE, AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import rebased_elements
 from adsp_mpi.learn.task import Task
-from adsp_mpi.mpi.ranks.abort import leave_at_once
+from adsp_mpi.mpi.ranks.abort import exit_if_stuck
+from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.server.results import Result
 from adsp_mpi.mpi.server.run import serve
@@ -34,19 +34,25 @@ def run(
     `task` takes the place of the config's. Rank 0 gets the Result, workers None. An error is
     raised with its message on one rank; the others raise `Elsewhere` and say nothing.
     """
-    world = World(comm, config.run.servers)
-    with ExitStack() as stack, Signals(has_launcher=True) as signals:
+    world, stack = World(comm, config.run.servers), ExitStack()
+    with Signals(has_launcher=True) as signals:
         try:
-            return _run(world, config, task, signals, stack)
-        except AdspError:
+            result = _run(world, config, task, signals, stack)
+        except AdspError as error:
+            _close(world, stack, error.exit_code)
             raise
-        except BaseException:
-            stack.pop_all()  # no other rank knows: freeing windows would wait for them forever
-            raise
-        finally:
-            if world.lost_ranks:
-                stack.pop_all()
-                atexit.register(leave_at_once, EXIT_DONE)
+        # after any other error no other rank knows: freeing windows would wait for them forever
+        _close(world, stack, EXIT_DONE)
+    return result
+
+
+def _close(world: World, stack: ExitStack, exit_code: int) -> None:
+    """Free what all ranks made together, unless some of them are dead."""
+    if world.lost_ranks or not world.all_come():
+        ROLL_CALL.alone = True
+        return
+    with exit_if_stuck(exit_code):
+        stack.close()
 
 
 def _run(
@@ -59,7 +65,6 @@ def _run(
     stack.callback(window.free)
     board = make_array(world, Board.size(world.num_workers), "f8")
     stack.callback(board.free)
-    stack.callback(world.wait_for_all)
     world.agree(lambda: self_test(world, window))
     if world.is_server:
         return serve(ready, window, board, signals)

@@ -1,18 +1,14 @@
 """`python -m adsp_mpi simulate`: one process, no MPI; errors become one line and an exit code."""
 
-import os
-import traceback
-from typing import Callable
-
 from adsp_mpi.config import Config
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted, UsageError, tell
+from adsp_mpi.errors import Interrupted, UsageError
+from adsp_mpi.runtime.exit import exit_code_of
+from adsp_mpi.runtime.launcher import num_launched
 from adsp_mpi.runtime.run_folder import how_to_resume, make_folder
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.fitted_machines import Recorded
 from adsp_mpi.tables import WIDTH
-
-SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 def simulate_and_show(config: Config) -> int:
@@ -23,20 +19,6 @@ def simulate_and_show(config: Config) -> int:
 def predict_and_show(config: Config, recorded: Recorded, one_model: bool) -> int:
     """Predict what other models would make of a recorded run's machines; the same."""
     return exit_code_of(lambda: _predict(config, recorded, one_model))
-
-
-def exit_code_of(action: Callable[[], None]) -> int:
-    """Do `action`; an error is told."""
-    try:
-        action()
-    except AdspError as error:
-        tell(str(error))
-        return error.exit_code
-    except Exception as error:
-        traceback.print_exc()
-        tell(f"{type(error).__name__}: {error}")
-        return EXIT_FAILED
-    return EXIT_DONE
 
 
 def _simulate(config: Config) -> None:
@@ -70,8 +52,7 @@ def _require_an_end(config: Config) -> None:
 
 def _require_one_process() -> None:
     """Under a launcher every rank would simulate the same run into the same folder."""
-    sizes = (os.environ.get(name, "1") for name in SIZE_VARIABLES)
-    if any(size.isdecimal() and int(size) > 1 for size in sizes):
+    if num_launched() > 1:
         raise UsageError("simulate is one process: start it without mpirun or srun")
 
 

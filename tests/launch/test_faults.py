@@ -1,31 +1,35 @@
 """Workers that are killed or stopped in the middle of a run, and a server that is."""
 
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 import adsp_mpi.trace
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.runtime.server_trace import part_path
 from tests.launch.faults import (
     IN_FLIGHT,
     OPTIONS,
-    WORKERS,
+    Plan,
     check,
     run_with_faults,
     surviving,
     wait_until_all_train,
 )
-from tests.launch.launcher import finish, launch, ranks, start_command, wait_until_no_rank_is_left
+from tests.launch.launcher import finish, ranks, start_command, wait_until_no_rank_is_left
+
+ONE_MPI = pytest.mark.one_mpi_is_enough
 
 
-@pytest.mark.parametrize(
-    ("seed", "sync"), [(3, "adsp"), pytest.param(5, "bsp", marks=pytest.mark.one_mpi_is_enough)]
-)
+@pytest.mark.parametrize(("seed", "sync"), [(3, "adsp"), pytest.param(5, "bsp", marks=ONE_MPI)])
 def test_the_others_go_on_and_no_commit_is_lost_or_doubled(
     tmp_path: Path, seed: int, sync: str
 ) -> None:
-    plan, run = run_with_faults(tmp_path, seed, sync)
+    plan = Plan.of(seed, workers=4, until_s=3.0)
+    run = run_with_faults(tmp_path, plan, sync, "--max-seconds", "6", workers=4)
     check(tmp_path, plan, run, sync)
 
 
@@ -49,82 +53,142 @@ def task():
 """
 
 
-def test_a_worker_that_is_long_in_a_step_keeps_its_work_and_nobody_pauses(tmp_path: Path) -> None:
+@ONE_MPI
+def test_dead_stopped_and_slow_workers_are_told_apart(tmp_path: Path) -> None:
+    """Worker 0 is killed and a spare takes its place, 1 is slow, 2 is stopped and taken back."""
     (tmp_path / "stalls.py").write_text(STALLS)
-    options = ("--task", "stalls:task", "--sync", "asp", "--max-seconds", "8")
+    options = ("--task", "stalls:task", "--sync", "asp", "--spares", "1", "--max-seconds", "13")
     python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
-    run = launch(4, *python, cwd=tmp_path)
-    assert run.code == 0, run.err + run.out
-    with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        told = trace.frame("events")
-        happened = [
-            (kind, text.split()[1]) for kind, text in zip(told["kind"], told["text"], strict=True)
-        ]
-        assert happened[:2] == [("slow", "1"), ("recovered", "1")], told
-        assert not {"lost", "back"} & set(told["kind"]), told
-        steps, commits = (trace.table(f"workers/1/{name}") for name in ("steps", "commits"))
-        assert (steps["compute_s"] > 3.9).sum() == 1
-        sent = (steps["start_s"] < commits["begun_s"][-1]).sum()
-        assert sum(commits["steps"]) == sent, "a part of its work was dropped"
-
-
-def begun(folder: Path, *options: str):
     started = time.monotonic()
-    python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
-    process = start_command(*surviving(python), folder)
-    wait_until_all_train(folder / "r", process, WORKERS - 1)
-    return process, started
-
-
-DIES = """
-import os, signal
-from adsp_mpi.learn.tasks.digits import digits_cnn
-
-def task():
-    if "2" in (os.environ.get("PMI_RANK"), os.environ.get("OMPI_COMM_WORLD_RANK")):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return digits_cnn()
-"""
-
-
-def test_a_rank_that_dies_before_training_ends_the_others(tmp_path: Path) -> None:
-    (tmp_path / "dies.py").write_text(DIES)
-    python = ["-m", "adsp_mpi", "--task", "dies:task", "--out", "r"]
-    command, settings = surviving(python)
-    run = finish(start_command(command, settings, tmp_path), time.monotonic(), 60)
-    assert run.code != 0 and "Traceback" not in run.err
-    assert run.err.count("rank 2 on") == 1 and "died while the others waited" in run.err, run.err
-    wait_until_no_rank_is_left(tmp_path)
-
-
-@pytest.mark.one_mpi_is_enough
-def test_a_worker_that_was_stopped_is_taken_out_and_back_and_a_spare_helps(tmp_path: Path) -> None:
-    process, started = begun(tmp_path, "--spares", "1", "--max-seconds", "16")
-    ranks(tmp_path)[2].kill()
+    process = start_command(*surviving(python, size=5), tmp_path)
+    wait_until_all_train(tmp_path / "r", process, 3)
+    ranks(tmp_path)[1].kill()
     ranks(tmp_path)[3].send_signal(signal.SIGSTOP)
-    time.sleep(8)
+    wait_until_told(tmp_path / "r", process, "worker 2 (rank 3")
     ranks(tmp_path)[3].send_signal(signal.SIGCONT)
     run = finish(process, started, 90)
     assert run.code == 0, run.err + run.out
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
-        events = trace.frame("events")
-        happened = [
+        told = trace.frame("events")
+        happened = {
             (kind, int(text.split()[1]))
-            for kind, text in zip(events["kind"], events["text"], strict=True)
-            if kind in ("lost", "back")
-        ]
-        ends_s = [float(trace.table(f"workers/{w}/steps")["start_s"][-1]) for w in (2, 6)]
-    assert {("lost", 1), ("lost", 2), ("back", 6), ("back", 2)} <= set(happened)
-    assert min(ends_s) > 14
+            for kind, text in zip(told["kind"], told["text"], strict=True)
+            if text.startswith("worker ")
+        }
+        assert happened == {
+            ("lost", 0), ("back", 3), ("slow", 1), ("recovered", 1), ("lost", 2), ("back", 2)
+        }  # fmt: skip
+        steps, commits = (trace.table(f"workers/1/{name}") for name in ("steps", "commits"))
+        assert (steps["compute_s"] > 3.9).sum() == 1
+        sent = (steps["start_s"] < commits["begun_s"][-1]).sum()
+        assert sum(commits["steps"]) == sent, "a part of the slow worker's work was dropped"
+        end_s = float(trace.meta["end_s"])
+        assert all(trace.table(f"workers/{w}/steps")["start_s"][-1] > end_s - 2 for w in (2, 3))
 
 
-@pytest.mark.one_mpi_is_enough
+def wait_until_told(run: Path, process: subprocess.Popen[str], text: str) -> None:
+    """Until rank 0 has written an event with this text into its part of the trace."""
+    limit_s = time.monotonic() + 60
+    while text.encode() not in part_path(run, 0).read_bytes():
+        assert process.poll() is None and time.monotonic() < limit_s, text
+        time.sleep(0.1)
+
+
+DIES = """
+import os, runpy, signal, sys
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class AtTorch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            die()
+
+def task():
+    if is_victim:
+        die()
+    from adsp_mpi.learn.tasks.digits import digits_cnn
+    return digits_cnn()
+
+is_victim = "2" in (os.environ.get("PMI_RANK"), os.environ.get("OMPI_COMM_WORLD_RANK"))
+moment = sys.argv.pop(1) if __name__ == "__main__" else ""
+if moment == "before MPI" and is_victim:
+    die()
+if moment == "import torch" and is_victim:
+    sys.meta_path.insert(0, AtTorch())
+if moment:
+    runpy.run_module("adsp_mpi", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "moment", ["before MPI", "import torch", pytest.param("task", marks=ONE_MPI)]
+)
+def test_a_rank_that_dies_before_training_ends_the_others(tmp_path: Path, moment: str) -> None:
+    (tmp_path / "dies.py").write_text(DIES)
+    command, settings = surviving(["dies.py", moment, "--task", "dies:task", "--out", "r"], size=4)
+    run = finish(start_command(command, settings, tmp_path), time.monotonic(), 60)
+    assert run.code != 0 and "Traceback" not in run.err
+    told = [line for line in run.err.splitlines() if line.startswith("adsp_mpi: error:")]
+    assert told == [
+        "adsp_mpi: error: rank 2 was killed by signal 9 before training had begun everywhere"
+    ], run.err
+    wait_until_no_rank_is_left(tmp_path, 10)
+
+
+DIES_LATE = """
+import os, runpy, signal, sys
+from mpi4py import MPI
+import adsp_mpi.mpi.run
+import adsp_mpi.mpi.worker.run as run
+from adsp_mpi.mpi.ranks.leaving import RollCall
+from adsp_mpi.mpi.ranks.world import World
+
+def dies(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dies_in_the_middle(comm):
+    comm.Send(b"12345678", 0, 7)
+    dies()
+
+moment = sys.argv.pop(1)
+if MPI.COMM_WORLD.rank == 2:
+    if moment == "clock":
+        run.measure_offset = dies_in_the_middle
+    elif moment == "free":
+        World.all_come = dies
+    elif moment == "end":
+        RollCall.end = dies
+runpy.run_module("adsp_mpi", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("moment", ["clock", "end"])
+def test_a_worker_that_dies_in_the_last_moments_holds_up_nothing(
+    tmp_path: Path, moment: str
+) -> None:
+    (tmp_path / "dies.py").write_text(DIES_LATE)
+    options = ("--sync", "asp", "--set", "hetero.step_time_s=0.02", "--max-seconds", "1")
+    command, settings = surviving(["dies.py", moment, *options, "--out", "r"], size=4)
+    run = finish(start_command(command, settings, tmp_path), time.monotonic(), 60)
+    wait_until_no_rank_is_left(tmp_path, 20)
+    assert run.code == 0 and "Traceback" not in run.err, run.err
+    with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        kinds = list(trace.frame("events")["kind"])
+        assert kinds.count("lost") == (moment == "clock"), kinds
+
+
+@ONE_MPI
 def test_without_rank_0_the_job_ends_and_says_how_to_go_on(tmp_path: Path) -> None:
-    process, started = begun(tmp_path, "--set", "checkpoint.period_s=1")
-    time.sleep(2)
+    options = ("--set", "checkpoint.period_s=1", "--set", "hetero.step_time_s=0.02")
+    started = time.monotonic()
+    python = ["-m", "adsp_mpi", *OPTIONS, *options, "--out", "r"]
+    process = start_command(*surviving(python, size=4), tmp_path)
+    while not whole_checkpoints(tmp_path / "r"):
+        assert process.poll() is None and time.monotonic() - started < 60
+        time.sleep(0.1)
     ranks(tmp_path)[0].kill()
-    killed = time.monotonic()
-    run = finish(process, started, 60)
-    assert time.monotonic() - killed < 10
+    run = finish(process, started, 30)
     assert run.err.count("rank 0 is gone; go on with --resume r") == 1, run.err
-    assert not ranks(tmp_path)
+    wait_until_no_rank_is_left(tmp_path, 10)

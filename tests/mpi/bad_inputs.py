@@ -13,8 +13,7 @@ from torch import nn
 
 import adsp_mpi
 from adsp_mpi.config import Config
-from adsp_mpi.errors import AdspError
-from adsp_mpi.mpi.ranks.world import Elsewhere
+from adsp_mpi.errors import AdspError, Elsewhere
 from adsp_mpi.mpi.run import run
 
 COMM = MPI.COMM_WORLD

@@ -50,10 +50,10 @@ def test_a_worker_that_is_alive_is_slow_and_never_lost() -> None:
     assert let_pass(members, board, 500.0, 501.0, [0, 1], beats=[2]) == Changes([], [], [1])
 
 
-def test_a_worker_without_a_heartbeat_is_lost_and_no_longer_slow() -> None:
+def test_a_worker_without_a_heartbeat_is_not_slow_but_lost() -> None:
     board = board_of(2)
     members = Membership(board, 2)
-    assert let_pass(members, board, 2.0, 17.25, [0]) == Changes([], [1], [])
+    assert let_pass(members, board, 2.0, 17.25, [0]) == Changes([], [], [])
     assert let_pass(members, board, 17.25, 20.0, [0]) == Changes([1], [], [])
     assert list(board.lost) == [False, True] and not members.slow.any()
 

@@ -51,7 +51,7 @@ class ServerWatch(Repeating):
         Without an answer the copy does not change.
         """
         now = time.monotonic()
-        if board.stage == Stage.CLOSED or now - self._looked_s < ASK_SYSTEM_S:
+        if board.stage == Stage.OVER or now - self._looked_s < ASK_SYSTEM_S:
             return
         self._looked_s = now
         if self._by_board.gone(np.array([board.server_s])):

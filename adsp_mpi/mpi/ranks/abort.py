@@ -1,19 +1,32 @@
 """The end of a job that cannot end in order."""
 
+import ctypes
 import os
+import signal
 import sys
 import threading
+from contextlib import contextmanager, suppress
+from typing import Iterator
 
 from mpi4py import MPI
 
 from adsp_mpi.errors import EXIT_FAILED
 
+GUARD = os.environ.pop("ADSP_MPI_STARTED_FD", None)
+"""The pipe to jobs/rank.py, where that stands between the launcher and this rank."""
+
+PR_SET_PDEATHSIG = 1
+
 LAUNCHER_TAKES_S = 5.0
+
+STUCK_S = 5.0
+"""What is left to do together at the end takes less; longer means that a rank has died in it."""
 
 
 def abort(comm: MPI.Comm, exit_code: int = EXIT_FAILED) -> None:
     """End all ranks of the job; this one leaves also where MPI or the launcher does nothing."""
     leave_anyway(exit_code)
+    dismiss_guard()
     comm.Abort(exit_code)
 
 
@@ -24,8 +37,45 @@ def leave_anyway(exit_code: int = EXIT_FAILED) -> None:
     timer.start()
 
 
+def dismiss_guard() -> None:
+    """Let jobs/rank.py know that from here on the others can do without this rank.
+
+    Before, the death of this rank ends the job, and this rank does not outlive its rank.py.
+    """
+    if GUARD is not None:
+        with suppress(OSError):
+            os.write(int(GUARD), b"1")
+        with suppress(AttributeError):  # only Linux has it
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+
+
 def leave_at_once(exit_code: int) -> None:
     """End this process without MPI's end, which would wait for ranks that are gone."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
+
+
+def finalize_under_guard(exit_code: int) -> None:
+    """End MPI, where ranks can die in it and their end is survived: a signal ends a stuck one.
+
+    MPI's end holds the interpreter: no thread could do it. jobs/rank.py knows the exit code.
+    """
+    if GUARD is None or MPI.Is_finalized():
+        return
+    with suppress(OSError):
+        os.write(int(GUARD), bytes([exit_code]))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, STUCK_S)
+    MPI.Finalize()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def exit_if_stuck(exit_code: int) -> Iterator[None]:
+    """End this process if the block, in which it waits for all ranks within MPI, does not end."""
+    timer = threading.Timer(STUCK_S, leave_at_once, [exit_code])
+    timer.daemon = True
+    timer.start()
+    yield
+    timer.cancel()

@@ -1,6 +1,7 @@
 """One clock for all ranks: seconds since the start of the run, as rank 0 counts them."""
 
 import time
+from typing import Callable
 
 import numpy as np
 from mpi4py import MPI
@@ -9,6 +10,7 @@ from adsp_mpi.mpi.ranks.world import SERVER, World
 
 ROUND_TRIPS = 20
 ROUND_TRIP_TAG = 7
+AWAKE_S = 2e-3
 
 
 class Clock:
@@ -51,9 +53,24 @@ def measure_offset(comm: MPI.Comm) -> float:
     return best[1]
 
 
-def answer_round_trips(comm: MPI.Comm, rank: int) -> None:
-    """Rank 0's side of `measure_offset` on `rank`."""
-    request = np.zeros(1)
+def answer_round_trips(
+    comm: MPI.Comm, rank: int, is_lost: Callable[[], bool] = lambda: False
+) -> None:
+    """Rank 0's side of `measure_offset` on `rank`, as long as that is not lost."""
+    request, answer = np.zeros(1), np.zeros(1)
     for _ in range(ROUND_TRIPS):
-        comm.Recv(request, rank, ROUND_TRIP_TAG)
-        comm.Send(np.array([time.perf_counter()]), rank, ROUND_TRIP_TAG)
+        if not _arrives(comm.Irecv(request, rank, ROUND_TRIP_TAG), is_lost):
+            return
+        answer[0] = time.perf_counter()
+        comm.Send(answer, rank, ROUND_TRIP_TAG)
+
+
+def _arrives(request: MPI.Request, is_lost: Callable[[], bool]) -> bool:
+    """Wait, at first without a sleep, which would spoil the measurement."""
+    begun = time.perf_counter()
+    while not request.Test():
+        if time.perf_counter() - begun > AWAKE_S:
+            time.sleep(AWAKE_S)
+            if is_lost():
+                return False
+    return True

@@ -2,27 +2,22 @@
 
 import os
 import socket
+import time
 import traceback
 from typing import Callable, TypeVar
 
 from mpi4py import MPI
 
-from adsp_mpi.errors import EXIT_FAILED, AdspError, UsageError, tell
+from adsp_mpi.core.patience import PATIENCE_S, Process
+from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, UsageError, cause, tell
 from adsp_mpi.mpi.ranks.abort import abort, leave_anyway
 from adsp_mpi.mpi.ranks.backoff import wait_until
+from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
 from adsp_mpi.mpi.ranks.liveness import Processes, Watch, number_space
 
 T = TypeVar("T")
 
 SERVER = 0
-
-
-class Elsewhere(AdspError):
-    """Another rank has told the error; this one leaves without a word."""
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("another rank failed")
-        self.exit_code = exit_code
 
 
 class World:
@@ -32,10 +27,9 @@ class World:
     workers, in the order of their ranks.
     """
 
-    lost_ranks = False
-    """Some rank of this process's job is gone: no collective will ever end."""
-
     def __init__(self, comm: MPI.Intracomm = MPI.COMM_WORLD, num_servers: int = 1) -> None:
+        if comm == MPI.COMM_WORLD:
+            ROLL_CALL.begin_run()
         self.comm = comm.Dup()
         self.rank, size = self.comm.rank, self.comm.size
         spread = [number * size // num_servers for number in range(num_servers)]
@@ -49,6 +43,11 @@ class World:
         everyone = self.comm.allgather((self.host, number_space(), os.getpid()))
         self.hosts = [host for host, _, _ in everyone]
         self.processes = Processes(self.rank, everyone)
+        if comm == MPI.COMM_WORLD:
+            ROLL_CALL.processes = self.processes
+        self.lost_ranks = False
+        """Some rank is dead: no collective will ever end."""
+
         self._leaves = False
 
         node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
@@ -116,6 +115,21 @@ class World:
         watch = Watch(self.processes, range(self.comm.size), with_signs=False)
         wait_until(lambda: barrier.Test() or self._abort_if_missing(watch.gone()))
 
+    def all_come(self) -> bool:
+        """`wait_for_all` at the end of a run; False where a rank has died and will never come."""
+        barrier = self.comm.Ibarrier()
+        watch = Watch(self.processes, range(self.comm.size), with_signs=False)
+        until_s = time.monotonic() + PATIENCE_S[Process.ELSEWHERE]
+        come = False
+
+        def come_or_dead() -> bool:
+            nonlocal come
+            come = barrier.Test()
+            return come or bool(watch.gone()) or time.monotonic() > until_s
+
+        wait_until(come_or_dead)
+        return come
+
     def _abort_if_missing(self, gone: list[int]) -> bool:
         """The first of the ranks left on this host tells it and ends the job."""
         if not gone or self._leaves:
@@ -144,9 +158,8 @@ class World:
             result = prepare()
         except AdspError as error:
             failure = (error.exit_code, str(error))
-        except Exception as error:
-            story = traceback.format_exc()
-            failure = (EXIT_FAILED, f"{type(error).__name__}: {error}\n{story}")
+        except (Exception, SystemExit) as error:
+            failure = (EXIT_FAILED, f"{cause(error)}\n{traceback.format_exc()}")
         failures = self.allgather((self.host, failure))
         first = next(((r, h, f) for r, (h, f) in enumerate(failures) if f), None)
         if first is None:

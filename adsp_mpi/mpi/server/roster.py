@@ -115,13 +115,16 @@ class Workers:
         for worker in range(self._world.num_workers):
             rank = self._world.rank_of(worker)
 
-            def asked_or_lost(worker: int = worker, rank: int = rank) -> bool:
+            def is_lost(worker: int = worker) -> bool:
                 self._give_up()
-                return bool(self._board.lost[worker]) or comm.Iprobe(rank, ROUND_TRIP_TAG)
+                return bool(self._board.lost[worker])
+
+            def asked_or_lost(rank: int = rank) -> bool:
+                return is_lost() or comm.Iprobe(rank, ROUND_TRIP_TAG)
 
             wait_until(asked_or_lost)
-            if not self._board.lost[worker]:
-                answer_round_trips(comm, rank)
+            if not is_lost():
+                answer_round_trips(comm, rank, is_lost)
 
     def _tell_of(self, kind: str, worker: int, text: str) -> None:
         rank = self._world.rank_of(worker)

@@ -10,12 +10,12 @@ from typing import Callable
 import numpy as np
 
 from adsp_mpi.core.board import Board, Presence, Stage
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Interrupted
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, Interrupted, cause
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
+from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import Repeating
-from adsp_mpi.mpi.ranks.world import Elsewhere, World
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.global_model import GlobalModel
 from adsp_mpi.mpi.server.loop import Server
@@ -70,6 +70,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         if not_begun:
             board.stage = Stage.STOP
         world.wait_for_all()
+        dismiss_guard()
 
         def show_life() -> None:
             board.server_s = clock.now()
@@ -84,16 +85,15 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
             else:
                 result, unwritten = write_results(ready, server, trace)
                 closing = closing or unwritten
-        failure = failure or closing or _failure_of_others(server, ready.folder)
-        board.exit_code = failure.exit_code if failure else EXIT_DONE
+            failure = failure or closing or _failure_of_others(server, ready.folder)
+            board.exit_code = failure.exit_code if failure else EXIT_DONE
+            board.stage = Stage.CLOSED
+            server.workers.wait_for_presence(Presence.GONE)
+            world.lost_ranks = bool(board.lost.any())
     finally:
         screen.close()
         trace.part.close()
-        World.lost_ranks = bool(board.lost.any())
-        board.stage = Stage.CLOSED
-        if World.lost_ranks:
-            with ProgressHelper(world, board):
-                server.workers.wait_for_presence(Presence.GONE)
+        board.stage = Stage.OVER
     if failure:
         raise failure
     return result
@@ -135,8 +135,8 @@ def _attempt(action: Callable[[], None]) -> AdspError | None:
         action()
     except AdspError as error:
         return error
-    except Exception as error:
-        return AdspError(f"rank 0: {type(error).__name__}: {error}\n{traceback.format_exc()}")
+    except (Exception, SystemExit) as error:
+        return AdspError(f"rank 0: {cause(error)}\n{traceback.format_exc()}")
     return None
 
 

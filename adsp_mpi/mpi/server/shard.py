@@ -1,10 +1,11 @@
 """A rank that serves a part of the model: it sleeps until the run is over."""
 
 from adsp_mpi.core.board import Stage
+from adsp_mpi.errors import Elsewhere
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
+from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import align
-from adsp_mpi.mpi.ranks.world import Elsewhere
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import LOOK_S, BoardClient
 from adsp_mpi.mpi.transport.progress import ProgressHelper
@@ -39,9 +40,10 @@ def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
 
     def is_closed() -> bool:
         client.refresh(everything=False)
-        return client.board.stage >= Stage.CLOSED
+        return client.board.stage >= Stage.OVER
 
     world.wait_for_all()
+    dismiss_guard()
     watch = ServerWatch(ready.folder, world, part)
     client.on_look = watch.look
     with watch, ProgressHelper(world, client.board):
@@ -49,5 +51,6 @@ def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
         part.close()
         wait_until(is_closed, longest_s=LOOK_S)
         client.finish()
+    world.lost_ranks = bool(client.board.lost.any())
     if client.board.exit_code:
         raise Elsewhere(client.board.exit_code)

@@ -11,14 +11,15 @@ from mpi4py import MPI
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.core.worker import WorkerState
-from adsp_mpi.errors import EXIT_FAILED, AdspError
+from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, cause
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
+from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import Clock, align, measure_offset
 from adsp_mpi.mpi.ranks.periodic import Repeating
-from adsp_mpi.mpi.ranks.world import Elsewhere, World
+from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
@@ -60,18 +61,20 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     board.on_look = watch.look
     heart = Repeating(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
     world.wait_for_all()  # nobody commits until everyone holds the first model
+    dismiss_guard()
     failure: AdspError | None = None
     with watch, heart:
         try:
             try:
                 WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failure = _count_failure(error, world, board, trace, clock)
             commits.finish()
             _leave(world, board, trace, clock, saver)
         except MPI.Exception:
             watch.leave("rank 0 cannot be reached any more")
-    World.lost_ranks = bool(board.board.lost.any())
+    board.finish()
+    world.lost_ranks = bool(board.board.lost.any())
     if failure:
         raise failure
     if board.board.exit_code:
@@ -85,7 +88,7 @@ def _beat(board: WorkerBoard, clock: Clock) -> None:
 
 
 def _count_failure(
-    error: Exception, world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock
+    error: BaseException, world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock
 ) -> AdspError:
     """Count this failure; what to raise: the error if it is the run's first, else `Elsewhere`."""
     counted, failures_before = board.count("failures")
@@ -97,7 +100,7 @@ def _count_failure(
     if isinstance(error, AdspError):
         return error
     where = f"worker {world.worker} (rank {world.rank} on {world.host})"
-    return AdspError(f"{where}: {type(error).__name__}: {error}\n{story}")
+    return AdspError(f"{where}: {cause(error)}\n{story}")
 
 
 def _leave(
@@ -123,7 +126,7 @@ def _leave(
     _wait_for_stage(board, Stage.CLOSED, clock)
     board.row.presence = Presence.GONE
     board.publish(clock.now())
-    board.finish()
+    _wait_for_stage(board, Stage.OVER, clock)
 
 
 def _wait_for_stage(board: WorkerBoard, stage: Stage, clock: Clock) -> None:
