@@ -10,23 +10,24 @@ from adsp_mpi.errors import UsageError
 PAGES = {
     "tasks": "your own model and data, from the command line and from Python",
     "settings": "every setting, where it comes from, when a run ends",
-    "schemes": "the synchronization schemes, and how to write your own",
+    "schemes": "the synchronization schemes, compared",
+    "own-scheme": "a scheme of your own, with a state on the server if it needs one",
     "heterogeneity": "real speeds, injected speeds, links, changes over time",
     "simulate": "the same run in virtual time; what other machines would need",
     "paper": "the comparisons of the ADSP paper, repeated",
     "traces": "what a run leaves, how to read it, every analysis verb",
     "cluster": "your MPI, several hosts, Slurm",
-    "faults": "runs that are stopped and go on, ranks that die",
+    "faults": "runs that are stopped and resumed, workers that die, hang or come back",
     "speed": "what a commit costs, thin links, several servers",
     "guarantees": "what holds, and where it ends",
-    "code": "where what is in the code; one commit's way through the files",
+    "code": "what is where in the code; one commit's way through the files",
     "troubleshooting": "what goes wrong and what to do",
 }
-"""Name: what the page is about. Each is a file NAME.md beside this one."""
+"""What each page is about, by its name. A page is a file NAME.md beside this one."""
 
 
 def read_page(name: str) -> str:
-    """The text of a page in Markdown; UsageError for a name that is none."""
+    """The text of a page in Markdown; UsageError for an unknown name."""
     if name not in PAGES:
         raise UsageError(f"guide {name}: there is no such page; there are: {', '.join(PAGES)}")
     return (resources.files("adsp_mpi.guide") / f"{name}.md").read_text()
