@@ -91,17 +91,16 @@ class Replica:
         self._staging.settle()
 
     def take_part(self, part: slice, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Take `factor` * (local - base) of a part; returns it and the buffer for the answer."""
+        """Take `factor` * (local - base) of a part; returns it and the buffer for the model with
+        it."""
         update, base = self.update[: part.stop - part.start], self._base_values[part]
         np.subtract(self._local_values[part], base, out=update)
         np.multiply(update, np.float32(factor), out=update)
         return update, base
 
     def land_part(self, part: slice) -> None:
-        """Rebase a part: its update has landed, and the answer is in the buffer returned before."""
-        update, base = self.update[: part.stop - part.start], self._base_values[part]
-        np.add(base, update, out=base)
-        self._local_values[part] = base
+        """Rebase a part: the model with its update is in the buffer returned before."""
+        self._local_values[part] = self._base_values[part]
 
     @property
     def buffers_answer(self) -> np.ndarray:

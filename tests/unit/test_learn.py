@@ -134,9 +134,9 @@ def test_a_commit_by_parts_ends_where_a_whole_one_does(size: int, part: int, see
     whole.rebase()
     for first in range(0, size, part):
         piece = slice(first, min(first + part, size))
-        update, before = by_parts.take_part(piece, 0.3)
+        update, after = by_parts.take_part(piece, 0.3)
         assert (update == sent[piece]).all()
-        before[:] = server[piece]
+        after[:] = server[piece] + update
         by_parts.land_part(piece)
     assert by_parts.local.tolist() == by_parts.base.tolist() == whole.base.tolist()
     assert whole.local.tolist() == whole.base.tolist()

@@ -43,6 +43,18 @@ def test_every_operation_does_what_numpy_does_and_answers_with_what_was_there(
         assert (before == there).all() and (array.memory == expected).all()
 
 
+@given(chunk=st.integers(1, 25), first=st.integers(0, 19), count=st.integers(0, 20))
+def test_adding_now_answers_with_the_sum(chunk: int, first: int, count: int) -> None:
+    array, start = alone(20, chunk), np.arange(20.0)
+    array.store(start)
+    place = slice(first, min(first + count, 20))
+    values, after = np.full(20, 0.5)[place], np.empty(20)[place]
+    array.add_now(values, after, first)
+    assert (after == start[place] + 0.5).all()
+    start[place] += 0.5
+    assert (array.memory == start).all()
+
+
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.data())
 def test_every_rank_cuts_all_of_the_array_and_begins_elsewhere(
     elements: int, chunk: int, ranks: int, data: st.DataObject

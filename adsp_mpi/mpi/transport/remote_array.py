@@ -88,6 +88,11 @@ class RemoteArray:
         """`read` and wait."""
         wait_for(self.read(into, offset))
 
+    def add_now(self, values: np.ndarray, after: np.ndarray, offset: int = 0) -> None:
+        """`add` and wait; `after` gets what is there with `values` in it."""
+        wait_for(self.add(values, after, offset))
+        np.add(after, values, out=after)
+
     def flush(self) -> None:
         """Wait until everything this rank did is complete at the root."""
 

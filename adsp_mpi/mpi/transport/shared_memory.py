@@ -65,34 +65,40 @@ class SharedArray(RemoteArray):
     def start(
         self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
     ) -> list[MPI.Request]:
-        first, end = offset, offset + len(before)
-        while first < end:
-            number = first // self.chunk_elements
-            last = min(end, (number + 1) * self.chunk_elements)
-            part = slice(first - offset, last - offset)
-            own = None if values is None else values[part]
-            self._carry_out(number, self.values[first:last], own, before[part], kind)
-            first = last
+        for chunk, place, part in self._chunks(offset, len(before)):
+            there = self.values[place]
+            self._locks.acquire(chunk)
+            try:
+                before[part] = there
+                if values is not None and kind is Kind.ADD:
+                    np.add(there, values[part], there)
+                elif values is not None:
+                    there[:] = values[part]
+            finally:
+                self._locks.release(chunk)
         return []
 
-    def _carry_out(
-        self,
-        chunk: int,
-        there: np.ndarray,
-        values: np.ndarray | None,
-        before: np.ndarray,
-        kind: Kind,
-    ) -> None:
-        """One operation inside one chunk."""
-        self._locks.acquire(chunk)
-        try:
-            before[:] = there
-            if values is not None and kind is Kind.ADD:
-                np.add(there, values, there)
-            elif values is not None:
-                there[:] = values
-        finally:
-            self._locks.release(chunk)
+    def add_now(self, values: np.ndarray, after: np.ndarray, offset: int = 0) -> None:
+        for chunk, place, part in self._chunks(offset, len(after)):
+            there = self.values[place]
+            self._locks.acquire(chunk)
+            try:
+                np.add(there, values[part], there)
+                after[part] = there
+            finally:
+                self._locks.release(chunk)
+
+    def _chunks(self, offset: int, count: int) -> list[tuple[int, slice, slice]]:
+        """The chunks that an operation meets: each one's number, place in the array and part."""
+        first, end, size = offset, offset + count, self.chunk_elements
+        if count and end <= (first // size + 1) * size:
+            return [(first // size, slice(first, end), slice(None))]
+        found = []
+        while first < end:
+            last = min(end, (first // size + 1) * size)
+            found.append((first // size, slice(first, last), slice(first - offset, last - offset)))
+            first = last
+        return found
 
     def free(self) -> None:
         self._values = None  # unmapped when the last view of it is gone

@@ -5,7 +5,7 @@ from typing import Any, Callable, Iterator
 from mpi4py import MPI
 
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
+from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 
@@ -122,8 +122,8 @@ class CommitPath:
     def _commit_by_parts(self, factor: float) -> None:
         """Take, add and land each part of the model while it is in the processor's cache."""
         for part in self._model.parts(self._replica.num_rebased):
-            update, before = self._replica.take_part(part, factor)
-            wait_for(self._model.add(update, before, part.start))
+            update, after = self._replica.take_part(part, factor)
+            self._model.add_now(update, after, part.start)
             self._replica.land_part(part)
 
     def _commit_whole(self, shown: list[MPI.Request], lands_from: float) -> Iterator[None]:
