@@ -91,9 +91,7 @@ _STEPS, _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
 _COMMITS, _ROUNDS, _SENT_MB, _STALENESS = (
     _ROW[name] for name in ("commits", "rounds", "sent_mb", "staleness")
 )
-_HEARTBEAT_S, _ACTED_S, _LONGEST_S = (
-    _ROW[name] for name in ("heartbeat_s", "acted_s", "longest_s")
-)
+_HEARTBEAT_S, _ACTED_S, _LONGEST_S = map(_ROW.__getitem__, ("heartbeat_s", "acted_s", "longest_s"))
 
 SMOOTHING = 0.1
 """Weight of a new step in the recent time per sample."""
