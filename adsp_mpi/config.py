@@ -200,7 +200,10 @@ class Config:
             if setting.section not in sections:
                 name = setting.section
                 raise UsageError(f"{setting.source}: unknown section {name}{hint(name, sections)}")
-        config = Config(**{n: section_over(old, n, layers) for n, old in sections.items()})
+        given = {setting.section for layer in layers for setting in layer}
+        config = replace(
+            self, **{name: section_over(sections[name], name, layers) for name in given}
+        )
         task, sync = _task_options(self, layers), _sync_options(self, config.sync.model, layers)
         config = replace(
             config,

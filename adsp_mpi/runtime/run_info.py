@@ -3,6 +3,7 @@
 import json
 import platform
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def run_attributes(
     versions: dict[str, str],
 ) -> dict[str, Any]:
     """Attributes of the trace's root: settings, task, size, versions, host and start time."""
-    versions = {name: version(name) for name in PACKAGES} | versions
+    versions = _installed() | versions
     versions["python"] = platform.python_version()
     return {
         "engine": engine,
@@ -58,3 +59,9 @@ def run_attributes(
         "host": platform.node(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """The versions of the packages that a run depends on, read once a process."""
+    return {name: version(name) for name in PACKAGES}

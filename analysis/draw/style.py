@@ -80,9 +80,15 @@ def panels(
 
 
 def write(draw: Callable[[], Figure], paths: Sequence[Path]) -> None:
-    """Draw in this module's style into files; the same data make the same bytes."""
+    """Draw in this module's style into files; the same data make the same bytes.
+
+    The figure is laid out once, at the files' resolution, and not again for every file.
+    """
     with matplotlib.rc_context(STYLE):
         figure = draw()
+        figure.set_dpi(PIXELS_PER_INCH)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for path in paths:
             kind = path.suffix.lower().removeprefix(".")
             figure.savefig(path, dpi=PIXELS_PER_INCH, metadata=METADATA[kind])

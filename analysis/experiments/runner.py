@@ -5,6 +5,7 @@ import json
 import sys
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -102,7 +103,7 @@ def key_of(config: Config) -> str:
     """What a run depends on: its configuration, its profile file's content, this package."""
     profile = Path(config.hetero.profile)
     content = profile.read_bytes() if profile.suffix == ".toml" else b""
-    parts = (kept_toml(config).encode(), content, version("adsp-mpi").encode())
+    parts = (kept_toml(config).encode(), content, _version().encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -110,8 +111,14 @@ def kept_toml(config: Config) -> str:
     """The configuration without what says where on this machine something lies."""
     profile = Path(config.hetero.profile)
     name = profile.name if profile.suffix == ".toml" else config.hetero.profile
-    values = {"run": {"out": ""}, "hetero": {"profile": name}}
-    return config.with_values(values, "experiment").to_toml()
+    run, hetero = replace(config.run, out=""), replace(config.hetero, profile=name)
+    return replace(config, run=run, hetero=hetero).to_toml()
+
+
+@cache
+def _version() -> str:
+    """This package's; read once, since every run's key holds it."""
+    return version("adsp-mpi")
 
 
 def _read(path: Path) -> dict[str, Outcome]:
