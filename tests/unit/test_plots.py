@@ -1,6 +1,5 @@
-"""Every figure of traces made by hand: the numbers drawn, the files, and what is refused."""
+"""Figures of traces made by hand: the numbers drawn, their labels, and what is refused."""
 
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
@@ -10,15 +9,12 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from matplotlib import rc_context
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure as PrintedFigure
 
 from adsp_mpi.analysis import figures
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.draw.colours import SPARE_LOOKS, Colours, run_looks
-from adsp_mpi.analysis.draw.layout import MAX_RUNS, View, draw
-from adsp_mpi.analysis.draw.style import STYLE
+from adsp_mpi.analysis.draw.layout import MAX_RUNS, View
 from adsp_mpi.analysis.figures import FIGURES, load_figure
 from adsp_mpi.analysis.figures.heterogeneity import speeds_over_time
 from adsp_mpi.analysis.figures.rates import periods_of
@@ -37,8 +33,7 @@ from adsp_mpi.analysis.series.runs import phase_spans, run_labels
 from adsp_mpi.analysis.worker_metrics import worker_metrics
 from adsp_mpi.errors import AdspError, UsageError
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
-
-FIRST_BYTES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+from tests.unit.printed import printed
 
 
 @pytest.fixture
@@ -53,52 +48,6 @@ def steady(speeds: Sequence[float], seconds: float = 4.0) -> MadeRun:
         for v in speeds
     ]
     return MadeRun(workers, facts={"end_s": seconds})
-
-
-def printed(name: str, *runs: RunTrace, view: View | None = None) -> PrintedFigure:
-    labels = run_labels(runs)
-    return draw(load_figure(name), dict(zip(labels, runs, strict=True)), view or View())[0]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", FIRST_BYTES)
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_in_every_format_twice_the_same(
-    folder: Path, tmp_path: Path, name: str, kind: str
-) -> None:
-    contents = []
-    for attempt in range(2):
-        path = tmp_path / f"{attempt}.{kind}"
-        main(["plot", str(folder), "--figure", name, "-o", str(path)])
-        contents.append(path.read_bytes())
-    assert contents[0].startswith(FIRST_BYTES[kind])
-    assert contents[0] == contents[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [1, 3])
-@pytest.mark.parametrize("name", FIGURES)
-def test_nothing_sticks_out_of_a_figure_and_axes_are_labelled(
-    tmp_path: Path, name: str, number: int
-) -> None:
-    folders = [searching_run().write(tmp_path / f"20261122-13553{k}-adsp") for k in range(number)]
-    with ExitStack() as stack, rc_context(STYLE):
-        traces = [stack.enter_context(RunTrace(folder)) for folder in folders]
-        figure = printed(name, *traces)
-        figure.draw_without_rendering()
-        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert box.x0 > -0.02 and box.y0 > -0.02
-    assert box.x1 < width + 0.02 and box.y1 < height + 0.02
-    assert any(axes.get_ylabel() or axes.get_yticklabels() for axes in figure.axes)
-    assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in figure.axes)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_that_does_not_apply_is_one_line(tmp_path: Path, name: str) -> None:
-    folder = MadeRun([]).write(tmp_path / "empty")
-    with RunTrace(folder) as trace, pytest.raises(AdspError, match="nothing to draw: ") as failed:
-        printed(name, trace)
-    assert "\n" not in str(failed.value)
 
 
 def test_bsp_has_no_search_and_no_rates(tmp_path: Path) -> None:
@@ -155,12 +104,6 @@ def test_a_figure_of_ones_own() -> None:
     assert own is load_figure("loss")
     with pytest.raises(UsageError, match=r"there are: .*loss, "):
         load_figure("lost")
-
-
-def test_the_width_is_that_asked_for(folder: Path, tmp_path: Path) -> None:
-    path = tmp_path / "a.svg"
-    main(["plot", str(folder), "--figure", "commits", "-o", str(path), "--width", "5"])
-    assert 'width="360pt"' in path.read_text()
 
 
 def test_labels_and_looks_tell_runs_apart(tmp_path: Path) -> None:
