@@ -1,4 +1,4 @@
-"""The loop that one would write without us: the same model, data and batches in plain PyTorch."""
+"""The training loop without this package: the same model, data and batches in plain PyTorch."""
 
 from time import perf_counter
 
@@ -20,7 +20,7 @@ class BareLoop:
         self._generator = np.random.default_rng(0)
 
     def step(self) -> float:
-        """One mini-batch; its loss."""
+        """Train one mini-batch; returns its loss."""
         if len(self._order) < self._batch_size:
             self._order = self._generator.permutation(data_length(self._task.train_data))
         chosen, self._order = self._order[: self._batch_size], self._order[self._batch_size :]
@@ -32,7 +32,7 @@ class BareLoop:
         return loss.item()
 
     def step_s(self, steps: int) -> float:
-        """Seconds per step over so many."""
+        """Mean seconds per step over `steps` steps."""
         begun = perf_counter()
         for _ in range(steps):
             self.step()

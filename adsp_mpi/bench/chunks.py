@@ -1,4 +1,4 @@
-"""Which size of operations suits this MPI: commits of all workers at once, at several sizes."""
+"""Part `chunks`: finds the chunk size for this MPI by commits of all workers at several sizes."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ COLUMNS = {"chunk": ",d", "median_ms": ".3f", "p95_ms": ".3f", "p99_ms": ".3f", 
 
 
 def measure(bench: Bench) -> Findings:
-    """Collective: the size that suits best is stored; the usual one, unless it is clearly worse."""
+    """Collective: find and store the best size; the default size unless it is clearly worse."""
     world = bench.world
     systems = [Own(world, PARAMS, size) for size in SIZES]
     rounds: list[list[Loop]] = [[] for _ in SIZES]
@@ -36,7 +36,10 @@ def measure(bench: Bench) -> Findings:
 
 
 def best_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of those nearly as fast as the fastest the one with the smallest p95; or the usual size."""
+    """The size with the smallest p95 among the nearly fastest, or the default size.
+
+    The default wins where it is among the nearly fastest and its p95 is not much larger.
+    """
     fast = NEARLY_BEST * max(row["commits_s"] for row in rows)
     fast_enough = [row for row in rows if row["commits_s"] >= fast]
     best = min(fast_enough, key=lambda row: row["p95_ms"])

@@ -1,4 +1,4 @@
-"""Part `commit`: what a commit takes, alone and under contention, beside other ways to do it."""
+"""Part `commit`: the time of a commit, alone and under contention, beside other systems."""
 
 from time import perf_counter
 from typing import Any
@@ -34,7 +34,7 @@ ALONE_PAIRS = 40
 
 
 def measure(bench: Bench) -> Findings:
-    """Collective. Medians over all commits; commits_s is the median of the rounds."""
+    """Collective: times are medians over all commits, commits_s the median of the rounds."""
     found = Findings()
     alone = [compare_alone(bench.world, n) for n in bench.params]
     for names in in_stages([OWN, *bench.against]):
@@ -57,13 +57,13 @@ def measure(bench: Bench) -> Findings:
 
 
 def in_stages(names: list[str]) -> list[list[str]]:
-    """Those that can take turns; then those that, once started, take the others' cores."""
+    """First the systems that can alternate, then those whose idle threads would disturb others."""
     calm = [name for name in names if not system_class(name).spins]
     return [stage for stage in (calm, [name for name in names if name not in calm]) if stage]
 
 
 def compare(bench: Bench, num_elements: int, names: list[str]) -> list[dict[str, Any]]:
-    """Collective: these systems, at each number of workers, in turns."""
+    """Collective: measure these systems alternately, at each number of workers."""
     world = bench.world
     systems = [system_class(name)(world, num_elements) for name in names]
     commits = [0] * len(systems)
@@ -86,7 +86,7 @@ def compare(bench: Bench, num_elements: int, names: list[str]) -> list[dict[str,
 
 
 def bars_of(rows: list[dict[str, Any]], num_workers: int) -> list[Bar]:
-    """What all workers together are to reach."""
+    """The bars for the largest number of workers that was measured."""
     bars = []
     for row in rows:
         if row["workers"] != min(num_workers, max(WORKERS)) or row["workers"] == 1:
@@ -102,7 +102,7 @@ def bars_of(rows: list[dict[str, Any]], num_workers: int) -> list[Bar]:
 
 
 def compare_alone(world: World, num_elements: int) -> dict[str, Any]:
-    """Collective: worker 0 commits by turns with a raw commit and three additions of its size."""
+    """Collective: worker 0's commits, alternating with a raw one and three additions in numpy."""
     own, raw = Own(world, num_elements), Raw(world, num_elements)
     pairs = [(0.0, 0.0)]
     world.wait_for_all()

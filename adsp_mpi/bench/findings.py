@@ -1,4 +1,4 @@
-"""What a part of the benchmark found: lines for people, rows for programs, figures with a bar."""
+"""The results of one part of the benchmark: lines to print, rows for JSON, bars to meet."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Bar:
-    """One figure and what it is to hold."""
+    """A measured number and the limit that it must keep."""
 
     what: str
     figure: float
@@ -20,7 +20,7 @@ class Bar:
         return bool(held)
 
     def line(self) -> str:
-        """The bar for people."""
+        """The bar as one line to print."""
         sign = "at least" if self.at_least else "at most"
         verdict = "holds" if self.holds else "MISSED"
         return f"{verdict:<7} {self.figure:>9.3g} {self.unit:<2} {sign} {self.limit:g}: {self.what}"
@@ -28,14 +28,14 @@ class Bar:
 
 @dataclass
 class Findings:
-    """Of one part."""
+    """The results of one part."""
 
     lines: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """For the file of results."""
+        """The results as they go into the JSON file."""
         return {
             "rows": self.rows,
             "bars": [{**asdict(bar), "holds": bar.holds} for bar in self.bars],

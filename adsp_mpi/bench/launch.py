@@ -1,4 +1,4 @@
-"""The verb `bench`: its options, its parts in turn, the bars, and the file of results."""
+"""The verb `bench`: parses its options, runs its parts, prints bars and writes the results."""
 
 import json
 import os
@@ -30,7 +30,8 @@ PARTS = {
     "chunks": "adsp_mpi.bench.chunks",
     "commit": "adsp_mpi.bench.commits",
 }
-"""In this order: some systems that commits are compared with leave threads behind that spin."""
+"""The parts in the order in which they run: `commit` is last because some of the systems that it
+compares leave spinning threads behind."""
 
 ON_ONE_NODE = tuple(name for name in PARTS if name != "network")
 PARAMS = (57_000, 1_760_000, 25_000_000)
@@ -48,7 +49,7 @@ def make_parser() -> Parser:
 
 
 def bench(arguments: Sequence[str]) -> None:
-    """Collective: measure the parts asked for and print what was found on rank 0."""
+    """Collective: measure the requested parts; rank 0 prints the results."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # rpc's agents warn when they end
     options = make_parser().parse_args(arguments)
     parts = chosen_parts(options.parts)
@@ -72,7 +73,7 @@ def bench(arguments: Sequence[str]) -> None:
 
 
 def make_folder() -> str:
-    """A new folder here, where all hosts see it; UsageError where none can be made."""
+    """Make a new folder in the current one, which all hosts see; UsageError if that fails."""
     try:
         return tempfile.mkdtemp(prefix="bench-", dir=".")
     except OSError as error:
@@ -80,7 +81,7 @@ def make_folder() -> str:
 
 
 def chosen_parts(given: Sequence[str]) -> list[str]:
-    """The parts in their order; UsageError for one that there is not."""
+    """The requested parts in the order of `PARTS`; UsageError for an unknown one."""
     unknown = [name for name in given if name not in (*PARTS, "all")]
     if unknown:
         raise UsageError(
@@ -90,7 +91,7 @@ def chosen_parts(given: Sequence[str]) -> list[str]:
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Sizes of models from `57000,1.76e6`."""
+    """Parse model sizes, such as `57000,1.76e6`."""
     try:
         found = tuple(int(float(word)) for word in text.split(","))
     except ValueError:
@@ -101,7 +102,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def systems(text: str) -> tuple[str, ...]:
-    """What to compare with, from `raw,rpc`."""
+    """Parse the names of systems to compare with, such as `raw,rpc`."""
     rivals = tuple(name for name in SYSTEMS if name != OWN)
     found = tuple(word for word in text.split(",") if word)
     for name in found:
@@ -111,7 +112,7 @@ def systems(text: str) -> tuple[str, ...]:
 
 
 def show(name: str, findings: Findings) -> None:
-    """Print one part."""
+    """Print the results of one part."""
     print(f"\n== {name}\n")
     for line in findings.lines:
         print(line)
@@ -122,7 +123,7 @@ def show(name: str, findings: Findings) -> None:
 
 
 def finish(world: World, found: dict[str, Findings], out: str | None) -> None:
-    """Count the bars; write the results."""
+    """Print how many bars hold, and write the results to `out`."""
     bars = [bar for findings in found.values() for bar in findings.bars]
     print(f"\n{sum(bar.holds for bar in bars)} of {len(bars)} bars hold")
     if out:
@@ -136,7 +137,7 @@ def finish(world: World, found: dict[str, Findings], out: str | None) -> None:
 
 
 def machine(world: World) -> dict[str, Any]:
-    """What was measured on."""
+    """The machine, MPI and versions that were measured."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "ranks": world.comm.size,

@@ -1,4 +1,4 @@
-"""Part `memory`: what a worker holds at its peak, over the bare PyTorch loop of the same model."""
+"""Part `memory`: a worker's peak memory over that of the bare PyTorch loop of the same model."""
 
 import gc
 import math
@@ -20,9 +20,9 @@ COLUMNS = {"params": ",d", "model_mb": ".1f", "worker_mb": ".1f", "bare_mb": ".1
 
 
 def measure(bench: Bench) -> Findings:
-    """Collective: one worker for each size of model."""
+    """Collective: measure one worker at each model size."""
     found = Findings()
-    compare(bench, min(bench.params))  # what is loaded once counts for neither
+    compare(bench, min(bench.params))  # libraries loaded on first use must count for neither
     for num_elements in bench.params:
         bench.tell(f"memory at {num_elements:,d} parameters")
         row = compare(bench, num_elements)
@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Findings:
 
 
 def compare(bench: Bench, num_elements: int) -> dict[str, float]:
-    """Peaks over what the process holds before either; a worker's counts the shared window too."""
+    """Peak memory over what the process held before; a worker's includes the shared window."""
     world, task = bench.world, wide_task(num_elements)
     config = configured(
         {"hetero": {"profile": "none", "step_time_s": 0.0}},
@@ -64,7 +64,7 @@ def compare(bench: Bench, num_elements: int) -> dict[str, float]:
 
 
 def wide_task(num_elements: int) -> Task:
-    """A linear model of about so many parameters on random data."""
+    """A linear model of about `num_elements` parameters on random data."""
     width = math.isqrt(num_elements)
     inputs = torch.randn(64, width, generator=torch.Generator().manual_seed(0))
     data = (inputs, torch.arange(64) % width)
@@ -72,14 +72,14 @@ def wide_task(num_elements: int) -> Task:
 
 
 def reset_peak() -> float:
-    """Forget the peak; what the process holds now, MB. Linux."""
+    """Reset the peak (Linux); returns what the process holds now, MB."""
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")
     return _status_mb("VmRSS")
 
 
 def peak_mb() -> float:
-    """The most that the process held since `reset_peak`, MB."""
+    """The most memory that the process held since `reset_peak`, MB."""
     return _status_mb("VmHWM")
 
 

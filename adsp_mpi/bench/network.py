@@ -1,6 +1,6 @@
 """Part `network`: commits over TCP while rank 0 is busy, and beside a worker with a slow link.
 
-For ranks on several hosts. A slow link is the last rank's: limit it before the start.
+For ranks on several hosts. The slow link is that of the last rank: limit it before the start.
 """
 
 import time
@@ -28,7 +28,7 @@ COLUMNS = {"rank 0": "", "median_ms": ".2f", "p95_ms": ".2f", "p99_ms": ".2f", "
 
 
 class Busy(Own):
-    """Rank 0 does something, over and over, while workers commit."""
+    """A system in which rank 0 repeats an activity while workers commit."""
 
     do: Callable[[], object]
 
@@ -51,7 +51,7 @@ def measure(bench: Bench) -> Findings:
 
 
 def while_busy(bench: Bench, system: Busy) -> Findings:
-    """Commits of worker 0, by what rank 0 does in its main thread; in turns."""
+    """Time commits of worker 0 while rank 0 does each activity in turn in its main thread."""
     doings = activities(bench)
     loops: dict[str, list[Loop]] = {name: [] for name in doings}
     for turn in range(ROUNDS):
@@ -70,7 +70,7 @@ def while_busy(bench: Bench, system: Busy) -> Findings:
 
 
 def activities(bench: Bench) -> dict[str, Callable[[], object]]:
-    """What rank 0 may be at; the first one is the yardstick."""
+    """Rank 0's activities by name; the others are compared with the first one."""
     images, layer = torch.randn(64, 3, 32, 32), nn.Conv2d(3, 64, 3)
     values = np.zeros(3 * PARAMS, np.float32)
 
@@ -88,7 +88,7 @@ def activities(bench: Bench) -> dict[str, Callable[[], object]]:
 
 
 def beside_a_slow_link(bench: Bench, system: Busy, found: Findings) -> Findings:
-    """Commits of worker 0 alone, and while the last worker commits too; in turns."""
+    """Time commits of worker 0, alternately alone and while the last worker commits too."""
     last = bench.world.num_workers - 1
     if not last:
         return found
@@ -107,7 +107,7 @@ def beside_a_slow_link(bench: Bench, system: Busy, found: Findings) -> Findings:
 
 
 def idle(bench: Bench, found: Findings) -> Findings:
-    """The CPU of rank 0, its helper included, while nothing is in flight."""
+    """Measure the CPU use of rank 0, its helper included, while no commit is in flight."""
     system = Own(bench.world, PARAMS)
     bench.world.wait_for_all()
     begun_s = time.process_time()

@@ -1,4 +1,4 @@
-"""What every part of the benchmark is given."""
+"""The context that every part of the benchmark receives."""
 
 import sys
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from pathlib import Path
 from adsp_mpi.mpi.ranks.world import World
 
 ROUNDS = 3
-"""Whatever is compared takes turns, so often."""
+"""How often each of the systems that are compared is measured, alternately."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The ranks, what was asked for, and a folder for runs that is deleted at the end."""
+    """The ranks, the options, and a folder for runs that is deleted at the end."""
 
     world: World
     folder: Path
@@ -21,6 +21,6 @@ class Bench:
     seconds: float
 
     def tell(self, text: str) -> None:
-        """A line of progress, by rank 0."""
+        """Print a line of progress on rank 0."""
         if self.world.is_server:
             print(text, file=sys.stderr, flush=True)

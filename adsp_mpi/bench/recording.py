@@ -1,4 +1,4 @@
-"""Part `trace`: what recording a step costs, flushes included."""
+"""Part `trace`: the cost of recording a step, flushes included."""
 
 from time import perf_counter
 
@@ -26,7 +26,7 @@ def measure(bench: Bench) -> Findings:
 
 
 def row_s(bench: Bench) -> float:
-    """Seconds a row over many."""
+    """Mean seconds per row, over many rows."""
     trace = WorkerTrace(bench.folder / "recording", bench.world, 2.0, 0)
     begun = perf_counter()
     for row in range(ROWS):

@@ -1,4 +1,4 @@
-"""Real runs for the benchmark, on the first ranks; the others sleep meanwhile."""
+"""Real runs for the benchmark, on the first ranks while the others sleep."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,13 @@ QUIET = {"run": {"screen": "quiet"}, "checkpoint": {"period_s": 0.0}}
 
 
 def configured(*changes: dict[str, Any], preset: str = "quickstart") -> Config:
-    """The preset, quiet and without checkpoints, with the changes."""
+    """The quickstart preset, quiet and without checkpoints, with `changes` over it."""
     layers = [layer_of(change, "bench") for change in (QUIET, *changes)]
     return Config().with_layers(preset_layer(preset), *layers)
 
 
 def run(bench: Bench, ranks: int, config: Config, task: Task | None = None) -> Path:
-    """Collective: a run of so many ranks, rank 0 among them, in a new folder; where it is."""
+    """Collective: a run on the first `ranks` ranks in a new folder; returns the folder."""
     world = bench.world
     folder = bench.folder / f"run-{len(list(bench.folder.iterdir()))}"
     folder = Path(world.comm.bcast(str(folder)))

@@ -1,4 +1,4 @@
-"""Part `servers`: commits of the same workers to a model on one, two and three servers."""
+"""Part `servers`: the same workers commit to a model on one, two and three servers."""
 
 from typing import Any
 
@@ -23,7 +23,10 @@ COLUMNS = {
 
 
 def measure(bench: Bench) -> Findings:
-    """Collective, in turns; the ranks that are servers with the most of them commit never."""
+    """Collective: measure the numbers of servers alternately.
+
+    The workers are always the ranks that are workers with the most servers.
+    """
     size = bench.world.comm.size
     workers = size - max(SERVERS)
     if workers < 1:
@@ -34,7 +37,7 @@ def measure(bench: Bench) -> Findings:
 
 
 def compare(bench: Bench, params: int, workers: int) -> list[dict[str, Any]]:
-    """Collective: one row a number of servers."""
+    """Collective: returns one row for each number of servers."""
     bench.tell(f"commits of {params:,d} parameters to {SERVERS} servers")
     worlds = [World(bench.world.comm, count) for count in SERVERS]
     systems = [Own(world, params) for world in worlds]

@@ -23,11 +23,11 @@ OF_THE_LAUNCHER = (
     *("OMPI_COMM", "OMPI_FILE", "OMPI_FIRST", "OMPI_APP", "OMPI_NUM", "OMPI_ARGV"),
     *("OMPI_COMMAND", "OMPI_UNIVERSE"),
 )
-"""What a launcher puts into its ranks' environment; a job that a rank starts must not see it."""
+"""Prefixes of a launcher's environment variables, which a job started by a rank must not see."""
 
 
 def measure(bench: Bench) -> Findings:
-    """Collective: rank 0 starts jobs of as many ranks as this one has; all others sleep."""
+    """Collective: rank 0 starts jobs of this job's size, and all others sleep."""
     world = bench.world
     pairs = world.agree(lambda: _pairs(bench) if world.is_server else [])
     if not world.is_server:
@@ -72,7 +72,7 @@ def _launch(bench: Bench, *python: str) -> None:
     if not mpirun:
         raise AdspError("bench startup: no mpirun is found to start with")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(OF_THE_LAUNCHER)}
-    # Open MPI's hides from its ranks that it was told to put more of them than there are cores
+    # Open MPI does not tell its ranks that it was allowed to start more of them than cores
     more = ["--map-by", ":OVERSUBSCRIBE"] if "Open MPI" in library_version() else []
     command = [mpirun, *more, "-n", str(bench.world.comm.size), sys.executable, *python]
     done = subprocess.run(

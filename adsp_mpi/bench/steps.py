@@ -1,4 +1,4 @@
-"""Part `step`: the worker loop over a bare PyTorch loop, and how long workers stand still."""
+"""Part `step`: the worker loop's time over a bare PyTorch loop's, and how long commits block."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def measure(bench: Bench) -> Findings:
 
 
 def against_bare(bench: Bench) -> Findings:
-    """Worker 0 alone, nothing injected, tracing on, in turns with the bare loop."""
+    """Worker 0 alone, alternating with the bare loop; no injected speed, with a trace."""
     world = bench.world
     config = configured(
         {"hetero": {"profile": "none", "step_time_s": 0.0}},
@@ -55,7 +55,7 @@ def against_bare(bench: Bench) -> Findings:
 
 
 def quickstart(bench: Bench, found: Findings) -> Findings:
-    """The share of its time that a worker of the quickstart is blocked by commits."""
+    """Measure the share of its time for which commits block a worker of the quickstart."""
     bench.tell("the quickstart")
     world = bench.world
     config = configured({"stop": {"target_loss": 0.0, "max_seconds": QUICKSTART_S}})

@@ -1,4 +1,4 @@
-"""Closed loops of commits: each worker's next one begins when its last one is done."""
+"""Closed loops of commits: a worker begins its next commit when its last one is done."""
 
 from time import perf_counter
 from typing import Any, NamedTuple, Sequence
@@ -9,16 +9,16 @@ from adsp_mpi.bench.systems.system import System
 
 
 class Loop(NamedTuple):
-    """What some workers did at the same time."""
+    """The commits of several workers in one loop."""
 
     by_rank: list[np.ndarray]
-    """Seconds of every commit of each rank, float64[commits]."""
+    """The seconds of each commit, float64[commits] per rank."""
 
     elapsed_s: list[float]
 
     @property
     def durations(self) -> np.ndarray:
-        """Of all commits, float64[commits]."""
+        """The seconds of all ranks' commits, float64[commits]."""
         return np.concatenate(self.by_rank)
 
     @property
@@ -27,12 +27,12 @@ class Loop(NamedTuple):
         return sum(len(d) / s for d, s in zip(self.by_rank, self.elapsed_s, strict=True))
 
     def of(self, worker: int) -> "Loop":
-        """What one worker did."""
+        """The commits of one worker."""
         return Loop([self.by_rank[worker + 1]], [self.elapsed_s[worker + 1]])
 
 
 def closed_loop(system: System, workers: Sequence[int], seconds: float) -> Loop:
-    """Collective: these workers commit for `seconds`, each once at least."""
+    """Collective: these workers commit for `seconds`, each at least once."""
     world = system.world
     mine, elapsed_s = np.zeros(0), 1.0
     world.wait_for_all()
@@ -62,7 +62,7 @@ def commit_s(system: System) -> float:
 
 
 def metrics(rounds: list[Loop]) -> dict[str, Any]:
-    """Quantiles of all commits; the median of the rounds' rates, and their spread around it."""
+    """Quantiles of the times of all commits; median and spread of the rounds' rates."""
     durations = np.concatenate([loop.durations for loop in rounds])
     rates = [loop.rate for loop in rounds]
     median, p95, p99 = (1e3 * float(q) for q in np.percentile(durations, (50, 95, 99)))

@@ -1,4 +1,4 @@
-"""Part `waiting`: the CPU of ranks that have nothing to do."""
+"""Part `waiting`: the CPU time of ranks that wait."""
 
 import time
 
@@ -18,9 +18,9 @@ SHARE = 3.0
 
 
 def measure(bench: Bench) -> Findings:
-    """Collective: BSP beside one slow worker. The others wait 99% of the time, and so does rank 0.
+    """Collective: BSP with one slow worker, so that rank 0 and the others wait 99% of the time.
 
-    A waiting worker's step a second counts too.
+    The time includes the one step that a waiting worker takes each second.
     """
     world = bench.world
     bench.tell(f"ranks that wait, {SECONDS:g} s")
@@ -42,7 +42,7 @@ def measure(bench: Bench) -> Findings:
 
 
 class CpuClock(Repeating):
-    """A context in which this process's CPU time is looked at, again and again."""
+    """A context that samples this process's CPU time again and again."""
 
     def __init__(self) -> None:
         super().__init__(self._look, LOOK_S)
@@ -52,7 +52,7 @@ class CpuClock(Repeating):
         self._looks.append((time.monotonic(), time.process_time()))
 
     def share(self, seconds: float) -> float:
-        """Of a core, in the quietest stretch of so many seconds: neither start nor end."""
+        """The share of a core in the quietest stretch of `seconds`, without start and end."""
         count = int(seconds / LOOK_S)
         pairs = zip(self._looks, self._looks[count:], strict=False)
         return min((cpu - cpu0) / (now - now0) for (now0, cpu0), (now, cpu) in pairs)

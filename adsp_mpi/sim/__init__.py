@@ -1,1 +1,1 @@
-"""The engine in virtual time: same models, scheduler and gradients; only the clock is virtual."""
+"""The engine in virtual time: real schemes, scheduler and gradients; only the clock is virtual."""

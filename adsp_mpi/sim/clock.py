@@ -1,14 +1,14 @@
-"""Virtual time: what happens next, in an order that depends on nothing but the run itself."""
+"""The virtual clock: an event queue whose order depends on nothing but the run itself."""
 
 from heapq import heappop, heappush
 from typing import Callable
 
 
 class VirtualClock:
-    """Actions by (time, priority, order of booking); the smallest comes first.
+    """Runs booked actions in the order of (time, priority, order of booking).
 
-    Of what happens at the same moment commits land first, then workers act, then the server
-    looks: it sees everything that this moment brought.
+    At one moment commits land first, then workers act, and then the server looks: it sees
+    everything that happened at that moment.
     """
 
     LANDING, WORKER, SERVER = range(3)
@@ -16,17 +16,17 @@ class VirtualClock:
     def __init__(self) -> None:
         self.now = 0.0
         self.at_once = 0
-        """Actions since time last went on."""
+        """The number of actions since time last advanced."""
         self.booked = 0
         self.heap: list[tuple[float, int, int, Callable[[], None]]] = []
 
     def at(self, moment: float, priority: int, action: Callable[[], None]) -> None:
-        """Do `action` at second `moment`, or now where that is over."""
+        """Book `action` for second `moment`, or for now if that is past."""
         self.booked += 1
         heappush(self.heap, (max(moment, self.now), priority, self.booked, action))
 
     def step(self) -> bool:
-        """Go to the next action and do it; False when there is none."""
+        """Advance to the next action and do it; False if none is booked."""
         if not self.heap:
             return False
         moment, _, _, action = heappop(self.heap)

@@ -12,12 +12,12 @@ from adsp_mpi.tables import WIDTH
 
 
 def simulate_and_show(config: Config) -> int:
-    """Simulate, show the run and its table; returns the exit code."""
+    """Simulate a run and show its progress and report; returns the exit code."""
     return exit_code_of(lambda: _simulate(config))
 
 
 def predict_and_show(config: Config, recorded: Recorded, one_model: bool) -> int:
-    """Predict what other models would make of a recorded run's machines; the same."""
+    """Predict what other schemes would need on a recorded run's machines; returns the exit code."""
     return exit_code_of(lambda: _predict(config, recorded, one_model))
 
 
@@ -51,7 +51,7 @@ def _require_an_end(config: Config) -> None:
 
 
 def _require_one_process() -> None:
-    """Under a launcher every rank would simulate the same run into the same folder."""
+    """Raise UsageError under a launcher: every rank would simulate into the same folder."""
     if num_launched() > 1:
         raise UsageError("simulate is one process: start it without mpirun or srun")
 

@@ -1,4 +1,4 @@
-"""A recorded run as `simulate --like` takes it: its settings, and machines fitted to its trace."""
+"""Reads a recorded run for `simulate --like`: its settings, and machines fitted to its trace."""
 
 import math
 import tomllib
@@ -17,28 +17,31 @@ from adsp_mpi.options import options_of
 from adsp_mpi.trace import Trace
 
 WARM_UP_STEPS = 5
-"""A worker's first steps are not typical; they count only where it took few."""
+"""A worker's first steps are not typical; they are left out unless it took few."""
 FEW_STEPS = 20
 
 ONE_SIGMA = (15.866, 84.134)
-"""Percentiles of a normal distribution one deviation below and above its mean."""
+"""The percentiles of a normal distribution at one deviation below and above its mean."""
 SMALLEST_SIGMA = 0.01
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was run, how its machines behaved, and what it came to."""
+    """A recorded run: its settings, the behaviour of its machines, and its report."""
 
     path: str
-    config: Config  # ready to be simulated; model options that have their default are left out
+    config: Config  # ready to be simulated, without scheme options at their defaults
     machines: tuple[Conditions, ...]
-    sigmas: tuple[float, ...]  # of each worker's step times, log-normal; 0: always the same
-    evaluations: tuple[tuple[float, float], ...]  # (seconds, loss), those that count
+    sigmas: tuple[float, ...]  # of each worker's log-normal step times; 0: constant
+    evaluations: tuple[tuple[float, float], ...]  # (seconds, loss), without those in trials
     length_s: float
-    names_its_task: bool  # not where a script handed its task over as an object
+    names_its_task: bool  # False if a script passed its task as an object
 
     def profile(self, config: Config) -> Profile:
-        """The machines under `config`: its seed makes the jitter, step times are per sample."""
+        """The machines as a profile; the seed of `config` makes the jitter.
+
+        Step times scale with the batch size of `config`.
+        """
         share = config.train.batch_size / self.config.train.batch_size
         return Profile(
             tuple(replace(m, step_time_s=share * m.step_time_s) for m in self.machines),
@@ -50,14 +53,14 @@ class Recorded:
         )
 
     def time_to_target_s(self, target_loss: float) -> float | None:
-        """Seconds that the run took to this target; None where it did not reach it."""
+        """The seconds the run took to reach this target; None if it did not."""
         return time_to_target(self.evaluations, target_loss)
 
 
 def read_recorded(path: str | Path) -> Recorded:
-    """Read and fit the trace at `path`, a run's folder or its file, real or simulated.
+    """Read the trace at `path`, a file or a run's folder, and fit machines to it.
 
-    Raises AdspError where it is none, is damaged, or a worker recorded no step.
+    Raises AdspError if it is not a trace, is damaged, or a worker recorded no step.
     """
     with Trace(path) as trace:
         try:
@@ -93,9 +96,9 @@ def _read(trace: Trace) -> Recorded:
 
 
 def _config(meta: dict[str, Any]) -> Config:
-    """The run's settings, less where it ran, how it was shown, and the model's defaults.
+    """The run's settings without where it ran, how it was shown, and the scheme's defaults.
 
-    What a simulated server's bandwidth cost is in the commits that are fitted.
+    The limit of a simulated server's bandwidth is left out: the fitted commit costs include it.
     """
     config = Config().with_values(tomllib.loads(meta["config"]), "its configuration")
     model = config.sync_model
@@ -110,7 +113,7 @@ def _config(meta: dict[str, Any]) -> Config:
 
 
 def _step_seconds(trace: Trace, worker: int, batch_size: int) -> np.ndarray:
-    """What its steps took, or would have with the configured batch size, float64[steps]."""
+    """The times of a worker's steps, s, scaled to the configured batch size, float64[steps]."""
     if worker not in trace.workers:
         raise AdspError(f"it holds nothing of worker {worker}")
     steps = trace.table(f"workers/{worker}/steps")
@@ -122,9 +125,9 @@ def _step_seconds(trace: Trace, worker: int, batch_size: int) -> np.ndarray:
 
 
 def fit_step_time(seconds: np.ndarray) -> tuple[float, float]:
-    """Median and sigma of a log-normal with the mean of `seconds` and the spread of most of them.
+    """Median and sigma of the log-normal with the mean of `seconds` and their central spread.
 
-    A few steps that took very long do not count for the spread.
+    The spread is taken between percentiles, so that a few very long steps do not count for it.
     """
     if len(seconds) >= FEW_STEPS:
         seconds = seconds[WARM_UP_STEPS:]
@@ -136,9 +139,9 @@ def fit_step_time(seconds: np.ndarray) -> tuple[float, float]:
 
 
 def _commit_costs(trace: Trace, worker: int, blocking: bool) -> tuple[float, float]:
-    """Seconds until a commit lands, and in which a commit or else a pull occupies the worker.
+    """Median seconds until a commit lands, and for which commits or pulls occupy the worker.
 
-    Medians; NaN where none was recorded. Where commits block, they do not tell the second.
+    NaN if none was recorded. If commits block, the second number comes from the pulls.
     """
     commits = trace.table(f"workers/{worker}/commits")
     pulls = trace.table(f"workers/{worker}/pulls")
@@ -151,7 +154,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def _filled(values: tuple[float, ...]) -> list[float]:
-    """With the median of the known ones for those that are NaN; 0 where none is known."""
+    """`values` with each NaN replaced by the median of the others, or by 0 if all are NaN."""
     known = [value for value in values if not math.isnan(value)]
     middle = float(np.median(known)) if known else 0.0
     return [middle if math.isnan(value) else value for value in values]

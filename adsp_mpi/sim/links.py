@@ -1,6 +1,6 @@
-"""How long a commit is under way: its delay, its worker's link, and the server's shared one.
+"""How long a commit travels: its delay, its worker's link, and the server's shared link.
 
-The server's bandwidth is shared fairly (max-min): every commit under way gets the same rate, but
+The server's bandwidth is shared max-min fairly: every commit under way gets the same rate, but
 none more than its worker's link carries; what it cannot use goes to the others.
 """
 
@@ -13,7 +13,7 @@ from adsp_mpi.core.hetero.profile import Conditions
 from adsp_mpi.sim.clock import VirtualClock
 
 DONE = 1e-9
-"""A commit of which no larger share is left has arrived."""
+"""A commit has arrived when no larger share of it is left to send."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Transfer:
 
 
 class Links:
-    """Books the landing of commits of `megabytes` each; `server_mb_s` 0 is no limit."""
+    """Books the landing of commits of `megabytes` each; a `server_mb_s` of 0 means no limit."""
 
     def __init__(self, clock: VirtualClock, megabytes: float, server_mb_s: float) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class Links:
         self.plan = 0
 
     def send(self, conditions: Conditions, landed: Callable[[], None]) -> None:
-        """A commit sets out now: call `landed` when all of it has arrived."""
+        """Send a commit from now on, and call `landed` when all of it has arrived."""
         clock = self._clock
         if not self._server_mb_s:
             arrives_s = clock.now + conditions.commit_delay_s(self._megabytes)
@@ -52,14 +52,14 @@ class Links:
         self._share()
 
     def _move(self) -> None:
-        """Carry every transfer on at its rate until now."""
+        """Advance every transfer at its rate until now."""
         seconds = self._clock.now - self.updated_s
         self.updated_s = self._clock.now
         for transfer in self.transfers:
             transfer.left_mb -= transfer.rate_mb_s * seconds
 
     def _share(self) -> None:
-        """Give out the rates anew and book the next arrival."""
+        """Compute all rates anew and book the next arrival."""
         fair_rates(self.transfers, self._server_mb_s)
         self.plan += 1
         if not self.transfers:
@@ -80,7 +80,7 @@ class Links:
             transfer.landed()
 
     def _is_there(self, transfer: Transfer) -> bool:
-        """What is left is nothing, or takes less time than the clock can show."""
+        """Whether nothing is left, or too little for the clock's resolution."""
         now, left_mb = self._clock.now, transfer.left_mb
         return left_mb <= DONE * self._megabytes or now + left_mb / transfer.rate_mb_s <= now
 

@@ -1,4 +1,4 @@
-"""What the simulator trains: the global model's numbers and one learner per worker."""
+"""What the simulator trains: a problem with one learner per worker, by torch or without."""
 
 from pathlib import Path
 from typing import Any, Protocol, Sequence
@@ -18,68 +18,68 @@ from adsp_mpi.learn.trainer import Evaluator, Trainer
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
-"""Problems that only the simulator knows, by name; every task is one too."""
+"""Problems that only the simulator has, by name; every task is a problem too."""
 
 
 class Learner(Protocol):
-    """One worker's numerics; vectors are float32[P] on the host. See `Replica`."""
+    """One worker's local model, steps and updates, as `Replica`; vectors are host float32[P]."""
 
     @property
     def num_rebased(self) -> int:
-        """R: updates of the first R numbers add up, those of the others are averaged."""
+        """R: updates of the first R numbers are summed, those of the others averaged."""
 
     @property
     def answer(self) -> np.ndarray:
-        """Where a commit or a pull puts the global model."""
+        """The buffer into which a commit or a pull puts the global model."""
 
     @property
     def update(self) -> np.ndarray:
-        """The update that was taken last."""
+        """The last update taken."""
 
     def step(self, batch_size: int) -> float:
-        """One local SGD step; the mini-batch's loss before it."""
+        """Take one local SGD step; returns the mini-batch's loss before it."""
 
     def take_update(self, factor: float) -> np.ndarray:
-        """`factor` times what was learnt since the base; valid until the next one is taken."""
+        """Take `factor` * (local - base) as the update, valid until the next one is taken."""
 
     def before_landing(self, values: np.ndarray) -> None:
-        """The update is about to be added to `values`."""
+        """Called before the update is added to `values`, to average buffers."""
 
     def replace(self, keep_local: bool) -> None:
-        """The local model becomes `answer`, if `keep_local` plus what was learnt."""
+        """The local model becomes `answer`, plus local - base if `keep_local`."""
 
 
 class Problem(Protocol):
-    """What is trained; the model's numbers are `values`, float32[P], and belong to the engine."""
+    """A model to train, with its data; the engine owns the global model, `values`, float32[P]."""
 
     name: str
     values: np.ndarray
     notes: Sequence[str]
-    """What the user should know before the run, a line each."""
+    """Lines that the user should see before the run."""
     num_trained: int
-    """T: the first T numbers are trained, the others are buffers."""
+    """T: the first T numbers are trained; the others are buffers."""
 
     def learner(self, worker: int) -> Learner:
-        """The numerics of `worker`, made once, in the order of the workers."""
+        """Make the learner of `worker`; called once for each worker, in order."""
 
     def attributes(self, worker: int) -> dict[str, Any]:
-        """What the trace says about the data of `worker`."""
+        """The trace's attributes about the data of `worker`."""
 
     def evaluate(self) -> dict[str, float]:
-        """Metrics of `values` as they are now, with at least `loss`."""
+        """The metrics of the present `values`, with at least `loss`."""
 
     def save(self, values: np.ndarray, folder: Path) -> Path:
-        """Write the model with these `values` into a file of `folder`."""
+        """Write the model with these `values` to a file in `folder`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All but `values` that it and its learners remember."""
+        """The state of the problem and its learners, without `values`."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on, with learners for as many workers, where the problem that gave `state` stood."""
+        """Continue from `state`, once as many learners are made as it has."""
 
 
 def make_problem(config: Config, num_workers: int) -> Problem:
-    """The problem that `[task]` names; UsageError where it does not exist."""
+    """The problem that `[task]` names; UsageError if there is none."""
     name, options = config.task.name, config.task.options
     if name not in PROBLEMS:
         return TorchProblem(config, num_workers, make_task(name, options))
@@ -92,7 +92,7 @@ def make_problem(config: Config, num_workers: int) -> Problem:
 
 
 class TorchLearner(Replica):
-    """A replica with its trainer."""
+    """A learner made of a `Replica` and its trainer."""
 
     def __init__(self, trainer: Trainer, model: FlatModel, same_base: bool, share: float) -> None:
         super().__init__(model, same_base)
@@ -109,7 +109,7 @@ class TorchLearner(Replica):
 
 
 class TorchProblem:
-    """A task: every worker has a module of its own, as it would on its own rank."""
+    """A task as a problem: every worker has a module of its own, as on a rank of its own."""
 
     def __init__(self, config: Config, num_workers: int, task: Task) -> None:
         torch.set_num_threads(config.run.threads)

@@ -1,7 +1,7 @@
 """A noisy quadratic without torch: known optimum and curvature, cheap enough for 10,000 workers.
 
-f(w) = 1/2 sum_j a_j w_j^2 with a_j spread evenly in logarithm from 1 / `condition` to 1; the
-optimum is 0. The gradient of a mini-batch of B samples is a (w - x) with x normal of deviation
+f(w) = 1/2 sum_j a_j w_j^2, with the a_j spread evenly in logarithm from 1 / `condition` to 1; the
+optimum is 0. The gradient of a mini-batch of B samples is a (w - x), with x normal of deviation
 `noise` / sqrt(B), as if each sample were a quadratic around a point of its own.
 """
 
@@ -14,7 +14,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 
 DRAWN_STEPS = 64
-"""Steps whose noise a worker draws at once."""
+"""A worker draws the noise of this many steps at once."""
 
 VECTORS = ("locals", "bases", "updates")
 
@@ -40,7 +40,7 @@ def quadratic(
 
 
 class Quadratic:
-    """All workers' models are rows of one matrix [M, P], and so are their bases and updates."""
+    """Keeps all workers' models as rows of one matrix [M, P], and their bases and updates too."""
 
     name = "quadratic"
     notes = ()
@@ -68,7 +68,7 @@ class Quadratic:
         return {"samples": 0, "labels": ""}
 
     def evaluate(self) -> dict[str, float]:
-        """`loss` is f at the global model, `distance` how far it is from the optimum."""
+        """The metrics `loss`, f at the global model, and `distance`, its norm."""
         values = self.values.astype(np.float64)
         loss = 0.5 * float(self.curvature @ values**2)
         return {"loss": loss, "distance": float(np.sqrt(values @ values))}
@@ -98,7 +98,7 @@ class Quadratic:
 
 
 class QuadraticLearner:
-    """One row of the matrices."""
+    """The learner whose vectors are one row of the matrices."""
 
     __slots__ = (
         "_base", "_batch_size", "_curvature", "_decay", "_generator", "_local",
@@ -137,13 +137,14 @@ class QuadraticLearner:
         self.left, self._batch_size = DRAWN_STEPS, batch_size
 
     def state_dict(self) -> list[Any]:
-        """All but its rows of the matrices and its noise."""
+        """Its state without its rows of the matrices and its noise."""
         return [self.left, self._batch_size, self._rate, self._generator.bit_generator.state]
 
     def load_state_dict(self, noise: np.ndarray, state: list[Any], local_lr: float) -> None:
-        """Go on with `noise`, float32[DRAWN_STEPS, P], from a learner's `state_dict`.
+        """Continue from a learner's `state_dict` with its `noise`, float32[DRAWN_STEPS, P].
 
-        `local_lr` was the configured learning rate then; the present rate changes by as much as it.
+        `local_lr` was the configured learning rate then. If another is configured now, the decayed
+        rate in `state` changes by the same factor.
         """
         configured = self._rate
         self.left, self._batch_size, rate, self._generator.bit_generator.state = state

@@ -1,4 +1,4 @@
-"""`simulate`: one run in virtual time, from a configuration to its results."""
+"""Simulates one run in virtual time, from a configuration to its results."""
 
 import time
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from adsp_mpi.sim.problem import Problem, make_problem
 from adsp_mpi.trace.memory_writer import MemoryPart, WorkerRows, write_trace
 
 STEP_TIME_S = 1.0
-"""A step of the fastest worker, where the configuration says nothing."""
+"""The fastest worker's step time if the configuration sets none."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """What a simulated run came to. `wall_s` are real seconds, all others virtual ones."""
+    """The results of a simulated run. `wall_s` is real seconds; all other times are virtual."""
 
     report: Report
     evaluations: list[tuple[float, float]]
@@ -46,11 +46,11 @@ def simulate(
     profile: Profile | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Simulated:
-    """Run `config` in virtual time; with a `folder` the trace and the model are written there.
+    """Run `config` in virtual time; if there is a `folder`, write the trace and the model there.
 
-    Deterministic: the same configuration gives the same rows, bit for bit. `profile` takes the
-    place of the one that the configuration names; the run ends early when `stopped()`. Raises
-    AdspError when the run fails; what was recorded until then is written.
+    Deterministic: the same configuration gives the same rows, bit for bit. `profile` replaces the
+    one that the configuration names; the run ends early once `stopped()` is true. Raises AdspError
+    if the run fails; what was recorded until then is written.
     """
     began = time.perf_counter()
     screen = screen or QuietScreen()
@@ -101,7 +101,7 @@ def simulate(
 
 
 class Saver:
-    """Writes the checkpoints of a simulation, and takes one up again."""
+    """Writes the checkpoints of a simulation, and resumes from one."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Saver:
         self._part, self._rows, self._trace = part, rows, trace
 
     def save(self, ended: str = "") -> None:
-        """Everything becomes the newest checkpoint; `ended` says why the run is over, if it is."""
+        """Write a checkpoint; `ended` is the reason if the run is over."""
         path = self._checkpoints.begin()
         state = {
             "config": self._config.to_toml(),
@@ -133,7 +133,7 @@ class Saver:
         self._checkpoints.finish(path)
 
     def resume(self, found: Checkpoint) -> None:
-        """Record on from where `found` was written."""
+        """Continue recording from the checkpoint `found`."""
         if "engine" not in found.state:
             raise AdspError(f"{found.path} is of a run under MPI; it cannot be simulated on")
         self._engine.resume(found.state["engine"])
@@ -143,7 +143,7 @@ class Saver:
 
 
 def simulated_profile(config: Config) -> Profile:
-    """The profile of the configured number of workers; every worker has a step time."""
+    """The configured profile for all simulated workers, each of which has a step time."""
     step_time_s = config.hetero.step_time_s or STEP_TIME_S
     profile = profile_of(config, config.simulate.workers, step_time_s)
     return profile.with_step_time(step_time_s)
@@ -152,7 +152,7 @@ def simulated_profile(config: Config) -> Profile:
 def _write(
     folder: Path, engine: Engine, problem: Problem, part: MemoryPart, rows: WorkerRows
 ) -> tuple[Path, Path]:
-    """Trace and model."""
+    """Write trace and model."""
     part.event(engine.ended_s, "end", engine.reason)
     part.attributes("/", {"end_s": engine.ended_s, "reason": engine.reason})
     trace_path = write_trace(folder, part, rows, engine.board.num_workers)
@@ -160,7 +160,7 @@ def _write(
 
 
 def rows_as_dicts(rows: np.ndarray) -> list[dict[str, Any]]:
-    """A structured array's rows by column name, as Python values."""
+    """The rows of a structured array as dicts of Python values."""
     names = rows.dtype.names or ()
     return [
         {n: v.decode() if isinstance(v, bytes) else v for n, v in zip(names, row, strict=True)}

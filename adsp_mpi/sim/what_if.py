@@ -1,4 +1,4 @@
-"""`simulate --like RUN`: what if the recorded machines had run another model, or other settings?"""
+"""`simulate --like RUN`: what if the recorded machines had run another scheme or settings?"""
 
 import os
 import signal
@@ -19,17 +19,17 @@ from adsp_mpi.sim.fitted_machines import Recorded
 from adsp_mpi.tables import Table
 
 LENGTHS = 10.0
-"""A run without a limit of its own is followed for so many times the recorded one's length."""
+"""A run without a time limit is simulated for this multiple of the recorded run's length."""
 
 LOOK_S = 0.1
-"""How often signals are looked for while the runs go on."""
+"""How often `stopped` is asked while the runs go on."""
 
 COLUMNS = ("model", "predicted s", "measured s", "steps", "commits", "MB/s a worker", "waiting")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one model would come to; without a report, why there is none, in a word and in full."""
+    """One scheme's simulated report, or, if there is none, the reason, in a word and in full."""
 
     label: str
     report: Report | None = None
@@ -38,7 +38,7 @@ class Prediction:
 
     @property
     def order(self) -> tuple[int, float, int, str]:
-        """Soonest at the target first, of these fewest steps, then by the loss, failures last."""
+        """The sort key: by time to target, then by steps; then by the loss; failures last."""
         if self.report is None:
             return 2, 0.0, 0, self.label
         reached_s, steps = self.report.time_to_target_s, self.report.steps
@@ -48,7 +48,7 @@ class Prediction:
 
     @property
     def outcome(self) -> str:
-        """The time to the target in seconds, or what came instead."""
+        """The time to target in seconds, or why there is none."""
         if self.report is None:
             return self.failure
         reached_s = self.report.time_to_target_s
@@ -62,8 +62,10 @@ def predict_all(
     note: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> list[Prediction]:
-    """Predictions for every model, best first; with `one_model` for that of `config` and the
-    recorded one. `note` is told of each as it is there; Interrupted soon after `stopped()`.
+    """Predictions for every scheme, best first; with `one_model` only for the scheme of `config`
+    and the recorded one.
+
+    `note` is called with each one when it is done. Raises Interrupted soon after `stopped()`.
     """
     limit_s = config.stop.max_seconds or LENGTHS * recorded.length_s
     config = config.with_values({"stop": {"max_seconds": limit_s}}, "--like")
@@ -79,7 +81,7 @@ def predict_all(
 
 
 def one_and_recorded(config: Config, recorded: Recorded) -> dict[str, Config]:
-    """The configuration, and the same with the model as it was recorded, where that is another."""
+    """The configuration, and with the recorded scheme if that is another one."""
     name, own = config.sync.model, recorded.config.sync
     if config.sync_model == recorded.config.sync_model:
         return {name: config}
@@ -88,7 +90,7 @@ def one_and_recorded(config: Config, recorded: Recorded) -> dict[str, Config]:
 
 
 def every_model(config: Config) -> tuple[dict[str, Config], list[Prediction]]:
-    """The configuration with each model, and what is to say of those that it does not suit."""
+    """The configuration with each scheme, and predictions that say why others do not fit it."""
     runs, refused = {}, []
     for name in dict.fromkeys([*MODELS, config.sync.model]):
         try:
@@ -99,7 +101,7 @@ def every_model(config: Config) -> tuple[dict[str, Config], list[Prediction]]:
 
 
 def predict(label: str, config: Config, profile: Profile) -> Prediction:
-    """Simulate one run. Only the processes that do so load torch."""
+    """Simulate one run. Only the processes that call this import torch."""
     from adsp_mpi.sim.run import simulate
 
     try:
@@ -113,7 +115,10 @@ def predict(label: str, config: Config, profile: Profile) -> Prediction:
 def run_all(
     runs: dict[str, Config], profile: Profile, stopped: Callable[[], bool]
 ) -> Iterator[Prediction]:
-    """Each prediction as it is there, from a process per core; Interrupted when `stopped()`."""
+    """Yield each prediction when it is done, from one process per core.
+
+    Raises Interrupted soon after `stopped()`.
+    """
     processes = min(len(runs), os.cpu_count() or 1)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         try:
@@ -136,7 +141,7 @@ def run_all(
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started meanwhile never see a Ctrl-C: they are ended by this one."""
+    """A context whose child processes ignore Ctrl-C: this process ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -145,7 +150,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def describe(config: Config, recorded: Recorded) -> str:
-    """What is asked, and the machines as they were fitted, on two lines."""
+    """Two lines: the question, and the fitted machines."""
     machines, stop = recorded.machines, config.stop
     return (
         f"adsp_mpi: {config.task.name} on the {len(machines)} machines of {recorded.path}, target "
@@ -162,7 +167,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def prediction_table(predictions: Sequence[Prediction], recorded: Recorded, target: float) -> Table:
-    """A line per prediction, the measured time to the target beside the recorded model's own."""
+    """One line per prediction; the recorded scheme's has the measured time to target beside it."""
     measured_s = recorded.time_to_target_s(target)
     measured = "not reached" if measured_s is None else f"{measured_s:.1f}"
     rows = []

@@ -1,4 +1,4 @@
-"""`mpirun -n N python -m adsp_mpi doctor`: is this MPI fit, and are these hosts?"""
+"""`mpirun -n N python -m adsp_mpi doctor`: checks this MPI, these hosts and the folder."""
 
 import os
 import time
@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine(config: Config) -> None:
-    """Run every check and print the findings on rank 0; AdspError when one is an error."""
+    """Collective: run all checks; rank 0 prints the findings. AdspError if one is an error."""
     world = World()
     world.agree(lambda: world.require_workers(0))
     findings = [
@@ -70,7 +70,7 @@ def check_threads() -> list[Finding]:
 
 
 def check_hosts(world: World) -> list[Finding]:
-    """Ranks against usable cores, host by host."""
+    """Compare the number of ranks with the usable cores, host by host."""
     cores = len(os.sched_getaffinity(0))
     facts = world.allgather((world.host, cores))
     ranks = Counter(host for host, _ in facts)
@@ -86,7 +86,7 @@ def check_hosts(world: World) -> list[Finding]:
 
 
 def check_sums(world: World) -> list[Finding]:
-    """Whether commits of all ranks add up, and by what they travel."""
+    """Whether commits of all ranks add up, and by which way they travel."""
     array = make_array(world, 200_000, "f4")
     findings = []
     if world.one_node and not isinstance(array, SharedArray):
@@ -105,7 +105,7 @@ def check_sums(world: World) -> list[Finding]:
 
 
 def check_progress(world: World) -> list[Finding]:
-    """Time a 4 MB commit of the last rank while rank 0 polls and while it is away."""
+    """Time a 4 MB commit of the last rank while rank 0 polls MPI and while it does not."""
     array = make_array(world, COMMIT_ELEMENTS, "f4")
     values, before = (np.zeros(COMMIT_ELEMENTS, np.float32) for _ in range(2))
     served_s = away_s = 0.0
@@ -141,7 +141,7 @@ def check_progress(world: World) -> list[Finding]:
 
 
 def check_shared(world: World, folder: Path) -> list[Finding]:
-    """Whether every host sees what rank 0 writes: parts, checkpoints and trace lie together."""
+    """Whether every host sees what rank 0 writes into the run's folder."""
     probe = folder / f".adsp-mpi-doctor-{world.comm.bcast(os.getpid())}.seen"
     if world.is_server:
         probe.touch()
@@ -156,7 +156,7 @@ def check_shared(world: World, folder: Path) -> list[Finding]:
 
 
 def check_folder(folder: Path) -> list[Finding]:
-    """Whether HDF5 can write and lock where the traces go."""
+    """Whether HDF5 can write and lock files in the folder for traces."""
     probe = folder / f".adsp-mpi-doctor-{os.getpid()}.h5"
     try:
         with h5py.File(probe, "w", locking=True) as file:

@@ -1,7 +1,7 @@
-"""`mpirun -n N python -m adsp_mpi profile`: how fast are these machines and their links?
+"""`mpirun -n N python -m adsp_mpi profile`: measures these machines and their links.
 
-Measures the step time of the configured task and the cost of a commit on every worker, and
-writes them as a profile that `--hetero` injects elsewhere.
+Measures the step time of the configured task and the cost of a commit on every worker, and writes
+a profile from which `--hetero` injects them elsewhere.
 """
 
 import math
@@ -33,29 +33,29 @@ from adsp_mpi.tables import Table, labelled
 WARM_UP_STEPS = 5
 MIN_STEPS = 5
 STEPS_S = 3.0
-"""All workers train for so long at the same time: that is how they run, also on shared cores."""
+"""All workers train for this long at the same time, as in a run: they may share cores."""
 
 MAX_COMMITS = 50
 COMMITS_S = 0.5
 
 SMALLEST_JITTER = 0.02
-"""Step times that vary less are written as constant."""
+"""A jitter below this is written as none."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one worker's steps and commits cost.
+    """The measured cost of one worker's steps and commits.
 
-    Its step times are told as the log-normal distribution that has their mean and the spread
-    of their logarithms. The plain median would tell wrong speeds where ranks share cores: steps
-    are then undisturbed or interrupted, and the median is either the one or the other.
+    Step times are described by the log-normal distribution with their mean and the spread of
+    their logarithms. Where ranks share cores, steps are either undisturbed or interrupted; the
+    plain median would be the time of one or the other kind, and not give the speed.
     """
 
     host: str
     step_time_s: float  # median of that distribution
     jitter: float  # its sigma
-    delay_s: float  # of a commit of one number
-    bandwidth_mb_s: float  # from the time that the model takes longer; 0: it does not
+    delay_s: float  # the time of a commit of one number
+    bandwidth_mb_s: float  # from how much longer a whole model takes; 0: no longer
 
     @property
     def speed(self) -> float:
@@ -79,7 +79,7 @@ def measure(config: Config) -> None:
 
 
 def require_new(path: Path) -> None:
-    """UsageError where no profile can be written to `path`, before the time is spent."""
+    """Raise UsageError if no profile can be written to `path`, before anything is measured."""
     if path.suffix != ".toml":
         raise UsageError(f"--out {path}: the name of a profile ends in .toml")
     if path.exists():
@@ -89,7 +89,7 @@ def require_new(path: Path) -> None:
 
 
 def measure_steps(ready: Prepared) -> tuple[float, float]:
-    """Collective: this worker's `step_time_s` and `jitter`; without a meaning on rank 0."""
+    """Collective: this worker's `step_time_s` and `jitter`; on rank 0 without meaning."""
     world, batch_size = ready.world, ready.config.train.batch_size
 
     def warmed_up() -> Trainer:
@@ -105,7 +105,7 @@ def measure_steps(ready: Prepared) -> tuple[float, float]:
 
 
 def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
-    """Seconds of each step that begins within STEPS_S, and of MIN_STEPS at least."""
+    """The seconds of each step begun within STEPS_S; at least MIN_STEPS steps."""
     durations: list[float] = []
     begun = time.perf_counter()
     while len(durations) < MIN_STEPS or time.perf_counter() - begun < STEPS_S:
@@ -116,7 +116,7 @@ def step_durations(trainer: Trainer, batch_size: int) -> np.ndarray:
 
 
 def measure_commits(ready: Prepared) -> tuple[float, float]:
-    """Collective: this worker's `delay_s` and `bandwidth_mb_s`, each measured alone in turn."""
+    """Collective: this worker's `delay_s` and `bandwidth_mb_s`; one worker measures at a time."""
     world = ready.world
     array = make_model_array(world, ready.model.num_elements, chosen_chunk(world))
     costs = 0.0, 0.0
@@ -131,14 +131,14 @@ def measure_commits(ready: Prepared) -> tuple[float, float]:
 
 
 def eager_progress(world: World) -> ProgressHelper:
-    """Rank 0's helper, as eager as it is in a run while a commit is in flight."""
+    """Rank 0's progress helper, as eager as while a commit is in flight in a run."""
     in_flight = Board(world.num_workers)
     in_flight.column("begun")[:] = 1
     return ProgressHelper(world, in_flight)
 
 
 def commit_costs(array: RemoteArray) -> tuple[float, float]:
-    """Seconds of a commit of one number, and MB/s of what one of the whole array takes longer."""
+    """Seconds of a commit of one number, and MB/s by the extra time of a commit of the array."""
     delay_s = commit_s(array, 1)
     longer_s = commit_s(array, array.num_elements) - delay_s
     megabytes = array.num_elements * array.dtype.itemsize / 1e6
@@ -146,7 +146,7 @@ def commit_costs(array: RemoteArray) -> tuple[float, float]:
 
 
 def commit_s(array: RemoteArray, num_elements: int) -> float:
-    """Median seconds of a commit of `num_elements`, after a first one."""
+    """Median seconds of a commit of `num_elements` numbers, the first commit left out."""
     values, before = (np.ones(num_elements, array.dtype) for _ in range(2))
 
     def commit() -> float:
@@ -164,7 +164,7 @@ def commit_s(array: RemoteArray, num_elements: int) -> float:
 
 
 def profile_toml(ready: Prepared, workers: list[Measured]) -> str:
-    """The profile as a file for `--hetero`."""
+    """The profile as the TOML text of a file for `--hetero`."""
     config, megabytes = ready.config, 4 * ready.model.num_elements / 1e6
     lines = [
         f"# measured: {config.task.name}, batches of {config.train.batch_size}, "
@@ -183,7 +183,7 @@ def profile_toml(ready: Prepared, workers: list[Measured]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a new file; UsageError where that fails."""
+    """Write a new file; UsageError if that fails."""
     try:
         with path.open("x") as file:
             file.write(text)
@@ -192,7 +192,7 @@ def write(path: Path, text: str) -> None:
 
 
 def table(workers: list[Measured]) -> str:
-    """What was measured, for people; `step ms` is the mean, one over the speed."""
+    """The measurements as a table; `step ms` is the mean, 1 / speed."""
     columns: dict[str, Callable[[tuple[int, Measured]], str]] = {
         "worker": lambda row: str(row[0]),
         "host": lambda row: row[1].host,

@@ -1,7 +1,7 @@
-"""Tables in HDF5.
+"""Writes tables into HDF5.
 
-Thousands of workers have four tables each: h5py's low-level interface makes them in a quarter of
-the time that its usual one takes.
+Every worker has four tables, and there can be thousands of workers: h5py's low-level interface
+makes tables in a quarter of the time of its usual one.
 """
 
 import json
@@ -20,8 +20,9 @@ TINY_ROWS = 64
 def write_table(
     file: h5py.File, path: str, columns: schema.Columns, rows: np.ndarray
 ) -> h5py.Dataset:
-    """One compound dataset, with the columns' units in its attribute `columns` and its dimension
-    named `row`; where it is not tiny, compressed and free to grow.
+    """Write `rows` as one compound dataset, whose attribute `columns` holds the units as JSON.
+
+    Its dimension is named `row`. A table that is not tiny is compressed and can grow.
     """
     dtype, stored_as, units = _layout(columns)
     space = h5s.create_simple((len(rows),), (h5s.UNLIMITED if _grows(rows) else len(rows),))
@@ -40,7 +41,7 @@ def _grows(rows: np.ndarray) -> bool:
 
 
 def _storage(rows: np.ndarray) -> h5p.PropDCID:
-    """How a table is kept; no times, or the same rows were not the same bytes."""
+    """How a table is stored: without times, so that the same rows give the same bytes."""
     storage = h5p.create(h5p.DATASET_CREATE)
     storage.set_obj_track_times(False)
     if _grows(rows):
@@ -52,7 +53,7 @@ def _storage(rows: np.ndarray) -> h5p.PropDCID:
 
 @cache
 def _with_groups() -> h5p.PropLCID:
-    """The groups on the way to a table are made with it."""
+    """Makes the groups in a table's path along with the table."""
     links = h5p.create(h5p.LINK_CREATE)
     links.set_create_intermediate_group(True)
     return links
@@ -65,7 +66,7 @@ def _text() -> h5t.TypeID:
 
 @cache
 def _layout(columns: schema.Columns) -> tuple[np.dtype, h5t.TypeID, str]:
-    """The dtype of such rows, in memory and in the file, and the units."""
+    """The dtype of a table with these columns, in memory and in the file, and the units as JSON."""
     dtype = schema.numpy_dtype(columns)
     units = json.dumps({name: text for name, _, text in columns})
     return dtype, h5t.py_create(dtype, logical=True), units

@@ -1,4 +1,4 @@
-"""A whole trace in memory, for an engine that lives in one process; written at the end."""
+"""Keeps a whole trace in memory, for an engine of one process, and writes it at the end."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ BLOCK_ROWS = 1 << 16
 
 
 class Rows:
-    """The rows of one table, packed into numpy blocks as they come."""
+    """The rows of one table, packed into numpy blocks as they are appended."""
 
     def __init__(self, columns: schema.Columns) -> None:
         self.columns = columns
@@ -35,11 +35,11 @@ class Rows:
 
     @property
     def values(self) -> np.ndarray | list[schema.Row]:
-        """All rows, as they can be saved: an array, or a list where there is text in them."""
+        """All rows, to save them: an array, or a list of tuples for a table with text."""
         return self.array().tolist() if self._dtype.hasobject else self.array()
 
     def resume(self, values: np.ndarray | list[Any]) -> None:
-        """Hold `values` of the rows whose they are."""
+        """Replace the rows by `values`, saved from a table with the same columns."""
         self._new = []
         if isinstance(values, list):
             values = np.array([*map(tuple, values)], self._dtype)
@@ -52,14 +52,14 @@ class Rows:
 
 
 class MemoryPart:
-    """What a `PartWriter` takes, kept in memory."""
+    """The interface of a `PartWriter`, with all rows in memory."""
 
     def __init__(self) -> None:
         self._tables: dict[str, Rows] = {}
         self._attributes: dict[str, dict[str, Any]] = {}
         self.cut = ""
         self.told: list[tuple[str, dict[str, float]]] = []
-        """What models told of themselves, in order: (table, values with `time_s`)."""
+        """What schemes reported by `Tell`, in order: (table, values with `time_s`)."""
         self.add_table("events", schema.EVENTS)
 
     def add_table(self, path: str, columns: schema.Columns) -> None:
@@ -75,7 +75,7 @@ class MemoryPart:
         self._tables[path].append(*values)
 
     def append_named(self, path: str, values: dict[str, float]) -> None:
-        """Add a row of float64 columns; the first row makes the table."""
+        """Add a row of float64 columns to a table; the first row creates it."""
         if path not in self._tables:
             self.add_table(path, schema.float_columns(list(values)))
         self.append(path, *values.values())
@@ -91,17 +91,17 @@ class MemoryPart:
         """No file is open."""
 
     def table(self, path: str) -> np.ndarray:
-        """The rows of a table so far, a structured array; empty where nothing was recorded."""
+        """The rows of a table so far, a structured array; empty if nothing was recorded."""
         return self._tables[path].array() if path in self._tables else np.zeros(0)
 
     @property
     def state(self) -> dict[str, Any]:
-        """The rows and what was told, for `resume`; attributes are set anew."""
+        """Rows and reports, for `resume`, without attributes: a resumed run sets these anew."""
         tables = [[path, rows.columns, rows.values] for path, rows in self._tables.items()]
         return {"tables": tables, "told": self.told}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Hold what the part held whose `state` this is."""
+        """Continue from another part's `state`."""
         for path, columns, values in state["tables"]:
             self._tables[path] = Rows(tuple(map(tuple, columns)))
             self._tables[path].resume(values)
@@ -116,7 +116,7 @@ class MemoryPart:
 
 
 class WorkerRows:
-    """The tables of all workers, in one block each until they are written."""
+    """The tables of all workers: rows of all workers together until they are written."""
 
     def __init__(self) -> None:
         number: schema.Columns = (("worker", "i4", ""),)
@@ -145,7 +145,7 @@ class WorkerRows:
 
 
 def write_trace(folder: Path, server: MemoryPart, workers: WorkerRows, num_workers: int) -> Path:
-    """Make `folder`/trace.h5 of what was recorded."""
+    """Write what was recorded to `folder`/trace.h5; returns its path."""
     target = folder / schema.TRACE_NAME
     unfinished = target.with_suffix(".h5.unfinished")
     with h5py.File(unfinished, "w", locking=False) as file:

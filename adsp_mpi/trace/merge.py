@@ -14,10 +14,10 @@ BLOCK_ROWS = 1 << 16
 
 
 def merge_parts(folder: Path, keep: bool = False) -> tuple[Path, list[str]]:
-    """Make `folder`/trace.h5 of `folder`/parts; returns its path and what was left out, in words.
+    """Make `folder`/trace.h5 from `folder`/parts; returns its path and messages on what is missing.
 
-    Frame by frame, so memory stays small. The parts are deleted when nothing was left out, unless
-    the run may go on with them (`keep`). Raises AdspError when there is none.
+    Parts are read frame by frame, so memory use stays small. They are deleted if nothing is
+    missing, unless `keep`: a resumed run appends to them. Raises AdspError if there are no parts.
     """
     parts = part_log.part_paths(folder)
     if not parts:
@@ -38,7 +38,7 @@ def merge_parts(folder: Path, keep: bool = False) -> tuple[Path, list[str]]:
 
 
 def _merge_into(path: Path, parts: list[Path]) -> list[str]:
-    """Write the trace of `parts` to `path`; what was left out, in words."""
+    """Write the trace of `parts` to `path`; returns messages on what is missing."""
     with h5py.File(path, "w", locking=False) as merged:
         merger = Merger(merged)
         left_out = [text for part in parts if (text := merger.add(part))]
@@ -50,14 +50,14 @@ def _merge_into(path: Path, parts: list[Path]) -> list[str]:
 
 
 class Merger:
-    """Puts parts into one HDF5 file."""
+    """Adds parts to one HDF5 file."""
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
         self._events: list[np.ndarray] = []
 
     def add(self, part: Path) -> str:
-        """Take all of a part that is whole; says what is not, empty when all is."""
+        """Add the whole frames of a part; returns a message on what is damaged, or ""."""
         end, trouble = 0, ""
         tables: dict[str, Table] = {}
         try:
@@ -92,7 +92,7 @@ class Merger:
 
 
 class Table:
-    """One compound dataset that grows by blocks."""
+    """One compound dataset that grows block by block."""
 
     def __init__(self, file: h5py.File, path: str, columns: schema.Columns) -> None:
         self.columns = columns
@@ -101,13 +101,13 @@ class Table:
         self._dataset: h5py.Dataset | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Keep rows until they are worth writing."""
+        """Keep rows in memory until a block is full, then write it."""
         self._kept.append(rows)
         if sum(map(len, self._kept)) >= BLOCK_ROWS:
             self.write()
 
     def write(self) -> None:
-        """Put all that was kept into the file; the first time makes the dataset."""
+        """Write the rows kept in memory; the first call creates the dataset."""
         rows = np.concatenate(self._kept)
         self._kept = [rows[:0]]
         if self._dataset is None:

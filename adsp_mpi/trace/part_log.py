@@ -1,14 +1,14 @@
-"""The file of one rank while a run goes on: a log of frames that is only ever appended to.
+"""The part of one rank: a log of frames to which a running rank only appends.
 
 HDF5 rewrites its own index whenever a table grows, and a process killed in that moment leaves a
-file that nobody can open. Here a kill can only cut off the last frame; all before it is whole.
+file that nobody can open. Here a kill can only cut off the last frame; all frames before are whole.
 
     MAGIC, then frames:  head bytes, payload bytes, CRC-32 of both (three little-endian u4)
-                         head: JSON, says what the payload is; payload: bytes
+                         head: JSON that describes the payload; payload: bytes
 
-A head is {"rank"}, {"table", "columns"}, {"attributes", "values"} or {"rows", "count"}; only the
-last has a payload: rows of the table's dtype, bytes of equal significance side by side, deflated;
-JSON for tables with text of any length.
+A head has the keys {"rank"}, {"table", "columns"}, {"attributes", "values"} or {"rows", "count"}.
+Only the last kind has a payload: rows of the table's dtype, deflated, with bytes of equal
+significance side by side; for a table with variable-length text, JSON.
 """
 
 import json
@@ -39,19 +39,19 @@ class Frame:
 
 
 def part_paths(folder: Path) -> list[Path]:
-    """The parts of the run in `folder`, by rank."""
+    """The paths of the parts of the run in `folder`, by rank."""
     return sorted((folder / schema.PARTS_NAME).glob(f"rank-*{SUFFIX}"))
 
 
 def pack(head: dict[str, Any], payload: bytes = b"") -> bytes:
-    """One frame; numpy numbers and arrays in `head` become plain ones."""
+    """The bytes of one frame; numpy numbers and arrays in `head` become numbers and lists."""
     text = json.dumps(head, default=lambda value: value.tolist()).encode()
     crc = zlib.crc32(payload, zlib.crc32(text))
     return _SIZES.pack(len(text), len(payload), crc) + text + payload
 
 
 def pack_rows(path: str, columns: schema.Columns, rows: Sequence[schema.Row]) -> bytes:
-    """A frame with rows of the table `path`."""
+    """The bytes of a frame with rows of the table `path`."""
     head = {"rows": path, "count": len(rows)}
     if _has_text(columns):
         return pack(head, json.dumps(rows).encode())
@@ -61,7 +61,7 @@ def pack_rows(path: str, columns: schema.Columns, rows: Sequence[schema.Row]) ->
 
 
 def unpack_rows(frame: Frame, columns: schema.Columns) -> np.ndarray:
-    """The rows of a frame, a structured array; ValueError when they are not what it says."""
+    """The rows in a frame, a structured array; ValueError if they contradict the head."""
     dtype, count = schema.numpy_dtype(columns), int(frame.head["count"])
     if _has_text(columns):
         return np.array([tuple(row) for row in json.loads(frame.payload)], dtype)
@@ -73,9 +73,9 @@ def unpack_rows(frame: Frame, columns: schema.Columns) -> np.ndarray:
 
 
 def read_frames(path: Path, start: int = 0) -> Iterator[Frame]:
-    """The whole frames of a part from byte `start` on; ends where one is unfinished or damaged.
+    """Yield the frames of a part from byte `start` on, up to the first unfinished or damaged one.
 
-    Raises AdspError for a file that is no part, OSError where it cannot be read.
+    Raises AdspError for a file that is not a part, OSError if it cannot be read.
     """
     with path.open("rb") as file:
         magic = file.read(len(MAGIC))
@@ -87,7 +87,7 @@ def read_frames(path: Path, start: int = 0) -> Iterator[Frame]:
 
 
 def columns_of(head: dict[str, Any]) -> schema.Columns:
-    """The columns that a table's head tells; ValueError for types that no table has."""
+    """The columns in a table's head; ValueError for types that no table has."""
     columns = tuple((str(n), str(t), str(u)) for n, t, u in head["columns"])
     for name, kind, _ in columns:
         if not _TYPES.fullmatch(kind):

@@ -1,4 +1,4 @@
-"""Writes one rank's part of a trace: rows go into memory and to disk by time."""
+"""Writes one rank's part of a trace: rows are buffered, and flushed to disk at intervals."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ BUFFER_ROWS = 4096
 
 
 class PartWriter:
-    """The part file of one rank, on disk at most `flush_s` seconds behind.
+    """The part of one rank; rows are on disk at most `flush_s` seconds late.
 
-    A disk that fails or fills up does not end the training: recording stops there, `cut` says
-    why, and what was flushed stays readable.
+    If the disk fails or fills up, training goes on without recording: `cut` says why, and rows
+    flushed before stay readable.
     """
 
     def __init__(self, path: Path, rank: int, flush_s: float, keep_bytes: int = 0) -> None:
-        """`keep_bytes`: go on with the part that is there, with what is whole of so many bytes."""
+        """Create the part, or append to an existing one after its whole frames in `keep_bytes`."""
         self.rank = rank
         self.cut = ""
         self._flush_s = flush_s
@@ -50,7 +50,7 @@ class PartWriter:
         self._file.seek(kept)
 
     def add_table(self, path: str, columns: schema.Columns) -> None:
-        """Create the table `path`, such as `ps/evals`, unless it is there."""
+        """Create the table `path`, such as `ps/evals`, unless it exists."""
         if path in self._columns:
             return
         self._columns[path], self._rows[path] = columns, []
@@ -60,7 +60,7 @@ class PartWriter:
         return path in self._columns
 
     def attributes(self, group: str, values: dict[str, Any]) -> None:
-        """Set attributes of a group, `/` for those of the whole run, and put them on disk."""
+        """Set attributes of a group (`/`: the whole run) and write them to disk."""
         self._write(part_log.pack({"attributes": group, "values": values}))
 
     def append(self, path: str, *values: Any) -> None:
@@ -73,7 +73,7 @@ class PartWriter:
             self.flush()
 
     def append_named(self, path: str, values: dict[str, float]) -> None:
-        """Add a row of float64 columns; the first row makes the table."""
+        """Add a row of float64 columns to a table; the first row creates it."""
         if path not in self._columns:
             self.add_table(path, schema.float_columns(list(values)))
         self.append(path, *values.values())
@@ -96,12 +96,12 @@ class PartWriter:
         self._write(b"".join(frames))
 
     def flushed_bytes(self) -> int:
-        """`flush`; how long the part is then, for `keep_bytes`. 0 where it is cut."""
+        """Flush and return the part's length, for `keep_bytes`; 0 if recording has stopped."""
         self.flush()
         return self._file.tell() if self._file is not None else 0
 
     def close(self) -> None:
-        """Write what is left and close; closing twice is allowed."""
+        """Flush and close; closing twice is allowed."""
         self.flush()
         try:
             if self._file is not None:

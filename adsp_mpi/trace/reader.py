@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Trace:
-    """A merged trace. `path` may be the run's folder.
+    """A merged trace; `path` is the file or the run's folder.
 
         with adsp_mpi.trace.open("runs/a") as trace:
             losses = trace.frame("ps/evals")[["time_s", "loss"]]
             speed = [len(trace.table(f"workers/{i}/steps")) for i in trace.workers]
 
-    Raises AdspError for a file that is no trace or one of another version.
+    Raises AdspError for a file that is not a trace, or has another schema version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -47,21 +47,21 @@ class Trace:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Attributes of the run: config (TOML), seed, versions, hosts and so on."""
+        """The attributes of the run: config (TOML), seed, versions, hosts and so on."""
         return dict(self._file.attrs)
 
     @property
     def workers(self) -> list[int]:
-        """Numbers of the workers that have a part in the trace."""
+        """The numbers of the workers in the trace, ascending."""
         return sorted(int(name) for name in self._file.get("workers", {}))
 
     def worker_meta(self, worker: int) -> dict[str, Any]:
-        """Where worker `worker` ran, its clock and its share of the data."""
+        """The attributes of a worker: its host, its clock, its share of the data."""
         return dict(self._file[f"workers/{worker}"].attrs)
 
     @property
     def tables(self) -> list[str]:
-        """Paths of all tables, such as `ps/evals`."""
+        """The paths of all tables, such as `ps/evals`."""
         found: list[str] = []
         self._file.visititems(
             lambda name, node: found.append(name) if isinstance(node, h5py.Dataset) else None
@@ -69,9 +69,9 @@ class Trace:
         return found
 
     def table(self, path: str, first: int | None = None, end: int | None = None) -> np.ndarray:
-        """A table, or its rows `first` to before `end`, as a structured array [rows].
+        """A table, or its rows from `first` to before `end`, as a structured array [rows].
 
-        Raises AdspError when there is none of that name, or it cannot be read.
+        Raises AdspError if there is no such table or it cannot be read.
         """
         dataset = self._dataset(path)
         try:
@@ -81,19 +81,19 @@ class Trace:
         return rows
 
     def length(self, path: str) -> int:
-        """Rows of a table; AdspError when there is none of that name."""
+        """The number of rows of a table; AdspError if there is no such table."""
         return len(self._dataset(path))
 
     def units(self, path: str) -> dict[str, str]:
-        """What each column of a table is, with its unit; AdspError when there is no such table."""
+        """The meaning and unit of each column of a table; AdspError if there is no such table."""
         dataset = self._dataset(path)
         told = json.loads(dataset.attrs.get("columns", "{}"))
         return {name: told.get(name, "") for name in dataset.dtype.names or ()}
 
     def frame(self, path: str) -> "pandas.DataFrame":
-        """A table as a pandas frame, byte strings decoded, its `attrs` the units of the columns.
+        """A table as a pandas frame: byte strings are decoded, `attrs` holds the columns' units.
 
-        Its `to_xarray()` is an xarray Dataset. Raises AdspError without pandas.
+        Its `to_xarray()` is an xarray Dataset. Raises AdspError if pandas is not installed.
         """
         try:
             import pandas
@@ -115,7 +115,10 @@ class Trace:
 
 
 def _open(path: Path) -> h5py.File:
-    """Without a lock, which some network file systems refuse, unless this program holds one."""
+    """Open without a lock, which some network file systems refuse.
+
+    If this process has the file open with a lock already, HDF5 demands a lock here too.
+    """
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:

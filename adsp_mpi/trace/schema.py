@@ -1,21 +1,22 @@
-"""The trace schema, version 2: which tables there are and what their columns mean.
+"""The trace schema, version 2: the tables and the meaning of their columns.
 
 A trace is one HDF5 file. The root's attributes say what was run (config as TOML, seed, versions,
 hosts). Every table is a one-dimensional compound dataset; times are float64 seconds since the
 start of the run on rank 0's clock; each dataset's `columns` attribute gives the units as JSON.
 
-    /workers/N/steps, commits, pulls, waits  what worker N did; its group's attributes say where
+    /workers/N/steps, commits, pulls, waits  what worker N did; the group's attributes say where
     /ps/evals                           evaluations; columns after `landed` are the task's own
     /ps/targets                         every change of the scheduler's targets
     /ps/observed, observed_workers      what the scheduler saw, each time it decided
-    /ps/<name>                          what a synchronization model tells, e.g. /ps/search
-    /events                             rare happenings of any rank, sorted by time
+    /ps/<name>                          what a synchronization scheme reports, e.g. /ps/search
+    /events                             rare events on any rank, sorted by time
 
-The version stays when a table or a column is added, and rises when one goes or changes its
-meaning. A trace of another version is refused; its `versions` attribute names who can read it.
+The version stays when a table or a column is added, and rises when one is removed or changes its
+meaning. A trace of another version is refused; its `versions` attribute names the adsp_mpi that
+can read it.
 
-A worker's rows end in what its decision was based on: with them and /ps/observed every decision
-of a run can be replayed.
+The last columns of a worker's rows are what its decision was based on. With them and /ps/observed
+every decision of a run can be replayed.
 """
 
 from typing import Any, Mapping
@@ -114,7 +115,7 @@ def numpy_dtype(columns: Columns) -> np.dtype:
 
 
 def refusal(attributes: Mapping[str, Any]) -> str:
-    """Why a file of these root attributes cannot be read, in words; empty when it can."""
+    """The reason why a file with these root attributes cannot be read; "" if it can."""
     if attributes.get("format") != FORMAT:
         return "an HDF5 file, but not a trace of adsp_mpi"
     version = attributes.get("version")
@@ -127,6 +128,6 @@ def refusal(attributes: Mapping[str, Any]) -> str:
 
 
 def float_columns(names: list[str]) -> Columns:
-    """Columns of a table whose names only the run knows; all float64."""
+    """The columns of a table whose column names are known only at run time; all float64."""
     units = {"time_s": "s since start"}
     return tuple((name, "f8", units.get(name, "")) for name in names)

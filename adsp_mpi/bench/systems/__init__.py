@@ -1,6 +1,6 @@
-"""Ways to bring an update to the model and the model back: ours, and what one would use instead.
+"""Systems that send an update to the model and fetch the model: this package's and its rivals.
 
-One file a system; a new one is a file here and a line in `SYSTEMS`.
+Each is one file; a new one is a file here and a line in `SYSTEMS`.
 """
 
 from importlib import import_module
@@ -17,6 +17,6 @@ OWN = "adsp"
 
 
 def system_class(name: str) -> type[System]:
-    """The class of a system; loaded only now, for one of them takes half a second."""
+    """The class of a system; imported only when asked for, as one import takes half a second."""
     module, _, attribute = SYSTEMS[name].partition(":")
     return getattr(import_module(module), attribute)

@@ -1,4 +1,4 @@
-"""The commit path of a run, whole: the difference, the board, the chunks, the rebasing."""
+"""This package's whole commit path: the difference, the board, the chunks, the rebase."""
 
 import time
 
@@ -26,7 +26,7 @@ class Own(System):
         self._rows = make_array(world, Board.size(world.num_workers), "f8")
         if world.worker < 0:
             seen = Board(world.num_workers)
-            seen.column("begun")[:] = 1  # a shard cannot see what is in flight: always eager
+            seen.column("begun")[:] = 1  # unknown to a shard: its helper is always eager
             seen = server_board(world, self._rows) if world.is_server else seen
             self._helper = ProgressHelper(world, seen)
             self._helper.__enter__()

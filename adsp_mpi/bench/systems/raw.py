@@ -1,4 +1,4 @@
-"""One `Get_accumulate` of the whole vector, and no more than it needs."""
+"""The least that a commit needs: one `Get_accumulate` of the whole vector."""
 
 import numpy as np
 from mpi4py import MPI
@@ -21,7 +21,7 @@ class Raw(Rival):
         self._window.Lock_all()
 
     def get_accumulate(self) -> None:
-        """`update` is added to rank 0's model, `answer` is what was there before."""
+        """Add `update` to rank 0's model; `answer` gets the model before it."""
         update, answer = [self.update, MPI.FLOAT], [self.answer, MPI.FLOAT]
         self._window.Get_accumulate(update, answer, SERVER, op=MPI.SUM)
         self._window.Flush(SERVER)

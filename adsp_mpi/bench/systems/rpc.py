@@ -45,8 +45,8 @@ class Rpc(Rival):
 
 @cache
 def start_rpc(world: World) -> None:
-    """Collective, once: it does not start reliably a second time."""
-    warnings.filterwarnings("ignore", module="torch.distributed")  # of its own use of itself
+    """Collective, called once per process: RPC does not start reliably a second time."""
+    warnings.filterwarnings("ignore", module="torch.distributed")  # it warns of its own calls
     address = world.comm.bcast(_free_address() if world.is_server else None)
     options = rpc.TensorPipeRpcBackendOptions(init_method=f"tcp://{address}", rpc_timeout=LIMIT_S)
     rpc.init_rpc(

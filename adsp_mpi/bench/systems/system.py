@@ -1,4 +1,4 @@
-"""What every system of the commit benchmark does."""
+"""The interface of the systems that the commit benchmark compares."""
 
 import numpy as np
 
@@ -6,38 +6,38 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.world import World
 
 LEARNT = 4096
-"""Elements that change between two commits: all are sent, but learning takes no time."""
+"""Elements that change between two commits: few, so that learning takes no time; all are sent."""
 
 STEP = 0.5
-"""What every commit adds to each of them: sums of it are exact below 2**23."""
+"""What a commit adds to each of these elements; its sums are exact below 2**23."""
 
 
 class System:
-    """Holds a model of float32[P] zeros at rank 0. Collective to make and to close."""
+    """A model, float32[P], on rank 0 that starts as zeros. Collective to make and to close."""
 
     spins = False
-    """Its idle threads take the cores of whatever is measured beside it."""
+    """Whether its idle threads take cores from whatever is measured beside it."""
 
     def __init__(self, world: World, num_elements: int) -> None:
         self.world = world
         self.num_elements = num_elements
 
     def learn(self) -> None:
-        """What comes between two commits and is not part of them: adds 1 to the first elements."""
+        """Stands for training between two commits: adds 1 to the first elements."""
         raise NotImplementedError
 
     def commit(self) -> None:
-        """Send STEP times what was learnt; the local model is rank 0's, and its own base, then."""
+        """Commit STEP times what was learnt; the local model and its base become rank 0's model."""
         raise NotImplementedError
 
     def serve(self, workers: int) -> None:
-        """Rank 0, until so many workers have left."""
+        """On rank 0: serve until `workers` workers have left."""
 
     def leave(self) -> None:
-        """This worker commits no more for now."""
+        """On a worker: tell rank 0 that it commits no more in this loop."""
 
     def model(self) -> np.ndarray:
-        """Rank 0's model, float32[P]."""
+        """On rank 0: the model, float32[P]."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class System:
         self.close()
 
     def check(self, commits: int) -> None:
-        """Rank 0: AdspError unless so many commits are in the model, each once."""
+        """On rank 0: AdspError unless the model holds exactly `commits` commits."""
         wrong = int((self.model()[:LEARNT] != STEP * commits).sum())
         if wrong:
             name = type(self).__name__
@@ -58,7 +58,7 @@ class System:
 
 
 class Rival(System):
-    """A system whose worker does in plain numpy what a commit takes: difference and rebasing."""
+    """A rival system: its worker takes the difference and rebases in plain numpy."""
 
     def __init__(self, world: World, num_elements: int) -> None:
         super().__init__(world, num_elements)

@@ -1,4 +1,4 @@
-"""A parameter server of `Send` and `Recv`, as it is usually written with mpi4py."""
+"""A parameter server by `Send` and `Recv`, as it is usually written with mpi4py."""
 
 import numpy as np
 from mpi4py import MPI
