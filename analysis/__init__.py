@@ -1,1 +1,1 @@
-"""Offline analysis: reads traces; the experiments also make them, in virtual time."""
+"""Offline analysis of traces; the experiments also make traces, in virtual time."""

@@ -9,7 +9,7 @@ from adsp_mpi.errors import EXIT_FAILED, AdspError, Interrupted, tell
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what `arguments` say; a failure is one line on stderr and the exit code."""
+    """Run the verb in `arguments`; a failure is one line on stderr and an exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     called = given[:1] if given and given[0] in VERBS else VERBS
     options = make_parser(called).parse_args(given)
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _words(error: OSError) -> str:
-    """The file and the operating system's words; HDF5's errors have neither."""
+    """The file and the system's message; the error's own text if it lacks them, as HDF5's do."""
     if error.filename is None or error.strerror is None:
         return str(error).splitlines()[0]
     return f"{error.filename}: {error.strerror}"

@@ -1,4 +1,4 @@
-"""`compare RUN...`: one line per synchronization model, soonest at the target first."""
+"""`compare RUN...`: one line per setting of several runs, soonest at the target first."""
 
 import argparse
 from statistics import median
@@ -44,7 +44,7 @@ COLUMNS: dict[str, Callable[[Sequence[Report]], str]] = {
 def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> str:
     """The comparison as a Markdown table, or every run's metrics as JSON.
 
-    Runs that differ only in seed and folder share a line: the median, the range in brackets.
+    Runs that differ only in seed and folder share a line of medians, with ranges in brackets.
     """
     runs = [run_metrics(path, target_loss) for path in paths]
     if as_json:
@@ -57,5 +57,5 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
 
 
 def times(runs: Sequence[Report]) -> Spread:
-    """Times to target, seconds."""
+    """The runs' times to target, seconds."""
     return Spread.of(run.time_to_target_s for run in runs)

@@ -1,4 +1,4 @@
-"""`export RUN --to csv|parquet`: every table of a trace, one file each, in blocks of rows."""
+"""`export RUN --to csv|parquet`: writes every table of a trace to a file, block by block."""
 
 import argparse
 import csv
@@ -29,10 +29,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def export(path: str | Path, to: str, folder: Path | None = None) -> list[Path]:
-    """Write the trace at `path` into `folder`; returns the files.
+    """Write the tables of the trace at `path` into `folder`; returns the files.
 
-    The workers' tables come as one, with a `worker` column first. columns.json holds the unit of
-    every column, run.json what was run and where. Raises AdspError where it cannot be done.
+    The tables of all workers become one, with a first column `worker`. columns.json holds the
+    unit of every column, run.json the attributes of the run. Raises AdspError if that fails.
     """
     if to == "parquet":
         require("pyarrow", "parquet needs")
@@ -50,14 +50,14 @@ def export(path: str | Path, to: str, folder: Path | None = None) -> list[Path]:
 
 
 Sources = list[tuple[int | None, str]]
-"""The tables that make one file, each with the number of its worker."""
+"""The tables that go into one file, each with the number of its worker."""
 
 Block = dict[str, np.ndarray]
-"""Some rows of a file, by column."""
+"""A block of rows, by column."""
 
 
 def _tables(trace: RunTrace) -> dict[str, Sources]:
-    """Files, without their ending, by what goes into them."""
+    """The tables that go into each file, by the file's name without suffix."""
     found: dict[str, Sources] = {}
     for path in trace.tables:
         group, _, rest = path.partition("/")
@@ -76,7 +76,7 @@ def _units(trace: RunTrace, sources: Sources) -> dict[str, str]:
 
 
 def _blocks(trace: RunTrace, sources: Sources) -> Iterator[Block]:
-    """The rows as columns, `BLOCK_ROWS` at a time, text decoded."""
+    """Yield the rows by column, `BLOCK_ROWS` at a time, with text decoded."""
     for worker, path in sources:
         for first in range(0, max(trace.length(path), 1), BLOCK_ROWS):
             rows = trace.table(path, first, first + BLOCK_ROWS)
@@ -99,7 +99,7 @@ def _decoded(column: np.ndarray) -> np.ndarray:
 
 
 class Sink(Protocol):
-    """A file that takes blocks of rows."""
+    """A file to which blocks of rows are written."""
 
     def __enter__(self) -> "Sink": ...
 
@@ -109,7 +109,7 @@ class Sink(Protocol):
 
 
 class CsvFile:
-    """Numbers as the shortest text that reads back as the same number."""
+    """A CSV file; numbers are the shortest text that reads back as the same number."""
 
     def __init__(self, path: Path, units: dict[str, str]) -> None:
         self._file = path.open("w", newline="", encoding="utf-8")
@@ -131,7 +131,7 @@ class CsvFile:
 
 
 class ParquetFile:
-    """A block of rows is a row group; the units are in the fields' metadata too."""
+    """A Parquet file; a block is a row group, and the fields' metadata hold the units."""
 
     def __init__(self, path: Path, units: dict[str, str]) -> None:
         self._path, self._units = path, units

@@ -6,6 +6,6 @@ from adsp_mpi.errors import AdspError
 
 
 def require(package: str, what: str) -> None:
-    """AdspError that says how to get `package` where it is not installed; `what` needs it."""
+    """Raise AdspError, with the way to install `package`, if it is missing; `what` needs it."""
     if find_spec(package) is None:
         raise AdspError(f"{what} {package}: pip install 'adsp-mpi[analysis]'")

@@ -23,9 +23,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def fidelity(paths: Sequence[str]) -> str:
-    """A Markdown table of the pairs: medians over the seeds, ranges in brackets.
+    """The pairs as a Markdown table: medians over the seeds, with ranges in brackets.
 
-    Raises AdspError where a setting was run on one of the two engines only.
+    Raises AdspError if a setting was run on only one of the two engines.
     """
     groups: dict[str, dict[str, list[Report]]] = {}
     for run in (run_metrics(path) for path in paths):

@@ -1,4 +1,4 @@
-"""`merge DIR`: the parts that a killed run leaves become one trace.h5."""
+"""`merge DIR`: makes one trace.h5 of the parts that a killed run leaves."""
 
 import argparse
 import math
@@ -12,7 +12,7 @@ from adsp_mpi.trace.part_log import part_paths
 HELP = "make one trace.h5 of the parts of a killed run"
 
 QUIET_S = 10.0
-"""Parts that were written more recently may belong to a run that goes on."""
+"""Parts written to more recently than this may belong to a run that still goes on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """AdspError where the run may still go on: merging would take its parts away."""
+    """Merge; AdspError if the run may still go on, as merging deletes its parts."""
     age_s = min(map(age_of, part_paths(options.folder)), default=math.inf)
     if age_s < QUIET_S and not options.force:
         raise AdspError(

@@ -15,12 +15,12 @@ from adsp_mpi.core.theory import momentum_of_staleness
 from adsp_mpi.trace import schema
 
 QUIET_SHARE, QUIET_STEPS = 0.1, 5
-"""A worker that recorded nothing for this share of the run, and this many of its steps, before
-the end is worth a note."""
+"""A note names a worker that recorded nothing for the last part of the run: for more than this
+share of it, and for more than the time of this many of its steps."""
 
 
 def run_metrics(path: str | Path, target_loss: float | None = None) -> Report:
-    """The report of the run whose trace is at `path`; the target is the run's own unless given."""
+    """The report of the run with the trace at `path`; the default target is the run's own."""
     with RunTrace(path) as trace:
         workers = tuple(worker_metrics(trace, worker) for worker in trace.workers)
         target = trace.setting("stop", "target_loss", 0.0) if target_loss is None else target_loss
@@ -37,7 +37,7 @@ def run_metrics(path: str | Path, target_loss: float | None = None) -> Report:
             notes=_notes(trace, workers),
         )
         in_rounds = any(trace.num_rows(worker, "pulls") for worker in trace.workers)
-    if in_rounds or not report.commits:  # commits of workers that pull give no momentum
+    if in_rounds or not report.commits:  # no implicit momentum where workers pull
         return report
     return replace(report, momentum_by_staleness=momentum_of_staleness(report.staleness))
 
@@ -48,7 +48,7 @@ def json_text(value: Any) -> str:
 
 
 def phase_seconds(trace: RunTrace) -> dict[str, float]:
-    """Seconds that the scheduler spent in each of its phases."""
+    """The seconds that the scheduler spent in each phase."""
     seconds: dict[str, float] = {}
     held = trace.targets_until_s - trace.targets["time_s"]
     for phase, held_s in zip(trace.targets["phase"], held, strict=True):
@@ -58,7 +58,7 @@ def phase_seconds(trace: RunTrace) -> dict[str, float]:
 
 
 def _losses(trace: RunTrace) -> list[tuple[float, float]]:
-    """(seconds, loss) of the evaluations that count."""
+    """(seconds, loss) of the evaluations outside of trials."""
     counted = trace.counted_evals
     return list(zip(counted["time_s"].tolist(), counted["loss"].tolist(), strict=True))
 
@@ -110,7 +110,7 @@ def _notes(trace: RunTrace, workers: Sequence[WorkerReport]) -> tuple[str, ...]:
 
 
 def _quiet(trace: RunTrace, worker: WorkerReport) -> str:
-    """A note where a worker's part breaks off before the run does, or ""."""
+    """A note if a worker's part breaks off before the run ends, else ""."""
     last_s = trace.last_s(worker.worker)
     usual_s = max(QUIET_SHARE * trace.end_s, QUIET_STEPS / worker.speed if worker.speed else 0.0)
     quiet = trace.end_s - last_s > usual_s

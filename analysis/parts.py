@@ -1,4 +1,4 @@
-"""Looks at the parts that the ranks of a running job are writing; nothing is ever locked."""
+"""Reads the parts that the ranks of a running job are writing, without locking them."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import part_log, schema
 
 TAIL_ROWS = 64
-"""A worker's speed is that of its last steps, so many at most."""
+"""A worker's speed is computed from its last steps, at most this many."""
 
 
 @dataclass(frozen=True)
 class ServerPart:
-    """What rank 0 has written, up to `time_s` of the run."""
+    """The news in rank 0's part, up to `time_s` of the run."""
 
     title: str
     num_workers: int
@@ -28,31 +28,31 @@ class ServerPart:
 
 @dataclass(frozen=True)
 class WorkerPart:
-    """What a worker has written, up to `time_s` of the run."""
+    """The news in a worker's part, up to `time_s` of the run."""
 
     worker: int
     steps: int
     commits: int
     staleness: int | None
-    """That of the last commit; None before the first."""
+    """The staleness of the last commit; None before the first."""
 
     speed: float
-    """Steps per second of computing and injected sleep, of the last steps; NaN before any."""
+    """The last steps per second of computing and injected sleep; NaN before the first step."""
 
     time_s: float
 
 
 @dataclass(frozen=True)
 class Look:
-    """The whole job at one moment, as far as it is on disk."""
+    """The state of the whole job at one moment, as far as it is on disk."""
 
     server: ServerPart | None
     workers: tuple[WorkerPart, ...]
     age_s: dict[int, float]
-    """Seconds since each rank last wrote."""
+    """The seconds since each rank last wrote."""
 
     trouble: dict[int, str]
-    """Why the part of a rank cannot be read."""
+    """The reasons why ranks' parts cannot be read, by rank."""
 
     @property
     def time_s(self) -> float:
@@ -60,12 +60,12 @@ class Look:
 
     @property
     def quiet_s(self) -> float:
-        """Seconds since any rank last wrote."""
+        """The seconds since any rank last wrote."""
         return min(self.age_s.values(), default=0.0)
 
 
 class Follower:
-    """Looks again and again; each part is read on from where the last look ended."""
+    """Reads a job's parts again and again, each from where the last look ended."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -93,12 +93,12 @@ class Follower:
 
 
 def age_of(path: Path) -> float:
-    """Seconds since a part was last written."""
+    """The seconds since a part was last written to."""
     return max(time.time() - path.stat().st_mtime, 0.0)
 
 
 class Tail:
-    """What one part has told so far: its attributes, and of each table the length and the end."""
+    """One part as read so far: its attributes, and the length and last rows of each table."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -109,13 +109,13 @@ class Tail:
         self._last: dict[str, np.ndarray] = {}
 
     def read_on(self) -> None:
-        """Take what was written since."""
+        """Read what was written since the last call."""
         for frame in part_log.read_frames(self._path, self.read_to):
             self._take(frame)
             self.read_to = frame.end
 
     def part(self) -> ServerPart | WorkerPart | None:
-        """What it comes to; None while it tells nothing."""
+        """The news in the part; None while it is empty."""
         workers = [group for group in self._attributes if group.startswith("workers/")]
         if workers:
             return self._worker(workers[0])
@@ -163,5 +163,5 @@ class Tail:
         )
 
     def _latest(self, table: str, column: str, default: Any = 0.0) -> Any:
-        """The column's value in the last row, as a Python value; the default without one."""
+        """The column's value in the table's last row, or `default` without rows."""
         return self._last[table][column][-1].item() if table in self._last else default

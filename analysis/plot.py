@@ -1,4 +1,4 @@
-"""`plot RUN... --figure NAME -o FILE`: a picture of one or more runs."""
+"""`plot RUN... --figure NAME -o FILE`: draws a figure of one or more runs."""
 
 import argparse
 import sys

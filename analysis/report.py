@@ -1,4 +1,4 @@
-"""`report RUN... -o FILE`: runs as one HTML page that needs no network and no other file."""
+"""`report RUN... -o FILE`: one HTML page about runs that needs no network and no other file."""
 
 import argparse
 import base64
@@ -33,7 +33,7 @@ STYLES = ("page.css", "plots.css")
 SCRIPTS = ("basics.js", "plots.js", "marks.js", "pointer.js", "bars.js", "start.js")
 
 OPEN_RUNS = 3
-"""With more runs than this their sections are closed at first."""
+"""With more runs than this, their sections are closed at first."""
 
 GUIDE = (
     "Drag over a plot to zoom in, double-click for the whole again; the plots of a run move "
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """What the page holds of one run."""
+    """One run on the page."""
 
     number: int
     trace: RunTrace
@@ -73,7 +73,7 @@ class ReportedRun:
     """The panels of each figure that applies to the run, by the figure's name."""
 
     left_out: tuple[str, ...]
-    """Why other figures do not."""
+    """Why each other figure does not apply to the run."""
 
     @property
     def label(self) -> str:
@@ -81,7 +81,7 @@ class ReportedRun:
 
 
 def read_run(trace: RunTrace, number: int) -> ReportedRun:
-    """The run that is the `number`-th on the page."""
+    """Read the run that is the `number`-th on the page."""
     figures, left_out = {}, []
     for name in FIGURES:
         figure = load_figure(name)
@@ -95,9 +95,9 @@ def read_run(trace: RunTrace, number: int) -> ReportedRun:
 
 
 def comparisons(runs: Sequence[ReportedRun]) -> tuple[dict[str, list[Data]], list[str]]:
-    """The figures that show several runs in one, and which runs are not in which.
+    """The figures that show several runs together, and notes on which runs are missing from them.
 
-    Of a single run those that do not stand in its own section.
+    For a single run, the figures that are not in its own section.
     """
     by_label = {run.label: run.trace for run in runs}
     numbers = {run.label: run.number for run in runs}
@@ -116,7 +116,7 @@ def comparisons(runs: Sequence[ReportedRun]) -> tuple[dict[str, list[Data]], lis
 
 
 def page(runs: Sequence[ReportedRun]) -> str:
-    """The whole page."""
+    """The HTML of the whole page."""
     labels = [run.label for run in runs]
     together, notes = comparisons(runs)
     plots = placed(together, "all")
@@ -146,7 +146,7 @@ def page(runs: Sequence[ReportedRun]) -> str:
 
 
 def placed(figures: Mapping[str, list[Data]], where: str) -> dict[str, Data]:
-    """Panels by their places on the page; those over a run's time zoom together."""
+    """The panels by their ids on the page; panels over a run's time zoom together."""
     panels = {
         f"{where}-{name}-{k}": panel
         for name, of_figure in figures.items()
@@ -173,7 +173,7 @@ def title(runs: Sequence[ReportedRun]) -> str:
 
 
 def section(run: ReportedRun, plots: Iterable[str], is_open: bool) -> str:
-    """A run's metrics, plots and settings."""
+    """The HTML of a run's section: metrics, plots and settings."""
     meta = run.trace.meta
     attributes = {name: text for name, text in meta.items() if name != "config"}
     settings = safe(meta.get("config", "not recorded"))
@@ -197,13 +197,13 @@ def section(run: ReportedRun, plots: Iterable[str], is_open: bool) -> str:
 
 
 def policy(script: str) -> str:
-    """A Content-Security-Policy: nothing is fetched, and no script runs but the page's own."""
+    """The Content-Security-Policy: the page fetches nothing and runs only its own script."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def json_for_html(value: Any) -> str:
-    """JSON that cannot end the script element that it stands in."""
+    """`value` as JSON that cannot end the script element around it."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

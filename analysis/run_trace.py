@@ -1,4 +1,4 @@
-"""A run's trace as the verbs read it: also of a run that ended early, or whose parts were lost."""
+"""A run's trace as the verbs read it, even if the run ended early or parts were lost."""
 
 import tomllib
 from functools import cached_property
@@ -27,10 +27,10 @@ class Event(NamedTuple):
 
 
 class RunTrace(Trace):
-    """A trace in which what was not recorded is empty instead of an error."""
+    """A trace in which tables that were not recorded are empty instead of an error."""
 
     def __init__(self, path: str | Path, target_loss: float | None = None) -> None:
-        """`target_loss` is to be looked at instead of the run's own."""
+        """Open the trace at `path`; `target_loss` replaces the run's own."""
         folder = Path(path)
         unmerged = (folder / schema.PARTS_NAME).is_dir()
         if unmerged and not (folder / schema.TRACE_NAME).exists():
@@ -49,7 +49,7 @@ class RunTrace(Trace):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The run's settings by section; {} where rank 0's part was lost."""
+        """The run's settings by section; {} if rank 0's part was lost."""
         return tomllib.loads(str(self._file.attrs.get("config", "")))
 
     def setting(self, section: str, key: str, default: Any) -> Any:
@@ -57,16 +57,16 @@ class RunTrace(Trace):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the trace says of the run as a whole, by name, as Python values."""
+        """The attributes of the run by name, as Python values."""
         return {name: self.said(name) for name in self._file.attrs}
 
     def said(self, name: str, default: Any = "") -> Any:
-        """An attribute of the run as a Python value."""
+        """An attribute of the run as a Python value, or `default` without it."""
         value = self._file.attrs.get(name, default)
         return value.item() if isinstance(value, np.generic) else value
 
     def rows(self, path: str, columns: Sequence[str] = ()) -> np.ndarray:
-        """A table, or some of its columns, as a structured array [rows]; empty without one."""
+        """A table, or some of its columns, as a structured array [rows]; empty if not recorded."""
         if path not in self._file:
             return np.zeros(0, schema.numpy_dtype(_schema_of(path)))
         return self._columns(path, columns, slice(None)) if columns else self.table(path)
@@ -81,14 +81,14 @@ class RunTrace(Trace):
     def blocks(
         self, worker: int, table: str, columns: Sequence[str], block_rows: int = BLOCK_ROWS
     ) -> Iterator[np.ndarray]:
-        """Columns of a worker's table, `block_rows` rows at a time."""
+        """Yield columns of a worker's table, `block_rows` rows at a time."""
         path = f"workers/{worker}/{table}"
         for first in range(0, self.num_rows(worker, table), block_rows):
             yield self._columns(path, columns, slice(first, first + block_rows))
 
     @cached_property
     def speeds(self) -> dict[int, float]:
-        """Steps per second of every worker over the whole run; 0 of one that took no step."""
+        """Every worker's steps per second over the whole run; 0 if it took no step."""
         speeds = {}
         for worker in self.workers:
             rows = self.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
@@ -102,7 +102,7 @@ class RunTrace(Trace):
 
     @cached_property
     def counted_evals(self) -> np.ndarray:
-        """Evaluations outside of trials: those that count for the target."""
+        """The evaluations outside of trials, which count for the target."""
         return self.evals[self.evals["trial"] == 0]
 
     @cached_property
@@ -111,13 +111,13 @@ class RunTrace(Trace):
 
     @cached_property
     def targets_until_s(self) -> np.ndarray:
-        """Until when each row of `targets` was in force, seconds, [rows]."""
+        """The second until which each row of `targets` was in force, [rows]."""
         times_s = self.targets["time_s"]
         return np.append(times_s[1:], max(self.end_s, times_s.max(initial=0.0)))[: len(times_s)]
 
     @cached_property
     def events(self) -> list[Event]:
-        """Rare happenings of any rank, earliest first."""
+        """The events of all ranks, earliest first."""
         return [
             Event(float(time_s), int(rank), _decoded(kind), _decoded(text))
             for time_s, rank, kind, text in self.rows("events").tolist()
@@ -130,7 +130,7 @@ class RunTrace(Trace):
 
     @cached_property
     def end_s(self) -> float:
-        """Seconds at the run's end; of one that was killed, the last that was recorded."""
+        """The second at which the run ended; for a killed run, the last one recorded."""
         if self.ended:
             return float(self._file.attrs["end_s"])
         evaluated_s = self.evals["time_s"] + self.evals["duration_s"]
@@ -138,7 +138,7 @@ class RunTrace(Trace):
         return max([*last, *(self.last_s(worker) for worker in self.workers)])
 
     def last_s(self, worker: int) -> float:
-        """When the last thing that was recorded of `worker` ended."""
+        """The second at which the last recorded action of `worker` ended."""
         steps = self.last_row(worker, "steps")
         waits, pulls = self.last_row(worker, "waits"), self.last_row(worker, "pulls")
         commits = self.last_row(worker, "commits")
@@ -163,7 +163,7 @@ class RunTrace(Trace):
 
     @property
     def name(self) -> str:
-        """That of the run's folder, or of its file where that is not called trace.h5."""
+        """The name of the run's folder, or of its file if that is not called trace.h5."""
         return self.folder.name if self.path.name == schema.TRACE_NAME else self.path.stem
 
 

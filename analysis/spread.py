@@ -1,4 +1,4 @@
-"""The middle and the range of a number over several runs."""
+"""The median and the range of a number over several runs."""
 
 from dataclasses import dataclass
 from math import inf, isinf, isnan
@@ -8,7 +8,7 @@ from typing import Iterable
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, smallest and largest; infinity stands for a target that was not reached."""
+    """The median, smallest and largest value; infinity: a target that was not reached."""
 
     middle: float
     low: float
@@ -16,7 +16,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread":
-        """None among the `values` means not reached, and so does having none at all."""
+        """The spread of `values`; a None means not reached, and so does an empty list."""
         known = [inf if value is None else value for value in values] or [inf]
         return cls(median(known), min(known), max(known))
 
@@ -25,7 +25,7 @@ class Spread:
         return self.middle < inf
 
     def text(self, digits: int, infinite: str = "not reached") -> str:
-        """The median, and in brackets the range where there is one; "-" where nothing is known."""
+        """The median, with the range in brackets if there is one; "-" if nothing is known."""
         numbers = (self.middle, self.low, self.high)
         if any(isnan(value) for value in numbers):
             return "-"

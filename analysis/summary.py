@@ -1,4 +1,4 @@
-"""`summary RUN`: what a run came to, per worker and in all, as text or JSON."""
+"""`summary RUN`: the report of a run, per worker and for all, as text or JSON."""
 
 import argparse
 from typing import Callable, Iterable
@@ -10,7 +10,7 @@ from adsp_mpi.tables import Table, labelled, terminal_width
 HELP = "what one run came to: steps, shares of time, staleness, time to target, traffic"
 
 SHOWN_WORKERS = 40
-"""With more workers than this the text shows the slowest and the fastest."""
+"""With more workers than this, the text shows only the slowest and the fastest."""
 
 ENGINES = {"mpi": "MPI", "sim": "virtual time"}
 COLUMNS: dict[str, Callable[[Report | WorkerReport], str]] = {
@@ -40,13 +40,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def summary(report: Report, width: int | None = None) -> str:
-    """The metrics for people: a line a worker, a line for all, and the run's own."""
+    """The report as text: one line per worker, one for all, and lines about the run."""
     lines = [headline(report), *worker_table(report, width), *labelled(facts(report))]
     return "\n".join(lines)
 
 
 def headline(report: Report) -> str:
-    """What was run, on one line."""
+    """One line that says what was run."""
     workers = len(report.workers)
     words = [
         f"{report.model or 'unknown model'} on {report.task or 'unknown task'}",
@@ -60,7 +60,7 @@ def headline(report: Report) -> str:
 
 
 def worker_table(report: Report, width: int | None = None) -> list[str]:
-    """Aligned lines; the last one is for all workers: sums, and means over the workers."""
+    """One aligned line per worker, and a last one for all: sums, and means over the workers."""
     if not report.workers:
         return ["no worker recorded anything"]
     shown, left_out = report.workers, 0
@@ -79,7 +79,7 @@ def worker_table(report: Report, width: int | None = None) -> list[str]:
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
-    """The lines under the table: a label and its text."""
+    """The lines below the table, as (label, text)."""
     return [
         ("ended", f"after {report.seconds:.1f} s: {report.reason or 'no reason is recorded'}"),
         ("loss", _loss(report)),

@@ -1,4 +1,4 @@
-"""`timeline RUN -o FILE.json`: a run for Perfetto or Chrome's viewer, ui.perfetto.dev."""
+"""`timeline RUN -o FILE.json`: writes a run for Perfetto, ui.perfetto.dev, or chrome://tracing."""
 
 import argparse
 import json
@@ -15,10 +15,10 @@ from adsp_mpi.errors import AdspError, UsageError
 HELP = "write a run as trace events, for ui.perfetto.dev or chrome://tracing"
 
 EVENT_BYTES = 165
-"""Of an event, about: the first guess at how many fit."""
+"""The bytes of an event, about: a first guess at how many fit."""
 
 SERVER = "server"
-"""The server's rows are thinned together."""
+"""The name under which all of the server's tables are thinned together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +42,13 @@ def run(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Detail:
-    """How many rows of each table one event stands for; of the server's, one in so many stays."""
+    """How many rows of each worker table one event stands for, and one in how many of the server's
+    rows is kept."""
 
     rows_an_event: Mapping[str, int]
 
     def notes(self, rows: Mapping[str, int]) -> list[str]:
-        """What is not in the file in full, in words."""
+        """Messages on what is merged or left out."""
         merged = [
             f"{rows[name]:,} {name} are merged, up to {count:,} to an event"
             for name, count in self.rows_an_event.items()
@@ -61,9 +62,9 @@ class Detail:
 
 
 def write_timeline(trace: RunTrace, path: Path, max_bytes: int) -> list[str]:
-    """Write the events of `trace` into `path`; returns what was merged or left out, in words.
+    """Write the events of `trace` to `path`; returns messages on what is merged or left out.
 
-    Raises AdspError where not even one event a table and worker fits.
+    Raises AdspError if not even one event per table and worker fits.
     """
     rows = count_rows(trace)
     events = max_bytes / EVENT_BYTES
@@ -81,7 +82,7 @@ def write_timeline(trace: RunTrace, path: Path, max_bytes: int) -> list[str]:
 
 
 def count_rows(trace: RunTrace) -> dict[str, int]:
-    """Rows by table over all workers, and those of the server."""
+    """The number of rows by table, over all workers, and that of the server's rows."""
     counts = {
         lane.table: sum(trace.num_rows(worker, lane.table) for worker in trace.workers)
         for lane in LANES
@@ -90,8 +91,8 @@ def count_rows(trace: RunTrace) -> dict[str, int]:
 
 
 def detail_for(rows: Mapping[str, int], events: float) -> Detail:
-    """So many rows an event that about `events` come out: small tables stay whole, the large
-    ones get equal numbers of events."""
+    """The detail that gives about `events` events: small tables stay whole, large ones get equal
+    numbers of events."""
     left, share = events, math.inf
     for place, count in enumerate(sorted(rows.values())):
         share = left / (len(rows) - place)
@@ -105,7 +106,7 @@ def detail_for(rows: Mapping[str, int], events: float) -> Detail:
 def write_events(
     trace: RunTrace, path: Path, detail: Detail, notes: list[str], max_bytes: int
 ) -> bool:
-    """The file, an event a line; False, and no file, as soon as it grows too large."""
+    """Write the file, one event per line; returns False, without a file, if it gets too large."""
     about = {
         "run": trace.name,
         "made_by": "adsp_mpi.analysis timeline",

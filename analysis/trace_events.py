@@ -1,7 +1,7 @@
-"""Trace events in Chrome's JSON format, one a row or one for several, as lines of text.
+"""Trace events in Chrome's JSON format, each for one or several rows, as lines of text.
 
-Source: "Trace Event Format", the document that Chrome and Perfetto refer to. A process is the
-server or a worker, its threads are lanes. Times are microseconds.
+Source: "Trace Event Format", the document to which Chrome and Perfetto refer. A process is the
+server or a worker, and its threads are lanes. Times are in microseconds.
 """
 
 import json
@@ -17,12 +17,12 @@ from adsp_mpi.analysis.run_trace import BLOCK_ROWS, RunTrace
 Values = Callable[[np.ndarray], np.ndarray]
 
 SERVER_PROCESS = 1
-"""Process numbers: worker i has this plus 1 + i; 0 has a meaning of its own in viewers."""
+"""The server's process number; worker i has this plus 1 + i. To viewers 0 is special."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What becomes of a worker's table: where it is drawn, when its rows begin and end."""
+    """The lane of a worker's table: its place, and the begins and ends of the rows."""
 
     table: str
     one: str
@@ -31,7 +31,7 @@ class Lane:
     ends: Values
     columns: tuple[str, ...]
     sums: Mapping[str, Values] = field(default_factory=dict)
-    """Arguments of an event; of one that stands for several rows, their sum."""
+    """The columns that become an event's arguments, summed over the rows that it stands for."""
 
     means: Mapping[str, Values] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ LANES = (
 
 
 def worker_events(trace: RunTrace, worker: int, lane: Lane, merged: int) -> Iterator[str]:
-    """A table as spans, `merged` rows in each; nothing for an empty one."""
+    """Yield a table as spans of `merged` rows each."""
     process = SERVER_PROCESS + 1 + worker
     if not trace.num_rows(worker, lane.table):
         return
@@ -109,7 +109,7 @@ class Span:
 
 
 def server_events(trace: RunTrace, keep_every: int) -> Iterator[str]:
-    """Evaluations, targets and events on the server's lanes, one row in `keep_every` of each."""
+    """Yield evaluations, targets and events on the server's lanes, one row in `keep_every`."""
     yield _named("process_name", SERVER_PROCESS, 0, {"name": "server"})
     yield _named("process_sort_index", SERVER_PROCESS, 0, {"sort_index": 0})
     lanes = {"targets": _targets(trace, keep_every), "evaluations": _evals(trace, keep_every)}
@@ -135,7 +135,7 @@ def worker_names(trace: RunTrace) -> Iterator[str]:
 
 
 def _spans(rows: np.ndarray, lane: Lane, merged: int) -> Iterator[Span]:
-    """Spans of `merged` rows that follow each other; the last one may be of fewer."""
+    """Spans of `merged` consecutive rows; the last one may have fewer."""
     firsts = np.arange(0, len(rows), merged)
     counts = np.diff(firsts, append=len(rows))
     starts = lane.starts(rows)[firsts]
@@ -155,7 +155,7 @@ def _spans(rows: np.ndarray, lane: Lane, merged: int) -> Iterator[Span]:
 
 
 def _targets(trace: RunTrace, keep_every: int) -> list[Span]:
-    """From each change of the targets to the next one."""
+    """The targets as spans, each from its change to the next one."""
     kept = trace.targets[::keep_every]
     ends = np.append(kept["time_s"][1:], trace.targets_until_s[-1:])
     numbers = [name for name in kept.dtype.names or () if name not in ("time_s", "phase")]
@@ -185,8 +185,8 @@ def _evals(trace: RunTrace, keep_every: int) -> list[Span]:
 
 
 def _span_texts(spans: Iterable[Span], process: int, thread: int) -> Iterator[str]:
-    """Complete events of one lane, in order. Each ends where the next one begins at the latest:
-    starts and durations are rounded apart, and viewers want no spans of a lane that cross."""
+    """Complete events of one lane, in order. Each is cut where the next one begins: starts and
+    durations are rounded separately, and viewers do not allow overlapping spans in a lane."""
     held: Span | None = None
     for span in chain(spans, [None]):
         if held:
@@ -207,7 +207,7 @@ def _us(seconds: float) -> float:
 
 
 def _number(value: Any) -> float | int | None:
-    """Six digits of a number; None where it is not finite, for which JSON has no word."""
+    """A number with six digits; None, as JSON has no other word, if it is not finite."""
     number = float(value)
     if not math.isfinite(number):
         return None

@@ -23,7 +23,7 @@ VERBS = {
 
 
 class Verb(Protocol):
-    """What a verb's module has."""
+    """The interface of a verb's module."""
 
     HELP: str
 
@@ -31,16 +31,16 @@ class Verb(Protocol):
         """Add the verb's own arguments to `parser`."""
 
     def run(self, options: argparse.Namespace) -> None:
-        """Do it; AdspError or OSError where it cannot be done."""
+        """Run the verb; raises AdspError or OSError if it fails."""
 
 
 def load_verb(name: str) -> Verb:
-    """The module behind a name of `VERBS`."""
+    """Import the module of a name in `VERBS`."""
     return cast(Verb, import_module(VERBS[name]))
 
 
 def make_parser(names: Iterable[str]) -> argparse.ArgumentParser:
-    """A parser that knows the verbs of these names; only their modules are loaded."""
+    """A parser for the verbs of these names; only their modules are imported."""
     parser = argparse.ArgumentParser(
         prog="adsp_mpi.analysis",
         description="Tables and pictures from traces; the paper's comparisons in virtual time.",

@@ -1,4 +1,4 @@
-"""`watch RUN`: a running job as seen from another terminal. It only reads."""
+"""`watch RUN`: follows a running job from another terminal; it only reads."""
 
 import argparse
 import time
@@ -18,10 +18,10 @@ from adsp_mpi.trace import Trace, schema
 HELP = "follow a running job from another terminal until it ends"
 
 QUIET_S = 10.0
-"""When no rank has written for so long, this is said."""
+"""Silence of all ranks is reported after this time."""
 
 LISTED_WORKERS = 12
-"""A line of the log lists the commits of so many workers; of more it gives the range."""
+"""A line of the log lists the commits of up to this many workers; for more, the range."""
 
 MAX_EVERY_S = 3600.0
 COLUMNS = ("worker", "steps", "commits", "steps/s", "staleness", "written")
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def watch(folder: Path, every_s: float = 2.0, once: bool = False) -> None:
-    """Show the run in `folder` until it ends, or with `once` as it is now."""
+    """Show the run in `folder` until it ends; with `once`, only its present state."""
     folder = folder.parent if folder.is_file() else folder
     follower = Follower(folder)
     if once and not has_ended(folder):
@@ -78,13 +78,13 @@ def print_once(folder: Path, look: Look) -> None:
 
 @contextmanager
 def live(folder: Path, console: Console) -> Iterator[Callable[[Look], None]]:
-    """A table on a terminal that redraws itself."""
+    """Show the job as a table that is redrawn on the terminal."""
     with Live(console=console, auto_refresh=False) as screen:
         yield lambda look: screen.update(view(folder, look), refresh=True)
 
 
 class Log:
-    """A line whenever something new was written; silence is told ever more rarely."""
+    """Prints a line whenever there is news; silence is reported at growing intervals."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,7 +102,7 @@ class Log:
 
 
 def view(folder: Path, look: Look) -> Group:
-    """All that is known, a line for every worker."""
+    """The live table, with a line for every worker."""
     if not look.server and not look.workers:
         return Group(Text(waiting_for(folder, look)))
     notes = [Text(text) for text in (*look.trouble.values(), quiet(look)) if text]
@@ -111,7 +111,7 @@ def view(folder: Path, look: Look) -> Group:
 
 
 def waiting_for(folder: Path, look: Look) -> str:
-    """Why there is nothing to show."""
+    """The reason why there is nothing to show yet."""
     if look.trouble:
         return next(iter(look.trouble.values()))
     missing = folder / schema.PARTS_NAME if folder.is_dir() else folder
@@ -126,7 +126,7 @@ def title(look: Look) -> str:
 
 
 def headline(look: Look) -> str:
-    """The job on one line."""
+    """One line about the whole job."""
     server = look.server
     words = [f"{look.time_s:8.1f} s"]
     words += [f"{name} {value:.4f}" for name, value in (server.metrics if server else {}).items()]
@@ -158,7 +158,7 @@ def worker_table(look: Look) -> Table:
 
 
 def quiet(look: Look) -> str:
-    """What is said when no rank has written for long; else nothing."""
+    """A warning if no rank has written for long, else ""."""
     if look.quiet_s < QUIET_S:
         return ""
     return f"nothing written for {look.quiet_s:.0f} s: stopped, or one step takes as long"

@@ -7,12 +7,12 @@ from adsp_mpi.analysis.speed import steps_per_second
 from adsp_mpi.core.report import WorkerReport
 
 ACTIVITIES = ("computing", "sleeping", "committing", "waiting")
-"""What a worker's time goes to. Commits count while they keep it from training, and so do pulls;
-sleeping is what was injected."""
+"""The activities of a worker. Commits and pulls count only while they keep it from training;
+sleeping is injected."""
 
 
 def worker_metrics(trace: RunTrace, worker: int) -> WorkerReport:
-    """Metrics of `worker`; its shares are those of its own seconds."""
+    """The metrics of `worker`; shares are of its own time."""
     seconds = activity_seconds(trace, worker)
     training_s, all_s = float(seconds[:2].sum()), float(seconds.sum())
     shares = seconds / all_s if all_s else np.zeros(len(ACTIVITIES))
@@ -39,7 +39,7 @@ def worker_metrics(trace: RunTrace, worker: int) -> WorkerReport:
 
 
 def activity_seconds(trace: RunTrace, worker: int) -> np.ndarray:
-    """Seconds of `worker` that went to each of `ACTIVITIES`, [4]."""
+    """The seconds that `worker` spent on each of `ACTIVITIES`, [4]."""
     steps = trace.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
     blocked_s = trace.worker_rows(worker, "commits", ("blocked_s",))["blocked_s"]
     pulling_s = trace.worker_rows(worker, "pulls", ("duration_s",))["duration_s"]

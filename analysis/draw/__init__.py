@@ -1,1 +1,1 @@
-"""How matplotlib draws what a figure shows."""
+"""Draws figures with matplotlib, for print."""

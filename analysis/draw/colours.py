@@ -1,4 +1,4 @@
-"""The colours of a printed figure: of runs, of workers by their speed, and by name."""
+"""The colours of a printed figure: one for each run, for workers by speed, and by name."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -55,11 +55,11 @@ SPARE_LOOKS = [
 
 @dataclass(frozen=True)
 class Colours:
-    """What every `Paint` of a figure looks like."""
+    """The colour and line style of every `Paint` in a figure."""
 
     runs: Mapping[str, Look]
     speeds: ScalarMappable
-    """From slow and dark to fast and light."""
+    """Worker colours, from dark for slow to light for fast."""
 
     @classmethod
     def of(cls, panels: Sequence[AnyPanel]) -> "Colours":
@@ -83,12 +83,12 @@ class Colours:
 
     @property
     def all_equally_fast(self) -> bool:
-        """Within a hundredth; so too where no worker has a colour."""
+        """Whether all speeds agree to 1%; True if no worker has a colour."""
         low, high = self.speeds.get_clim()
         return not low or not high or high / low < 1.01
 
     def draw_scale(self, figure: Figure, axes: Sequence[Any]) -> None:
-        """The scale of speeds beside `axes`; none where all are equally fast."""
+        """Draw the scale of speeds beside `axes`, unless all workers are equally fast."""
         if not self.all_equally_fast:
             bar = figure.colorbar(self.speeds, ax=list(axes), pad=0.02, aspect=30)
             bar.set_label("speed of the worker (steps/s)")
@@ -96,7 +96,7 @@ class Colours:
 
 
 def run_looks(models: Sequence[str]) -> list[Look]:
-    """A look of its own for a run of each model; that of its model for the model's first."""
+    """A distinct look for every run: its scheme's own for the first run of each scheme."""
     taken: list[tuple[str, str]] = []
     looks: list[Look] = []
     for model in models:
@@ -116,7 +116,7 @@ def _paints(panel: AnyPanel) -> list[Paint]:
 
 
 def _readable(name: str) -> LinearSegmentedColormap:
-    """The colour map without its lightest end, which would not show on paper."""
+    """The colour map without its lightest end, which is invisible on paper."""
     return LinearSegmentedColormap.from_list(
         f"readable_{name}", matplotlib.colormaps[name](np.linspace(0, 0.9, 64))
     )

@@ -1,4 +1,4 @@
-"""A whole printed figure: its panels below each other, and several runs side by side."""
+"""Lays out a printed figure: panels below each other, several runs side by side."""
 
 import textwrap
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ from adsp_mpi.analysis.series.panel import AnyPanel, Axis, Bars, Panel
 from adsp_mpi.errors import UsageError
 
 MAX_RUNS = 4
-"""They have room side by side, or below each other."""
+"""The most runs that fit side by side, or below each other."""
 
 PANEL_INCHES, FURNITURE_INCHES = 1.7, 0.9
 TRACK_INCHES, BAR_INCHES, MAX_BARS_INCHES = 0.2, 0.16, 5.5
 LETTERS_AN_INCH = 15
 MAX_APART = 40
-"""With more bars there is no room for a gap between them."""
+"""Above this number of bars there is no gap between them."""
 
 TICKS = 6
 X_LABELS, Y_LABELS = 12, 24
@@ -48,7 +48,7 @@ HATCHES = ("", "....", "////", "xxxx")
 
 @dataclass(frozen=True)
 class View:
-    """What the command line asks for; None: what suits the runs."""
+    """The options of the command line; None: chosen to suit the runs."""
 
     width_inches: float | None = None
     from_s: float | None = None
@@ -57,7 +57,7 @@ class View:
 
 @dataclass(frozen=True)
 class Cell:
-    """A panel and what stands over it."""
+    """A panel and the title above it."""
 
     panel: AnyPanel
     title: str = ""
@@ -68,7 +68,7 @@ Grid = dict[tuple[int, int], Cell]
 
 
 def draw(figure: Figure, runs: Runs, view: View) -> tuple[PrintedFigure, tuple[NothingToDraw, ...]]:
-    """The figure of the runs that it applies to, and why the others are not in it."""
+    """Draw the figure for the runs that it applies to; returns it and why others are not in it."""
     if figure.of_runs and (len(runs) > 1 or not figure.of_run):
         panels, _, left_out = show_those_that_apply(runs, figure.of_runs)
         return _drawn(_stacked({"": panels}), view.width_inches or NARROW_INCHES), left_out
@@ -82,7 +82,7 @@ def draw(figure: Figure, runs: Runs, view: View) -> tuple[PrintedFigure, tuple[N
 
 
 def _of_each(figure: Figure, runs: Runs, view: View) -> Sequence[Panels]:
-    """The panels of each run."""
+    """The panels of each of several runs that are not drawn in the same panels."""
     if figure.of_windows:
         return figure.of_windows(list(runs.values()), view.from_s, view.to_s)
     assert figure.of_run
@@ -97,7 +97,7 @@ def _stacked(by_run: Mapping[str, Panels]) -> Grid:
 
 
 def _side_by_side(by_run: Mapping[str, Panels]) -> Grid:
-    """A column for each run."""
+    """Arrange the panels in one column per run."""
     return {
         (row, column): Cell(panel, _title("" if row else label, panel))
         for column, (label, panels) in enumerate(by_run.items())
@@ -135,14 +135,14 @@ def _drawn(grid: Grid, width: float) -> PrintedFigure:
 
 
 def _phases(panels: Sequence[AnyPanel]) -> list[Patch]:
-    """The legend's entry for what is shaded."""
+    """The legend entries for the shaded phases."""
     spans = [span.name for panel in panels if isinstance(panel, Panel) for span in panel.spans]
     names = " or ".join(dict.fromkeys(spans))
     return [Patch(facecolor=PHASE_COLOUR, label=f"scheduler's phase: {names}")] if names else []
 
 
 def _height(panel: AnyPanel) -> float:
-    """Inches."""
+    """The height of a panel, inches."""
     if isinstance(panel, Bars):
         return min(0.3 + BAR_INCHES * len(panel.rows), MAX_BARS_INCHES)
     if panel.ys[0].labels:
@@ -151,7 +151,7 @@ def _height(panel: AnyPanel) -> float:
 
 
 def _share_axes(axes: np.ndarray, grid: Grid) -> None:
-    """Say once what panels below or beside each other have in common."""
+    """Give adjacent panels with the same axis the same limits and only one label."""
     for (row, column), cell in grid.items():
         panel, below, left = cell.panel, grid.get((row + 1, column)), grid.get((row, column - 1))
         if not isinstance(panel, Panel):
@@ -194,7 +194,7 @@ def _draw_panel(axes: Axes, panel: AnyPanel, colours: Colours, height: float) ->
 
 
 def _set_ticks(axis: PrintedAxis, says: Axis, room: int) -> None:
-    """Set ticks: at whole numbers, at up to `room` labels, at 1, 2, 5 times powers of ten."""
+    """Set ticks at whole numbers, at up to `room` labels, or at 1, 2, 5 times powers of ten."""
     if says.labels:
         places = label_places(says.labels, room)
         axis.set_ticks(places, [says.labels[place] for place in places])
@@ -210,7 +210,7 @@ def _set_ticks(axis: PrintedAxis, says: Axis, room: int) -> None:
 
 
 def _draw_bars(axes: Axes, bars: Bars, colours: Colours) -> None:
-    """Stacked bars, the first row on top; parts that no row has are left out."""
+    """Draw stacked bars, the first row on top, without parts that are 0 in all rows."""
     rows = range(len(bars.rows))
     left, thickness = np.zeros(len(rows)), 0.8 if len(rows) <= MAX_APART else 1.0
     for part, paint, hatch, shares in zip(

@@ -1,4 +1,4 @@
-"""How matplotlib draws the marks of a panel."""
+"""Draws the marks of a panel with matplotlib."""
 
 from functools import singledispatch
 from typing import Any
@@ -23,20 +23,20 @@ from adsp_mpi.analysis.series.panel import (
 from adsp_mpi.analysis.series.thin import kept
 
 COLUMNS = 1000
-"""Of each so many parts of a line its least and greatest values are drawn."""
+"""A line is cut into this many parts; of each its least and greatest values are drawn."""
 
 WIDEST, NARROWEST = 3.2, 0.7
-"""Lines in points: where lines lie on each other, the slower workers' show at both sides."""
+"""Line widths in points: a slower worker's line is wider, and shows behind a faster one's."""
 
 TOP = 0.97
-"""Where on the height of a panel what is beyond every scale is drawn."""
+"""The height, as a share of the panel's, at which values beyond every scale are drawn."""
 
 PHASE_COLOUR = "#e4e4e4"
 DOTS_SIZE, MANY_DOTS_SIZE, MANY_DOTS = 3.5, 1.8, 60
 
 
 def draw_marks(axes: Axes, panel: Panel, colours: Colours) -> None:
-    """All marks and spans of `panel`, the slowest worker's first."""
+    """Draw all marks and spans of `panel`, the slowest worker's first."""
     for span in panel.spans:
         axes.axvspan(span.from_s, span.to_s, facecolor=PHASE_COLOUR, linewidth=0)
     ordered = sorted(panel.marks, key=_speed)
@@ -62,14 +62,14 @@ def draw_marks(axes: Axes, panel: Panel, colours: Colours) -> None:
 
 
 def _leave_out_of_legend(axes: Axes, said: str) -> None:
-    """A mark with the same name as its axis needs no entry."""
+    """Leave out of the legend a mark with the same name as its axis."""
     for drawn in axes.get_children():
         if drawn.get_label() == said:
             drawn.set_label("")
 
 
 def _speed(mark: Mark) -> float:
-    """The worker's; below 0 for what is no worker's line."""
+    """The speed of the mark's worker; -1 for a mark that belongs to no worker."""
     paint = mark.paint if isinstance(mark, Line) else None
     return paint.speed if isinstance(paint, OfWorker) else -1.0
 

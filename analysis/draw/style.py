@@ -1,4 +1,4 @@
-"""The look of all figures, for print: colours, line styles, sizes, and files."""
+"""The style of printed figures: colours, line styles, sizes, and file formats."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ LEGEND_KEY_INCHES, LEGEND_LETTER_INCHES = 0.5, 0.052
 
 ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-"""Okabe and Ito's colours, which colour-blind readers can tell apart."""
+"""The colours of Okabe and Ito, which colour-blind readers can tell apart."""
 GREY = "#777777"
 
 
@@ -66,13 +66,13 @@ METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Creator": None, "Date": None},
 }
-"""Left out of each kind of file: it would differ from one call, or one version, to the next."""
+"""Metadata left out of each kind of file, as they change with the time or the version."""
 
 
 def panels(
     number: int = 1, share_x: bool = False, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of paper size; more than one panel stand side by side."""
+    """A figure of paper size with `number` panels side by side."""
     size = (WIDE_INCHES if number > 1 else NARROW_INCHES, HEIGHT_INCHES)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, number, sharex=share_x, sharey=share_y, squeeze=False)[0]
@@ -95,17 +95,17 @@ def write(draw: Callable[[], Figure], paths: Sequence[Path]) -> None:
 
 
 def whole_numbers(axis: Axis, most: int = 6) -> None:
-    """Ticks at whole numbers only, at most so many."""
+    """Put at most `most` ticks on the axis, at whole numbers only."""
     axis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1))
 
 
 def from_zero(axes: Axes) -> None:
-    """A vertical axis that begins at 0, with some room at the top."""
+    """Begin the vertical axis at 0, with some room at the top."""
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
 def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend under the panels, so that it hides no data, as wide as the figure at most."""
+    """Draw a legend below the panels, where it hides no data, at most as wide as the figure."""
     number = len(handles)
     columns = number if number <= 4 else 3 if number <= 6 else 4
     letters = [len(handle.get_label()) for handle in handles]
@@ -116,7 +116,7 @@ def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
 
 
 def line_handles(axes: Sequence[Axes]) -> list[Any]:
-    """The legend's entries for what was drawn in these panels, each label once."""
+    """The legend entries of these panels, each label once."""
     drawn: dict[str, Any] = {}
     for panel in axes:
         handles, labels = panel.get_legend_handles_labels()

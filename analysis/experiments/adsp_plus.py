@@ -23,7 +23,7 @@ PLUS = "adsp-plus"
 
 
 def without_trials_s(outcome: Outcome) -> float | None:
-    """Time to target as if the trials had taken no time."""
+    """The time to target without the time of the trials."""
     if outcome.time_to_target_s is None:
         return None
     return outcome.time_to_target_s - outcome.trial_s

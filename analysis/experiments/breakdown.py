@@ -48,7 +48,7 @@ def draw(results: Sequence[Result]) -> Figure:
 
 
 def _stacks(axes: Axes, results: Sequence[Result], column: str) -> None:
-    """One bar a model; none where it has no runs in this column."""
+    """Draw one bar per scheme that has runs in this column."""
     for row, result in enumerate(results):
         left = 0.0
         for look, (number, _) in zip(LOOKS, SHARES.values(), strict=True):

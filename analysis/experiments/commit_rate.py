@@ -60,7 +60,7 @@ def tables(results: Sequence[Result]) -> list[Table]:
 
 
 def searches_table(results: Sequence[Result]) -> Table:
-    """Where the searches ended, beside the best of the fixed rates in the same column."""
+    """The rates found by the searches, beside the best fixed rate of the same column."""
     rows = []
     for column in columns_of(results):
         best = min(_fixed(results), key=lambda result: result.time_s(column).middle)
@@ -85,13 +85,13 @@ def searches_table(results: Sequence[Result]) -> Table:
 
 
 def mean_momentum(outcome: Outcome) -> float | None:
-    """Mean of the implicit momentum over the check periods in which it is known."""
+    """The implicit momentum, mean over the check periods in which it is known."""
     known = [t["implicit_momentum"] for t in outcome.targets if t["implicit_momentum"] is not None]
     return mean(known) if known else None
 
 
 def landed_rate(outcome: Outcome) -> float | None:
-    """The last rate before the target that held and was not being tried."""
+    """The last rate in force before the target was reached, without rates on trial."""
     end_s = inf if outcome.time_to_target_s is None else outcome.time_to_target_s
     held = [
         target["commit_rate"]

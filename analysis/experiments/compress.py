@@ -43,7 +43,7 @@ def cases(setting: Setting) -> list[Case]:
 
 
 def thin_links(setting: Setting) -> str:
-    """The base speeds, and links on which the base task's model takes `COMMIT_S`."""
+    """A profile of the base speeds, with links on which a whole commit takes `COMMIT_S`."""
     num_workers = setting.base.simulate.workers
     links = [float(f"{4e-6 * PARAMETERS / COMMIT_S:.6g}")] * num_workers
     return f"{slowdowns(num_workers)}bandwidth_mb_s = {links}\n"

@@ -1,4 +1,4 @@
-"""Figures of the experiments: bars and lines with the range over the seeds."""
+"""Draws the experiments' figures: bars and lines with the range over the seeds."""
 
 from math import inf
 from pathlib import Path
@@ -47,12 +47,12 @@ def look_of(label: str) -> Look:
 
 
 def save(draw: Callable[[], Figure], folder: Path, name: str) -> None:
-    """Draw NAME.pdf and NAME.png."""
+    """Draw the files NAME.pdf and NAME.png."""
     write(draw, [folder / f"{name}.pdf", folder / f"{name}.png"])
 
 
 def bars(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[Spread]]) -> None:
-    """Horizontal bars, the first group on top; in each group one bar of each series."""
+    """Draw horizontal bars, the first group on top, with one bar per series in each group."""
     height = 0.8 / len(series)
     for number, (label, spreads) in enumerate(series.items()):
         look = look_of(label)
@@ -66,7 +66,7 @@ def bars(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[Spread
 
 
 def bar(axes: Axes, y: float, height: float, spread: Spread, look: Look) -> None:
-    """The median as a bar with the range as its error bar; words where it was not reached."""
+    """Draw the median as a bar, the range as its error bar; text if it was not reached."""
     if not spread.reached:
         axes.text(
             0.01, y, " not reached", va="center", size=6, transform=axes.get_yaxis_transform()
@@ -89,7 +89,7 @@ def bar(axes: Axes, y: float, height: float, spread: Spread, look: Look) -> None
 
 
 def line(axes: Axes, points: Sequence[tuple[float, Spread]], label: str) -> None:
-    """Medians with their ranges; open markers at the top edge where a seed did not reach it."""
+    """Draw medians with their ranges; an open marker at the top if some seed did not reach it."""
     look = look_of(label)
     reached = [(x, spread) for x, spread in points if spread.reached]
     middles = [spread.middle for _, spread in reached]
@@ -124,7 +124,7 @@ def line(axes: Axes, points: Sequence[tuple[float, Spread]], label: str) -> None
 
 
 def patches(labels: Sequence[str]) -> list[Patch]:
-    """The legend's entries for bars."""
+    """The legend entries for bars with these labels."""
     return [
         Patch(
             facecolor=look_of(label).colour,
@@ -138,7 +138,7 @@ def patches(labels: Sequence[str]) -> list[Patch]:
 
 
 def compared_bars(results: Sequence[Result], axis: str, share_x: bool = True) -> Figure:
-    """A panel a column: groups are the places, bars the models."""
+    """Draw one panel per column, with a group per place on the axis and a bar per scheme."""
     columns, labels, places = columns_of(results), labels_of(results), places_of(results)
     figure, axes = panels(len(columns), share_x=share_x, share_y=True)
     for panel, column in zip(axes, columns, strict=True):
@@ -152,7 +152,7 @@ def compared_bars(results: Sequence[Result], axis: str, share_x: bool = True) ->
 
 
 def compared_lines(results: Sequence[Result], axis: str) -> Figure:
-    """A panel a column: the time to target of the models over the axis."""
+    """Draw one panel per column: each scheme's time to target over the axis."""
     columns, labels, places = columns_of(results), labels_of(results), places_of(results)
     figure, axes = panels(len(columns), share_y=True)
     for panel, column in zip(axes, columns, strict=True):

@@ -1,4 +1,4 @@
-"""What an experiment is, how its runs are done, and what it leaves."""
+"""An experiment: its cases, its runs, and the table and figure made of their results."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from adsp_mpi.tables import Table
 
 @dataclass(frozen=True)
 class Experiment:
-    """Cases, and what is made of their results."""
+    """Cases to run, and the tables and figure made of their results."""
 
     name: str
     title: str
@@ -30,12 +30,12 @@ class Experiment:
     cases: Callable[[Setting], list[Case]]
     draw: Callable[[Sequence[Result]], Figure]
     axis: str = ""
-    """What the cases' `at` is, with its unit; empty: there is no axis."""
+    """The name and unit of the cases' `at`; empty: no axis."""
     paper: Reductions = field(default_factory=dict)
     compares_times: bool = True
     own_tables: Callable[[Sequence[Result]], list[Table]] = lambda results: []
     most_seeds: int = 0
-    """0: as many as asked for."""
+    """The number of seeds; 0: as many as the command line says."""
     measures_memory: bool = False
 
     def run(self, setting: Setting, seeds: Sequence[int], runner: Runner) -> list[Result]:
@@ -48,7 +48,7 @@ class Experiment:
         return [*times, *self.own_tables(results)]
 
     def write(self, results: Sequence[Result], folder: Path) -> str:
-        """Leave the table, its numbers and the figure in `folder`; the page in Markdown."""
+        """Write table, CSV and figure into `folder`; returns the page in Markdown."""
         page = self.page(results)
         (folder / f"{self.name}.md").write_text(page)
         (folder / f"{self.name}.csv").write_text(csv_text(results))
@@ -68,7 +68,7 @@ class Experiment:
 
 
 def _plan(case: Case, seeds: Sequence[int]) -> Plan[Result]:
-    """Both columns of a case."""
+    """The runs of a case for both columns."""
     configs = [case.config.with_values({"run": {"seed": seed}}, "seed") for seed in seeds]
     outcomes = yield configs
     columns = {PAPERS_VALUES: outcomes}

@@ -34,7 +34,7 @@ def draw(results: Sequence[Result]) -> Figure:
 
 
 def _losses(axes: Axes, results: Sequence[Result]) -> None:
-    """The loss over time of the first seed, with the paper's values."""
+    """Draw the loss over time of the first seed, with the paper's values."""
     for result in results:
         look, losses = look_of(result.case.label), result.columns[PAPERS_VALUES][0].losses
         axes.plot(
@@ -58,7 +58,10 @@ def _losses(axes: Axes, results: Sequence[Result]) -> None:
 
 
 def cnn_cases(setting: Setting) -> list[Case]:
-    """The same on a convolutional network, with the paper's values only: tuning takes hours."""
+    """The same cases with a convolutional network and the paper's values only.
+
+    Tuning them would take hours.
+    """
     cnn: Values = {"task": {"name": "digits-cnn"}, "eval": {"samples": 400}}
     return [Case(label, setting.config(label, cnn), tuned=False) for label in FIVE_MODELS]
 

@@ -1,4 +1,4 @@
-"""What is kept of one simulated run."""
+"""The outcome of one simulated run, as the experiments keep it."""
 
 import math
 from contextlib import suppress
@@ -17,23 +17,23 @@ MOST_EVALUATIONS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Report):
-    """A simulated run in what JSON can hold: its report without the workers one by one, and what
-    the simulator alone knows; what is not finite is None.
+    """A simulated run as JSON can hold it: its report without single workers, and numbers that
+    only the simulator has. Numbers that are not finite are None.
 
-    A run that failed, because its loss became NaN, has the reason in `failed` and nothing else.
+    A run that failed, because its loss became NaN, has only the reason, in `failed`.
     """
 
     config: str = ""  # TOML, without the folder and with a profile file's name only
     failed: str = ""
     actions: int = 0
     wall_s: float = 0.0
-    peak_memory_mb: float | None = None  # of the process that simulated
+    peak_memory_mb: float | None = None  # of the simulating process
     losses: Sequence[Sequence[float]] = ()  # (seconds, loss), thinned
     targets: Sequence[Mapping[str, Any]] = ()
-    searches: Sequence[Mapping[str, Any]] = ()  # what the online search told
+    searches: Sequence[Mapping[str, Any]] = ()  # what the online search reported
 
     def commits_in(self, seconds: float) -> float:
-        """Commits of a worker in so many seconds, mean over the run and the workers."""
+        """A worker's commits in `seconds`, mean over the run and the workers."""
         return seconds * self.commits / self.num_workers / self.seconds
 
 
@@ -41,14 +41,14 @@ Run = Callable[[Config], Outcome]
 
 
 def simulate(config: Config) -> Any:
-    """The simulator, loaded when it is first used: only the processes that run it need torch."""
+    """Simulate `config`; imports torch, which only the processes that call this need."""
     from adsp_mpi.sim.run import simulate
 
     return simulate(config)
 
 
 def run_config(config: Config, simulate: Callable[[Config], Any] = simulate) -> Outcome:
-    """Simulate `config`; a run that cannot go on is an outcome too, a wrong setting is not."""
+    """Simulate `config`. A run that diverges is an outcome too; a wrong setting is an error."""
     _forget_peak_memory()
     try:
         simulated = simulate(config)
@@ -60,7 +60,7 @@ def run_config(config: Config, simulate: Callable[[Config], Any] = simulate) -> 
 
 
 def outcome_of(simulated: Any) -> Outcome:
-    """What is kept of an `adsp_mpi.sim.run.Simulated`."""
+    """The outcome of an `adsp_mpi.sim.run.Simulated`."""
     report = replace(simulated.report, workers=())
     beside = {
         "actions": simulated.actions,
@@ -73,14 +73,14 @@ def outcome_of(simulated: Any) -> Outcome:
 
 
 def thinned(points: Sequence[Any], most: int = MOST_EVALUATIONS) -> list[Any]:
-    """At most `most` of the points, evenly spread, the first and the last among them."""
+    """At most `most` of the points, evenly spread, with the first and the last."""
     if len(points) <= most:
         return list(points)
     return [points[i] for i in np.linspace(0, len(points) - 1, most).round().astype(int)]
 
 
 def _plain(value: Any) -> Any:
-    """`value` in what JSON knows."""
+    """`value` as JSON can hold it."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -91,13 +91,13 @@ def _plain(value: Any) -> Any:
 
 
 def _forget_peak_memory() -> None:
-    """Let the peak begin anew, where the system is Linux."""
+    """Reset the process's peak memory; only Linux can."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_memory_mb() -> float | None:
-    """Largest resident memory since the peak was forgotten; None where nobody tells."""
+    """The largest resident memory since the peak was reset, MB; None if unknown."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

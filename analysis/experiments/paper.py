@@ -1,4 +1,4 @@
-"""`paper NAME...`: runs experiments and leaves their tables and figures in a folder."""
+"""`paper NAME...`: runs experiments and writes their tables and figures into a folder."""
 
 import argparse
 import platform
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
 def paper(
     names: Sequence[str], folder: Path, jobs: int, num_seeds: int, simulate: Run = run_config
 ) -> None:
-    """Run the experiments of these names, or all; print each one's page when it is done."""
+    """Run the named experiments, or all; print each one's page when it is done."""
     require("matplotlib", "the figures need")
     if jobs < 0 or num_seeds < 1:
         raise UsageError("--jobs must be at least 0 and --seeds at least 1")
@@ -60,7 +60,7 @@ def paper(
 
 
 def index(folder: Path, command: str, took: str, setting: Setting) -> str:
-    """The folder's README: its pages, how they were made, and the base setting."""
+    """The text of the folder's README: its pages, how they were made, and the base setting."""
     pages = [f"- [{_title(folder / f'{n}.md')}]({n}.md)" for n in EXPERIMENTS if _has(folder, n)]
     versions = [f"{name} {version(name)}" for name in PACKAGES]
     return "\n\n".join(

@@ -1,4 +1,4 @@
-"""Processes that run one configuration after another."""
+"""Processes that simulate one configuration after another."""
 
 import signal
 import traceback
@@ -16,7 +16,7 @@ SPAWN = get_context("spawn")
 
 
 class Places(Protocol):
-    """Where runs are started and finish."""
+    """A place where runs are started, and from which their outcomes come."""
 
     @property
     def free(self) -> bool:
@@ -26,10 +26,10 @@ class Places(Protocol):
         """Begin a run."""
 
     def finished(self) -> list[tuple[str, Outcome]]:
-        """Wait until a run is over; all that are."""
+        """Wait until a run is over; returns all that are."""
 
     def close(self) -> None:
-        """End at once whatever still runs."""
+        """End all runs in progress at once."""
 
 
 class HerePlace:
@@ -56,7 +56,7 @@ class HerePlace:
 
 @dataclass
 class Worker:
-    """A process and our end of the pipe to it; `key` is what it runs, "" for nothing."""
+    """A process and this end of the pipe to it; `key` names its run, "" if it has none."""
 
     process: Any
     pipe: Connection
@@ -66,7 +66,7 @@ class Worker:
 class ProcessPlaces:
     """At most `jobs` processes, each started when it is first needed.
 
-    With `one_run_each` a process does a single run, whose memory is then its own alone.
+    With `one_run_each` every run has a new process, so that its memory can be measured.
     """
 
     def __init__(self, jobs: int, run: Run, one_run_each: bool = False) -> None:
@@ -130,7 +130,7 @@ class ProcessPlaces:
 
 
 def _serve(pipe: Connection, run: Run) -> None:
-    """Simulate what the pipe asks for. The parent raises whatever a run raised."""
+    """Simulate the configurations that the pipe delivers; the parent re-raises a run's error."""
     while True:
         try:
             config = pipe.recv()
@@ -146,7 +146,7 @@ def _serve(pipe: Connection, run: Run) -> None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C is held back; a process started meanwhile never sees one, and is ended by us."""
+    """A context whose child processes ignore Ctrl-C: this process ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

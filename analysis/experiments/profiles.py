@@ -35,27 +35,27 @@ def cases(setting: Setting) -> list[Case]:
 
 
 def drifting(num_workers: int) -> str:
-    """The profile in which the fastest third, which comes last, becomes three times slower."""
+    """The profile in which the fastest third, the last workers, becomes three times slower."""
     fastest = list(range(num_workers - num_workers // 3, num_workers))
     change = f"[[change]]\nworkers = {fastest}\nto_s = {DRIFT_S}\ndrift_to = 3\n"
     return slowdowns(num_workers) + change
 
 
 def bursty(num_workers: int) -> str:
-    """The profile in which everyone straggles now and then."""
+    """The profile in which every worker straggles now and then."""
     straggle = f"[[change]]\nstraggle = {STRAGGLERS}\n"
     return slowdowns(num_workers) + straggle + "\n[[change]]\njitter = 0.2\n"
 
 
 def slowdowns(num_workers: int) -> str:
-    """The line of a profile that gives the testbed's speeds."""
+    """The line of a profile that sets the testbed's speeds."""
     speeds = paper_speeds(num_workers, PAPER_H)
     relative = ", ".join(f"{slowdown:.6g}" for slowdown in speeds.max() / speeds)
     return f"slowdown = [{relative}]\n\n"
 
 
 def _profiles(setting: Setting) -> dict[str, str]:
-    """What `hetero.profile` is in each case; the files are written."""
+    """Write the profile files; returns `hetero.profile` for each case."""
     num_workers = setting.base.simulate.workers
     profiles = {"steady": setting.base.hetero.profile}
     for name, text in (("drifting", drifting(num_workers)), ("bursty", bursty(num_workers))):

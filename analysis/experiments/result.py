@@ -1,4 +1,4 @@
-"""Cases of an experiment and what they came to."""
+"""The cases of an experiment and their results."""
 
 from dataclasses import dataclass
 from typing import Callable, Sequence
@@ -9,29 +9,29 @@ from adsp_mpi.config import Config
 
 PAPERS_VALUES = "paper's values"
 OWN_BEST = "own best"
-"""The two columns of every comparison: the paper's hyper-parameters, and each model tuned."""
+"""The two columns of every comparison: the paper's hyper-parameters, and each scheme tuned."""
 
 At = float | str
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model, named as in `setting.SYNC`, at a place of the experiment's axis."""
+    """A scheme, named as in `setting.SYNC`, at a place on the experiment's axis."""
 
     label: str
     config: Config
     at: At = ""
     tuned: bool = True
     raced: Config | None = None
-    """Where its own best is looked for; None: in its own setting."""
+    """The setting in which its own best is looked for; None: its own."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A case with one outcome a seed in each of its columns.
+    """A case with one outcome per seed in each of its columns.
 
-    `choice` is what its own best is; empty where nothing on the grid reached the target, and
-    then that column has no outcomes.
+    `choice` describes its own best. If nothing on the grid reached the target, it is empty, and
+    that column has no outcomes.
     """
 
     case: Case
@@ -39,7 +39,7 @@ class Result:
     choice: str = ""
 
     def spread(self, column: str, number: Callable[[Outcome], float | None]) -> Spread:
-        """A number of the runs of a column; a run that failed has none."""
+        """The spread of a number over a column's runs; a failed run has no number."""
         outcomes = self.columns.get(column, [])
         return Spread.of(None if run.failed else number(run) for run in outcomes)
 
@@ -48,20 +48,20 @@ class Result:
 
 
 def columns_of(results: Sequence[Result]) -> list[str]:
-    """The columns that any of them has."""
+    """The columns that any of the results has."""
     return [c for c in (PAPERS_VALUES, OWN_BEST) if any(c in r.columns for r in results)]
 
 
 def places_of(results: Sequence[Result]) -> list[At]:
-    """The places of the axis, in the order of the cases."""
+    """The places on the axis, in the order of the cases."""
     return list(dict.fromkeys(result.case.at for result in results))
 
 
 def labels_of(results: Sequence[Result]) -> list[str]:
-    """The models, in the order of the cases."""
+    """The schemes, in the order of the cases."""
     return list(dict.fromkeys(result.case.label for result in results))
 
 
 def find(results: Sequence[Result], label: str, at: At) -> Result | None:
-    """The result of a model at a place."""
+    """The result of a scheme at a place on the axis."""
     return next((r for r in results if (r.case.label, r.case.at) == (label, at)), None)

@@ -1,4 +1,4 @@
-"""Runs many configurations, several at a time, and keeps what each came to."""
+"""Runs many configurations, several at a time, and keeps each one's outcome."""
 
 import hashlib
 import json
@@ -19,21 +19,21 @@ from adsp_mpi.errors import AdspError
 T = TypeVar("T")
 
 Plan = Generator[Sequence[Config], list[Outcome], T]
-"""Yields configurations that may run side by side, receives their outcomes, returns a result."""
+"""A plan yields configurations that may run side by side, receives outcomes, returns a result."""
 
 Keyed = list[tuple[str, Config]]
 
 
 def all_of(configs: Sequence[Config]) -> Plan[list[Outcome]]:
-    """The plan that runs them all."""
+    """The plan that runs all `configs` side by side."""
     return (yield configs)
 
 
 class Runner:
-    """Keeps outcomes in `folder`/runs.jsonl; what is there is not run again.
+    """Keeps outcomes in `folder`/runs.jsonl, and does not repeat runs that are there.
 
-    `jobs` 0 runs in this process. Only this process writes; whoever interrupts it loses the
-    runs in progress, and no finished one.
+    With `jobs` 0 runs are simulated in this process. Only this process writes; an interrupt loses
+    the runs in progress, but no finished one.
     """
 
     def __init__(self, folder: Path, jobs: int, run: Run = run_config) -> None:
@@ -44,11 +44,11 @@ class Runner:
 
     @property
     def simulating_s(self) -> float:
-        """Real seconds that all kept runs took, one after the other."""
+        """The real seconds of all kept runs, summed."""
         return sum(outcome.wall_s for outcome in self._known.values())
 
     def play(self, plans: Sequence[Plan[T]], one_run_each: bool = False) -> list[T]:
-        """Take all plans to their ends, side by side; what each returned.
+        """Run all plans to their ends, side by side; returns their results.
 
         With `one_run_each` no two runs share a process.
         """
@@ -83,7 +83,7 @@ class Runner:
         return ProcessPlaces(self._jobs, self._run, one_run_each)
 
     def _start(self, wanted: Iterable[Keyed], running: dict[str, Config], places: Places) -> None:
-        """Start of the `wanted` runs, first things first, as many as there is room for."""
+        """Start as many of the `wanted` runs as there is room for, in order."""
         for key, config in chain.from_iterable(wanted):
             if not places.free:
                 return
@@ -100,7 +100,7 @@ class Runner:
 
 
 def key_of(config: Config) -> str:
-    """What a run depends on: its configuration, its profile file's content, this package."""
+    """A digest of all that a run depends on: configuration, profile file's content, version."""
     profile = Path(config.hetero.profile)
     content = profile.read_bytes() if profile.suffix == ".toml" else b""
     parts = (kept_toml(config).encode(), content, _version().encode())
@@ -108,7 +108,7 @@ def key_of(config: Config) -> str:
 
 
 def kept_toml(config: Config) -> str:
-    """The configuration without what says where on this machine something lies."""
+    """The configuration as TOML, without paths on this machine."""
     profile = Path(config.hetero.profile)
     name = profile.name if profile.suffix == ".toml" else config.hetero.profile
     run, hetero = replace(config.run, out=""), replace(config.hetero, profile=name)
@@ -117,12 +117,12 @@ def kept_toml(config: Config) -> str:
 
 @cache
 def _version() -> str:
-    """This package's; read once, since every run's key holds it."""
+    """This package's version, read once: every run's key holds it."""
     return version("adsp-mpi")
 
 
 def _read(path: Path) -> dict[str, Outcome]:
-    """The outcomes of an earlier call; a last line that was cut is taken off the file."""
+    """The outcomes of an earlier call; a last line that was cut off is removed from the file."""
     if not path.exists():
         return {}
     content = path.read_bytes()
@@ -141,7 +141,7 @@ def _read(path: Path) -> dict[str, Outcome]:
 
 
 def _line(config: Config, outcome: Outcome) -> str:
-    """A finished run, for whoever watches."""
+    """The line of progress for a finished run."""
     time_s = outcome.time_to_target_s
     came_to = f"target at {time_s:.0f} s" if time_s is not None else f"{outcome.seconds:.0f} s"
     return (

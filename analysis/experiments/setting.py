@@ -23,7 +23,7 @@ The model is small, so that all of it is simulated within the hour; `models_cnn`
 """
 
 BETTER_SEARCH = "interleaved"
-"""The value of `sync.search` beside the paper's."""
+"""This package's own search; the other value of `sync.search` is the paper's."""
 
 PUBLISHED = "adsp as published"
 ADSP = "adsp"
@@ -35,25 +35,25 @@ SYNC: dict[str, dict[str, Any]] = {
     "adsp-plus": {"model": "adsp-plus", "blocking_commits": True},
     "ssp": {"model": "ssp", "staleness": 40, "blocking_commits": True},
 }
-"""The `[sync]` values of the rows that are more than a model's name and its defaults.
+"""The `[sync]` values of the rows that are not a scheme with its defaults.
 
 In the paper a commit blocks its worker and the search climbs by one; `adsp` is this package's
 default, with commits that do not block and its own search.
 """
 
 FIVE_MODELS = (ADSP, PUBLISHED, "adacomm", "fixed-adacomm", "ssp", "bsp")
-"""The paper's five, ADSP as here and as published."""
+"""The paper's five schemes, with ADSP as here and as published."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What an experiment builds its cases from."""
+    """The base configuration from which an experiment builds its cases."""
 
     base: Config
     folder: Path  # for the profile files of an experiment
 
     def config(self, label: str, values: Values | None = None) -> Config:
-        """The base with the model that `label` stands for, then with `values`."""
+        """The base configuration with the scheme of `label`, and with `values` over it."""
         sync = SYNC.get(label, {"model": label})
         config = self.base.with_values({"sync": sync}, f"experiment, {label}")
         return config.with_values(values or {}, f"experiment, {label}")

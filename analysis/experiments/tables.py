@@ -1,4 +1,4 @@
-"""Tables in Markdown and CSV."""
+"""The experiments' tables in Markdown and CSV."""
 
 from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
@@ -35,17 +35,17 @@ KEPT = (
     "wall_s",
     "peak_memory_mb",
 )
-"""What the CSV says of a run."""
+"""The columns of the CSV, one line per run."""
 
 Reductions = Mapping[tuple[str, At], float]
-"""By how many percent ADSP's time is below that of (rival, place)."""
+"""By how many percent ADSP's time is below the rival's, by (rival, place)."""
 
 Numbers = Mapping[str, tuple[Callable[[Outcome], float | None], int]]
-"""The header of each column, what it shows of a run, and its digits."""
+"""Each column's header, the number of a run that it shows, and its digits."""
 
 
 def comparison(results: Sequence[Result], axis: str, paper: Reductions) -> list[Table]:
-    """The times to target, and what ADSP saves."""
+    """The tables of times to target and of the time that ADSP saves."""
     return [times_table(results, axis), reductions_table(results, axis, paper)]
 
 
@@ -65,7 +65,7 @@ def times_table(results: Sequence[Result], axis: str) -> Table:
 
 
 def reductions_table(results: Sequence[Result], axis: str, paper: Reductions) -> Table:
-    """For each rival and place, by how much ADSP's median time is below the rival's."""
+    """The table of how much ADSP's median time is below each rival's, place by place."""
     heroes = [label for label in (ADSP, PUBLISHED) if label in labels_of(results)]
     columns = columns_of(results)
     rivals = [result for result in results if result.case.label not in heroes[:1]]
@@ -87,7 +87,7 @@ def number_table(
     axis: str,
     numbers: Numbers,
 ) -> Table:
-    """One line per case and column; medians with ranges."""
+    """A table with one line per case and column, of medians with ranges."""
     lines = [(result, column) for result in results for column in result.columns]
     several = len(columns_of(results)) > 1
     rows = [
@@ -106,7 +106,7 @@ def number_table(
 
 
 def with_axis(table: Table, results: Sequence[Result], axis: str) -> Table:
-    """The table with a first column for the place on the axis, where there is an axis."""
+    """The table with the place on the axis as first column, if there is an axis."""
     if not axis:
         return table
     rows = [
@@ -140,7 +140,7 @@ def place_text(at: At) -> str:
 
 
 def notes(results: Sequence[Result]) -> list[str]:
-    """What the tables only hint at: runs that failed, races that nobody won."""
+    """Notes below the tables: runs that failed, and races without a winner."""
     lines = []
     for result in results:
         who = f"{result.case.label} {place_text(result.case.at)}".strip()
@@ -156,7 +156,7 @@ def notes(results: Sequence[Result]) -> list[str]:
 
 
 def csv_text(results: Sequence[Result]) -> str:
-    """One line per run, with every number that is kept of it."""
+    """The text of the CSV: one line per run with every number of its outcome."""
     header = ["model", "at", "column", "chosen", *KEPT]
     rows = [
         [
@@ -174,5 +174,5 @@ def csv_text(results: Sequence[Result]) -> str:
 
 
 def _plain_text(value: Any) -> str:
-    """A number as the shortest text that reads back as itself; nothing for None."""
+    """A number as the shortest text that reads back as the same number; "" for None."""
     return "" if value is None else str(value)

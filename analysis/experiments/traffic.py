@@ -35,7 +35,7 @@ PAPERS_TRAFFIC_MB_S = {
 
 
 def until_target_mb(outcome: Outcome) -> float | None:
-    """What all workers sent until the target, at the run's mean rate."""
+    """MB that all workers sent until the target, at the run's mean rate."""
     if outcome.time_to_target_s is None:
         return None
     return outcome.sent_mb_s * outcome.num_workers * outcome.time_to_target_s
@@ -73,7 +73,7 @@ def draw(results: Sequence[Result]) -> Figure:
 
 
 def _whole_decades(axes: Axes) -> None:
-    """A logarithmic axis from one power of ten to another."""
+    """Let the logarithmic axis reach from one power of ten to another."""
     low, high = axes.dataLim.minposx, axes.dataLim.x1
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())

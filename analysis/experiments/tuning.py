@@ -1,4 +1,4 @@
-"""Every model at its own best on one stated grid, found by a race."""
+"""Finds every scheme's best hyper-parameters on one stated grid, by a race."""
 
 from dataclasses import dataclass
 from math import inf
@@ -15,8 +15,8 @@ LEARNING_RATES = (
     (0.4, 1), (0.4, 2), (0.4, 4), (0.8, 1), (0.8, 2), (0.8, 4), (0.2, 4), (0.2, 2), (0.2, 1),
     (0.1, 4), (0.1, 2), (0.1, 1),
 )  # fmt: skip
-"""(eta', eta M) in the order of the race: large rates that are stable for most come first, so
-that they cut the others short."""
+"""(eta', eta M) in the order of the race. Large rates that are stable for most schemes come first:
+their short times limit the length of the runs after them."""
 
 THIRD = {
     "adsp-fixed": ("commit_rate", (1, 2, 4)),
@@ -25,17 +25,17 @@ THIRD = {
     "ssp": ("staleness", (40, 10)),
     "asp": ("local_steps", (8, 1)),
 }
-"""The third parameter of the models that have one, in the order of the race."""
+"""The third parameter of the schemes that have one, in the order of the race."""
 
 FINALISTS = 3
-"""Choices that are run with all seeds: one seed alone would pick the luckiest."""
+"""This many choices are run with all seeds; a single seed would favour the luckiest."""
 
 SYMBOLS = {"commit_rate": "dC", "local_steps": "tau", "staleness": "s"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A point of the grid."""
+    """A point on the grid."""
 
     local_lr: float
     global_factor: int  # eta M
@@ -61,14 +61,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Race:
-    """What a race found; without a choice, nothing on the grid reached the target."""
+    """The result of a race; without a choice if nothing on the grid reached the target."""
 
     choice: Choice | None
-    outcomes: list[Outcome]  # of the choice, one a seed
+    outcomes: list[Outcome]  # of the choice, one per seed
 
 
 def choices(config: Config) -> list[Choice]:
-    """The grid of the model of `config` in the order of the race.
+    """The grid for the scheme of `config`, in the order of the race.
 
     The configuration's own values come first: they are run anyway, and known to be stable.
     """
@@ -80,10 +80,10 @@ def choices(config: Config) -> list[Choice]:
 
 
 def race(config: Config, seeds: Sequence[int]) -> Plan[Race]:
-    """Run the grid with the first seed, then the finalists with all; the best median wins.
+    """Run the grid with the first seed, then the finalists with all seeds; the best median wins.
 
-    A run ends ten evaluations after the `FINALISTS`-best time so far: one that has not reached
-    the target by then is no finalist.
+    A run ends ten evaluations after the `FINALISTS`-th best time so far: if it has not reached
+    the target by then, it is not a finalist.
     """
     full_s = limit_s = config.stop.max_seconds
     best: list[tuple[float, Choice, Outcome]] = []

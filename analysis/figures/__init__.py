@@ -1,6 +1,6 @@
-"""The figures of `plot` and of the report's page, one file each; a file here is a figure there.
+"""The figures of `plot` and of the report's page, one file each; a file here appears in both.
 
-Its name is the file's, and its `FIGURE` says what it shows. It draws nothing.
+A figure has the name of its file. The file's `FIGURE` says what it shows, and draws nothing.
 """
 
 from pkgutil import iter_modules
@@ -11,7 +11,7 @@ from adsp_mpi.errors import UsageError
 
 
 def find_figures() -> dict[str, str]:
-    """Where each figure of this folder is, by its name."""
+    """The path `package.module:FIGURE` of each figure in this folder, by name."""
     return {module.name: f"{__name__}.{module.name}:FIGURE" for module in iter_modules(__path__)}
 
 
@@ -19,7 +19,7 @@ FIGURES = find_figures()
 
 
 def load_figure(name: str) -> Figure:
-    """The figure behind a name of `FIGURES` or `package.module:FIGURE`; else UsageError."""
+    """The figure for a name in `FIGURES` or `package.module:FIGURE`; UsageError if none."""
     try:
         figure: Figure = load("figure", name, FIGURES, "FIGURE")
     except ValueError as error:

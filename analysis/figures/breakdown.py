@@ -1,4 +1,4 @@
-"""Where the workers' time went: stacked shares, a bar a worker, or a bar a run for several."""
+"""Where the workers' time went: stacked shares, one bar per worker, or per run for several."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def _bars(
 
 
 def _shares(trace: RunTrace) -> np.ndarray:
-    """[workers, activities]; 0 for a worker that recorded nothing."""
+    """The shares of the workers' time, [workers, activities]; 0 if a worker recorded nothing."""
     seconds = np.array([activity_seconds(trace, worker) for worker in trace.workers])
     require(seconds.size > 0 and bool(seconds.any()), trace, "no worker recorded anything")
     shares: np.ndarray = seconds / np.maximum(seconds.sum(axis=1, keepdims=True), 1e-12)

@@ -1,4 +1,4 @@
-"""Commits of every worker, counted over time: equal counts lie on each other, the slow below."""
+"""Every worker's commit count over time: lines with equal counts coincide."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def of_run(trace: RunTrace) -> Panels:
 
 
 def _target(trace: RunTrace) -> list[Line]:
-    """C_target, which every worker shall have reached when it rises."""
+    """The line of C_target, which every worker should have reached before it rises."""
     targets = trace.targets[trace.targets["commit_target"] > 0]
     if not len(targets):
         return []

@@ -1,4 +1,4 @@
-"""Speed of every worker over time, and the heterogeneity H that it makes."""
+"""The speed of every worker over time, and the heterogeneity H that follows from them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from adsp_mpi.core.report import injected_step_times_h
 
 MAX_WINDOWS = 60
 STEPS_A_WINDOW = 8
-"""Of the slowest worker, on average; fewer would show the chance of where a step falls."""
+"""The slowest worker's mean number of steps in a window; with fewer, chance would show."""
 
 SPEED = Axis("speed of a worker", "steps/s", includes=(0.0,), same_scale=True)
 
@@ -34,7 +34,7 @@ class Speeds:
 
 
 def speeds_over_time(trace: RunTrace) -> Speeds:
-    """A step counts in the window that it begins in."""
+    """The workers' speeds in windows; a step counts in the window in which it begins."""
     fewest = min((trace.num_rows(worker, "steps") for worker in trace.workers), default=0)
     require(fewest > 0, trace, "some worker recorded no step")
     windows = int(np.clip(fewest / STEPS_A_WINDOW, 1, MAX_WINDOWS))
@@ -72,7 +72,7 @@ def _h_axis(trace: RunTrace) -> Axis:
 
 
 def _held(values: np.ndarray) -> np.ndarray:
-    """The last value holds until the last edge."""
+    """`values` with the last one repeated, for a line in steps up to the last edge."""
     return np.append(values, values[-1])
 
 

@@ -1,4 +1,4 @@
-"""What a synchronization scheme recorded about itself, such as its search: a panel a quantity."""
+"""What a synchronization scheme recorded about itself, such as its search: one panel each."""
 
 import re
 from typing import Iterable, Iterator
@@ -48,7 +48,7 @@ def _floats(values: np.ndarray) -> np.ndarray:
 
 
 def _together(names: Iterable[str]) -> dict[str, list[str]]:
-    """Columns by panel: those that differ only in a number at the end share one."""
+    """The columns of each panel: those that differ only in a number at the end share one."""
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(re.sub(r"_\d+$", "", name), []).append(name)

@@ -1,4 +1,4 @@
-"""Loss of the global model over time, runs over each other, with the target."""
+"""The loss of the global model over time, for one or more runs, with the target."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def of_runs(runs: Runs) -> Panels:
 
 
 def _lines(label: str, trace: RunTrace, evals: np.ndarray) -> list[Line]:
-    """The evaluations of a run, and where it reached its target for good."""
+    """The line of a run's evaluations, and the moment when it reached its target for good."""
     losses = list(zip(evals["time_s"].tolist(), evals["loss"].tolist(), strict=True))
     reached_s = time_to_target(losses, trace.target_loss) if trace.target_loss else None
     paint = run_paint(label, trace)

@@ -1,4 +1,4 @@
-"""Whether commits keep to their plan: due and done a check period, and counts beside C_target."""
+"""Whether commits keep to the plan: due and done per check period, and counts beside C_target."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from adsp_mpi.analysis.series.panel import Axis, Boxes, Level, Line, Panel, Stic
 from adsp_mpi.analysis.series.runs import worker_paints
 
 MAX_PERIODS = 400
-"""With more check periods than this the last ones are drawn."""
+"""At most this many check periods are drawn, the last ones."""
 
 
 COMMITS = Axis("commits a check period", whole=True, includes=(0.0,), same_scale=True)
@@ -29,13 +29,13 @@ class Periods:
 
     from_s: np.ndarray  # [periods]
     to_s: np.ndarray
-    due: np.ndarray  # [periods, workers], as the period began
-    done: np.ndarray  # commits that landed in it
-    ahead: np.ndarray  # commits landed minus C_target as it ended
+    due: np.ndarray  # [periods, workers], at the start of the period
+    done: np.ndarray  # commits that landed in the period
+    ahead: np.ndarray  # commits landed minus C_target, at the end of the period
 
 
 def periods_of(trace: RunTrace) -> Periods:
-    """Every row of ps/targets is one; the last one counts if the run saw the end of it."""
+    """The run's check periods, one per row of ps/targets; the last one only if it is complete."""
     targets, ends = trace.targets, trace.targets_until_s
     model = trace.said("model", "this model")
     has_target = targets["commit_target"] > 0
@@ -51,7 +51,7 @@ def periods_of(trace: RunTrace) -> Periods:
 
 
 def _counts(trace: RunTrace, times_s: np.ndarray) -> np.ndarray:
-    """Commits landed by these moments, [moments, workers]."""
+    """The commits landed by each of these moments, [moments, workers]."""
     landed = [trace.worker_rows(w, "commits", ("done_s",))["done_s"] for w in trace.workers]
     counts = [np.searchsorted(done_s, times_s, side="right") for done_s in landed]
     return np.stack(counts, axis=1) if counts else np.zeros((len(times_s), 0))
@@ -72,7 +72,7 @@ def of_run(trace: RunTrace) -> Panels:
 
 
 def _due_and_done(periods: Periods) -> tuple[Boxes | Line | Sticks, ...]:
-    """Means over the workers, with the range."""
+    """The due and done commits: means over the workers, with the range."""
     edges = np.append(periods.from_s, periods.to_s[-1])
     due, done = periods.due.mean(axis=1), periods.done.mean(axis=1)
     low, high = periods.due.min(axis=1), periods.due.max(axis=1)

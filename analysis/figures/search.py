@@ -1,4 +1,4 @@
-"""The search for a rate: what was in force and tried over time, and what each try was worth."""
+"""The search for a rate: the rates in force and on trial over time, and each trial's reward."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ WORTHS = {
     "loss": Axis("loss after the trial"),
 }
 LABELLED = 16
-"""So many tries still have room for their numbers."""
+"""Up to this many tries are labelled with their settings."""
 
 
 def of_run(trace: RunTrace) -> Panels:
@@ -34,7 +34,7 @@ def of_run(trace: RunTrace) -> Panels:
 
 
 def _tries(trace: RunTrace) -> np.ndarray:
-    """The rows of the search or of the trials."""
+    """The rows that the search, or the trials, recorded."""
     for path in TABLES:
         rows = trace.rows(path)
         names = rows.dtype.names or ()
@@ -59,7 +59,7 @@ def _in_force(trace: RunTrace, setting: str) -> list[Line]:
 
 
 def _worth(tries: np.ndarray, setting: str, worth: str) -> tuple[Mark, ...]:
-    """The worth of each try with the setting beside it; at the top edge what is infinite."""
+    """The worth of each try, labelled with its setting; infinite ones are at the top edge."""
     finite = np.isfinite(tries[worth])
     known, endless = tries[finite], tries[~finite]
     texts = tuple(f"{row[setting]:g}" for row in known) if len(tries) <= LABELLED else ()

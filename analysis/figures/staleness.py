@@ -1,4 +1,4 @@
-"""How stale commits were: over time, as a histogram, and by worker or by run."""
+"""The staleness of commits: over time, as a histogram, and by worker or by run."""
 
 from typing import Sequence
 
@@ -11,7 +11,7 @@ from adsp_mpi.analysis.series.runs import phase_spans, worker_paints
 
 STALENESS = Axis("staleness", "commits of others", whole=True, includes=(0.0, 1.0))
 MAX_BARS = 40
-"""Of the histogram."""
+"""The largest number of bars of the histogram."""
 
 BOX_WIDTH = 0.5
 
@@ -42,14 +42,14 @@ def of_runs(runs: Runs) -> Panels:
 
 
 def _commits(trace: RunTrace) -> list[np.ndarray]:
-    """When every commit landed and how stale it was, of each worker."""
+    """The landing times and staleness of each worker's commits."""
     rows = [trace.worker_rows(w, "commits", ("done_s", "staleness")) for w in trace.workers]
     require(any(len(of_worker) for of_worker in rows), trace, "no commit was recorded")
     return rows
 
 
 def _histogram(staleness: np.ndarray) -> Panel:
-    """Shares of all commits; a bar a value, or several values where there are many."""
+    """The histogram as shares of all commits: one bar per value, or per several if many."""
     width = int(staleness.max()) // MAX_BARS + 1
     edges = np.arange(0, int(staleness.max()) + width + 1, width) - 0.5
     counts, _ = np.histogram(staleness, edges)
@@ -62,7 +62,7 @@ def _histogram(staleness: np.ndarray) -> Panel:
 def _ranges(
     groups: Sequence[np.ndarray], labels: tuple[str, ...], of: str, levels: tuple[Level, ...] = ()
 ) -> Panel:
-    """The range, the middle half and the mean of each group; nothing for an empty one."""
+    """The range, middle half and mean of each group that is not empty."""
     at = np.array([x for x, values in enumerate(groups) if len(values)])
     shown = [values for values in groups if len(values)]
     low, quarter, high_quarter, high = (

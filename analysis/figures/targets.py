@@ -1,4 +1,4 @@
-"""What the scheduler asked of the workers over time, a panel a quantity that it made use of."""
+"""The scheduler's targets over time, with one panel for each kind that it uses."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ TARGETS = {
     "implicit_momentum": Axis("implicit momentum"),
 }
 IDLE = {"commit_rate": 0.0, "local_steps": 1.0}
-"""Targets of this value say that the model does not steer by them."""
+"""The value of a target by which the scheme does not steer."""
 
 
 def of_run(trace: RunTrace) -> Panels:

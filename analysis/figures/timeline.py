@@ -1,4 +1,4 @@
-"""What every worker did in a window of time: a track a worker with steps, commits and waits."""
+"""What every worker did in a window of time: one track each with steps, commits and waits."""
 
 from dataclasses import dataclass
 from typing import Sequence
@@ -11,21 +11,20 @@ from adsp_mpi.analysis.series.panel import Axis, Boxes, Mark, Moments, Panel, St
 from adsp_mpi.errors import UsageError
 
 MAX_TRACKS = 24
-"""With more workers than this some of them are shown, from the slowest to the fastest."""
+"""At most this many workers are shown, spread from the slowest to the fastest."""
 
 SLOW_STEPS, FAST_STEPS = 12, 100
-"""The default window shows at least so many steps of the slowest worker, and, to show a commit
-interval, up to so many of the fastest."""
+"""The default window shows at least SLOW_STEPS steps of the slowest worker and, to show a commit
+interval, up to FAST_STEPS of the fastest."""
 
 MAX_BLOCKS = 150
-"""Steps on a track that still show singly; of denser ones those that follow each other become
-one block."""
+"""Up to this many steps of a track are shown one by one; of more, adjacent ones are merged."""
 
 SEEN_PARTS = 3000
-"""Of a window: what is closer together than one of these could not be told apart."""
+"""Times closer than this fraction of the window cannot be told apart."""
 
 STEP_LANE, COMMIT_LANE = (-0.1, 0.42), (-0.36, -0.16)
-"""From where to where, above the middle of its track."""
+"""The lower and upper edge of each lane, relative to the middle of the track."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Track:
-    """A worker's part of the panel, around a height y."""
+    """A worker's part of the panel, around the height y."""
 
     trace: RunTrace
     worker: int
@@ -48,7 +47,7 @@ class Track:
     window: Window
 
     def spans(self, table: str, starts: str, *durations: str) -> tuple[np.ndarray, np.ndarray]:
-        """When what a table tells began and ended, as far as the window shows it."""
+        """The begins and ends of a table's rows, cut to the window."""
         rows = self.trace.worker_rows(self.worker, table, (starts, *durations))
         ends = rows[starts] + sum(rows[name] for name in durations)
         return _seen(rows[starts], ends, self.window)
@@ -71,7 +70,7 @@ def of_windows(
 
 
 def shown_workers(trace: RunTrace) -> list[int]:
-    """All workers, or `MAX_TRACKS` of them evenly by speed, in the order of their numbers."""
+    """All workers, or `MAX_TRACKS` evenly spread by speed, in the order of their numbers."""
     workers = trace.workers
     stepped = trace.end_s > 0 and any(trace.num_rows(worker, "steps") for worker in workers)
     require(stepped, trace, "no step was recorded")
@@ -85,7 +84,7 @@ def shown_workers(trace: RunTrace) -> list[int]:
 def windows_of(
     runs: Sequence[RunTrace], from_s: float | None = None, to_s: float | None = None
 ) -> list[Window]:
-    """What to show of each run: the same window where it is given, else as long for all."""
+    """The window of each run: the given one, or else windows of the same length."""
     if from_s is None and to_s is None:
         length_s = max(default_length_s(trace) for trace in runs)
         return [_around_a_change(trace, min(length_s, trace.end_s)) for trace in runs]
@@ -105,7 +104,7 @@ def _given(trace: RunTrace, from_s: float | None, to_s: float | None) -> Window:
 
 
 def default_length_s(trace: RunTrace) -> float:
-    """Long enough for some steps of the slowest worker and, if it fits, two commits of one."""
+    """A window's length, s, for some steps of the slowest worker and, if possible, two commits."""
     steps_s, intervals_s = [], []
     for worker in trace.workers:
         steps = trace.worker_rows(worker, "steps", ("compute_s", "sleep_s"))
@@ -120,7 +119,7 @@ def default_length_s(trace: RunTrace) -> float:
 
 
 def _around_a_change(trace: RunTrace, length_s: float) -> Window:
-    """A window in the middle of the run, with a change of targets soon after its begin."""
+    """A window in the middle of the run, with a change of targets soon after its start."""
     middle_s = trace.end_s / 2
     changes = trace.targets["time_s"]
     if len(changes):
@@ -171,7 +170,7 @@ def _blocks(
     hatched: bool = False,
     lane: tuple[float, float] = STEP_LANE,
 ) -> list[Mark]:
-    """Spans as blocks; more than `MAX_BLOCKS` are merged where no gap could be seen."""
+    """Spans as blocks; if there are more than `MAX_BLOCKS`, those without a visible gap merge."""
     starts, ends = spans
     dense = len(starts) > MAX_BLOCKS
     if dense:
@@ -183,7 +182,7 @@ def _blocks(
 
 
 def _landed(track: Track, done_s: np.ndarray) -> list[Mark]:
-    """A line where a commit landed, one where several cannot be told apart."""
+    """A line where a commit landed; landings that cannot be told apart share one."""
     window = track.window
     landed = done_s[(done_s >= window.from_s) & (done_s <= window.to_s)]
     parts = ((landed - window.from_s) / window.length_s * SEEN_PARTS).astype(int)
@@ -199,7 +198,7 @@ def _new_targets(trace: RunTrace, window: Window) -> list[Mark]:
 
 
 def _seen(starts: np.ndarray, ends: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """The spans of which some part lies in the window, cut to it."""
+    """The spans that overlap the window, cut to it."""
     kept = (ends >= window.from_s) & (starts <= window.to_s)
     low, high = window.from_s, window.to_s
     return np.clip(starts[kept], low, high), np.clip(ends[kept], low, high)
@@ -208,7 +207,7 @@ def _seen(starts: np.ndarray, ends: np.ndarray, window: Window) -> tuple[np.ndar
 def merge_close(
     starts: np.ndarray, ends: np.ndarray, gap_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Spans in order of time, those at most `gap_s` after the one before joined to it."""
+    """The spans in order of time, joined where the gap between two is at most `gap_s`."""
     if not len(starts):
         return starts, ends
     apart = starts[1:] - ends[:-1] > gap_s

@@ -1,1 +1,1 @@
-"""The page of `report`: HTML, its scripts, and what they draw."""
+"""The page of `report`: its HTML, its scripts, and the data that they draw."""

@@ -28,7 +28,7 @@ Data = dict[str, Any]
 
 
 def panel_data(title: str, panel: AnyPanel, run_numbers: Mapping[str, int]) -> Data:
-    """`panel` of the figure `title`; runs have the colours of their numbers, from 1 on."""
+    """The data of `panel`, of the figure `title`; `run_numbers`, from 1 on, choose colours."""
     title = f"{title}: {panel.title}" if panel.title else title
     if isinstance(panel, Bars):
         return bars_data(title, panel)
@@ -60,7 +60,7 @@ def bars_data(title: str, bars: Bars) -> Data:
 
 
 class Marks:
-    """The marks of one panel, of which each gets its share of the points."""
+    """Converts the marks of one panel, which share the number of points that a plot may have."""
 
     def __init__(self, panel: Panel, run_numbers: Mapping[str, int]) -> None:
         self._panel = panel
@@ -71,7 +71,7 @@ class Marks:
         self._has_dots = False
 
     def thinned(self) -> str:
-        """What was left out, in words; nothing where nothing was."""
+        """A sentence on how many points were left out; "" if none."""
         if self._shown == self._all:
             return ""
         which = (
@@ -137,14 +137,14 @@ class Marks:
         return {"kind": kind, "name": mark.name, "paint": self._paint(mark.paint)}
 
     def _paint(self, paint: Paint) -> int | str:
-        """A number is that of one of the page's own colours, in turn."""
+        """A colour's name, or the number of one of the page's own colours."""
         if isinstance(paint, OfWorker):
             return paint.worker
         return self._run_numbers[paint.label] - 1 if isinstance(paint, OfRun) else paint
 
 
 def is_over_time(panel: Data) -> bool:
-    """Whether its horizontal axis is the time of the whole run."""
+    """Whether the panel's horizontal axis is the time of the whole run."""
     return "xs" in panel and panel["xs"][0]["name"] == "time_s"
 
 
@@ -163,7 +163,7 @@ def _axis(axis: Axis) -> Data:
 
 
 def _numbers(values: Numbers) -> Any:
-    """One number where all are the same."""
+    """The values for JSON: a list, or one number for all items."""
     return numbers(values) if isinstance(values, np.ndarray) else float(values)
 
 

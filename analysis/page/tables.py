@@ -1,4 +1,4 @@
-"""The tables of the page, as HTML in which every text is escaped."""
+"""The tables of the report's page, as HTML in which all text is escaped."""
 
 from html import escape
 from typing import Any, Iterable, Sequence
@@ -7,16 +7,16 @@ from adsp_mpi.analysis import compare, summary
 from adsp_mpi.core.report import Report
 
 WORDS = ("run", "engine", "model", "task", "speeds", "host", "setting")
-"""Columns of text; all others hold numbers."""
+"""The columns with text; all others hold numbers."""
 
 OWN_PLACE = {"run.out", "run.screen"}
-"""Settings that say nothing of what was run."""
+"""Settings that do not affect what is computed."""
 
 COLOURS, DASHES = 7, 3
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
 
 def safe(text: Any) -> str:
@@ -24,7 +24,7 @@ def safe(text: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], frame_class: str = "") -> Html:
-    """A table that scrolls by itself where the page is narrow."""
+    """The HTML of a table that scrolls by itself on a narrow page."""
     classes = ["" if name in WORDS else ' class="number"' for name in header]
     lines = [f"<th{c}>{safe(name)}</th>" for c, name in zip(classes, header, strict=True)]
     lines.append("</tr></thead><tbody>")
@@ -36,7 +36,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], frame_class: str
 
 
 def swatch(number: int) -> Html:
-    """The line that a run has in the plot of all runs."""
+    """A sample of a run's line in the plots of several runs."""
     place = number - 1
     look = f"line colour-{place % COLOURS} dash-{place // COLOURS % DASHES}"
     picture = f'<path class="{look}" d="M0 4H24"/>'
@@ -44,7 +44,7 @@ def swatch(number: int) -> Html:
 
 
 def comparison_table(labels: Sequence[str], runs: Sequence[Report]) -> Html:
-    """A line a run with the columns of `compare`."""
+    """One line per run with the columns of `compare`."""
     columns = {name: text for name, text in compare.COLUMNS.items() if name != "runs"}
     rows = []
     for number, (label, report) in enumerate(zip(labels, runs, strict=True), start=1):
@@ -54,7 +54,7 @@ def comparison_table(labels: Sequence[str], runs: Sequence[Report]) -> Html:
 
 
 def worker_table(report: Report) -> Html:
-    """A line a worker with the columns of `summary`; the last one is for all of them."""
+    """One line per worker with the columns of `summary`, and a last line for all workers."""
     cells = summary.COLUMNS.values()
     rows = [[w.worker, w.host, *(text(w) for text in cells)] for w in report.workers]
     rows.append(["all", "", *(text(report) for text in cells)])
@@ -70,7 +70,7 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Html:
 
 
 def differences_table(labels: Sequence[str], configs: Sequence[dict[str, Any]]) -> Html:
-    """Settings in which the runs differ; empty where they do not."""
+    """The table of settings in which the runs differ; "" if there are none."""
     flat = [
         {
             f"{section}.{key}": value

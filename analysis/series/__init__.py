@@ -1,1 +1,1 @@
-"""What figures are described in: axes, and the lines, boxes and levels between them."""
+"""The vocabulary that describes figures: panels, axes, lines, boxes and levels."""

@@ -1,4 +1,4 @@
-"""What a figure is, and which runs it applies to."""
+"""A figure, and the runs that it applies to."""
 
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence, TypeVar
@@ -8,7 +8,7 @@ from adsp_mpi.analysis.series.panel import AnyPanel
 from adsp_mpi.errors import AdspError
 
 Runs = Mapping[str, RunTrace]
-"""Runs by their labels, in the order to show them."""
+"""The runs by their labels, in the order in which they are shown."""
 
 Panels = Sequence[AnyPanel]
 Shown = TypeVar("Shown")
@@ -16,27 +16,27 @@ Shown = TypeVar("Shown")
 
 @dataclass(frozen=True)
 class Figure:
-    """What one figure shows: of one run, or of several in the same panels, or both.
+    """Describes one figure: of one run, of several runs in the same panels, or of both.
 
-    Each of the functions raises `NothingToDraw` for a run that the figure does not apply to.
+    Its functions raise `NothingToDraw` for a run to which the figure does not apply.
     """
 
     title: str
     of_run: Callable[[RunTrace], Panels] | None = None
-    """Several runs are drawn side by side, up to four of them."""
+    """The panels of one run; up to four runs are drawn side by side."""
 
     of_runs: Callable[[Runs], Panels] | None = None
     of_windows: (
         Callable[[Sequence[RunTrace], float | None, float | None], Sequence[Panels]] | None
     ) = None
-    """As `of_run` for each run, from one moment to another, in seconds; None: of its choice."""
+    """The panels of each run in the window from one second to another; None: a default one."""
 
     wide: bool = False
-    """A page wide: several runs stand below each other."""
+    """Whether it is as wide as a page, so that several runs are drawn below each other."""
 
 
 class NothingToDraw(AdspError):
-    """A figure does not apply to `trace`, which lacks what `missing` says."""
+    """The figure does not apply to `trace`; `missing` says what the trace lacks."""
 
     def __init__(self, trace: RunTrace, missing: str) -> None:
         super().__init__(f"{trace.path}: nothing to draw: {missing}")
@@ -53,8 +53,10 @@ def require(condition: bool, trace: RunTrace, missing: str) -> None:
 def show_those_that_apply(
     runs: Runs, show: Callable[[Runs], Shown]
 ) -> tuple[Shown, Runs, tuple[NothingToDraw, ...]]:
-    """What `show` makes of the runs that it applies to, those runs, and why the others are not
-    in it. Raises AdspError where it applies to none.
+    """Call `show` with the runs to which it applies; returns its result, these runs, and why the
+    others are left out.
+
+    Raises AdspError if it applies to none.
     """
     left_out: list[NothingToDraw] = []
     while True:

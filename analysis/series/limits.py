@@ -1,4 +1,4 @@
-"""How far the axes of a panel reach and which labels they have room for."""
+"""The limits of a panel's axes, and the labels for which they have room."""
 
 from typing import Iterator, Sequence
 
@@ -7,15 +7,15 @@ import numpy as np
 from adsp_mpi.analysis.series.panel import AtTop, Axis, Boxes, Line, Moments, Panel
 
 ROOM = 0.05
-"""Free at the ends of an axis, as a share of what is shown."""
+"""The free space at each end of an axis, as a share of the shown range."""
 
 ROOM_FOR_TEXT = 0.15
 FLAT = 1e-6
-"""Values that differ by less than this share of themselves are drawn as equal."""
+"""Values whose relative difference is less than this are drawn as equal."""
 
 
 def x_limits(panel: Panel) -> tuple[float, float]:
-    """Where the horizontal axis begins and ends."""
+    """The ends of the horizontal axis."""
     axis = panel.xs[0]
     if axis.span:
         return axis.span
@@ -24,7 +24,7 @@ def x_limits(panel: Panel) -> tuple[float, float]:
 
 
 def y_limits(panel: Panel) -> tuple[float, float]:
-    """Where the vertical axis begins and ends, in linear or logarithmic scale as it says."""
+    """The ends of the vertical axis, which is linear or logarithmic."""
     axis = panel.ys[0]
     if axis.span:
         return axis.span
@@ -38,7 +38,7 @@ def y_limits(panel: Panel) -> tuple[float, float]:
 
 
 def label_places(labels: Sequence[str], room: int) -> list[int]:
-    """Which labels to write where there is room for so many; of names all, of numbers some."""
+    """The places of the labels to write if there is room for `room`: all names, some numbers."""
     if len(labels) <= room or not all(label.isdecimal() for label in labels):
         return list(range(len(labels)))
     wanted = len(labels) / room
@@ -47,7 +47,7 @@ def label_places(labels: Sequence[str], room: int) -> list[int]:
 
 
 def _extent(axis: Axis, values: Iterator[np.ndarray]) -> tuple[float, float]:
-    """The least and greatest finite value, on a logarithmic axis of those above 0."""
+    """The least and greatest finite value; on a logarithmic axis, of those above 0."""
     always = np.array([*axis.includes, *(level.value for level in axis.levels)], dtype=float)
     joined = np.concatenate([always, *(np.atleast_1d(v).astype(float) for v in values)])
     kept = joined[np.isfinite(joined) & ((joined > 0) | (not axis.log))]

@@ -1,7 +1,7 @@
-"""What a figure shows, as data: panels with axes, and the marks between them.
+"""The content of a figure as data: panels with axes, and marks between the axes.
 
-Nothing here draws: `draw/` does with matplotlib, `page/` in a browser, both from the same panels.
-Text that a reader sees comes from here, and so do units and limits; sizes and styles do not.
+Nothing here draws: `draw/` draws panels with matplotlib, `page/` draws the same ones in a browser.
+All text that a reader sees, units and limits are in the panels; sizes and styles are not.
 """
 
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from typing import Literal, Mapping
 import numpy as np
 
 Numbers = np.ndarray | float
-"""One value for every item of a mark, [items], or one for all of them."""
+"""One value per item of a mark, [items], or one for all items."""
 
 
 @dataclass(frozen=True)
 class OfWorker:
-    """The colour of a worker: in print by its speed, on the page one for each number."""
+    """A worker's colour: in print by its speed, on the page by its number."""
 
     worker: int
     speed: float
@@ -23,14 +23,14 @@ class OfWorker:
 
 @dataclass(frozen=True)
 class OfRun:
-    """The colour of the run that is called `label`; in print that of its model, if it has one."""
+    """The colour of the run called `label`; in print its scheme's colour, if there is one."""
 
     label: str
     model: str
 
 
 Paint = str | OfWorker | OfRun
-"""A colour: that of a worker or run, or one of `COLOURS`."""
+"""A colour: a worker's, a run's, or one of `COLOURS`."""
 
 COLOURS = ("blue", "orange", "green", "vermillion", "sky", "purple", "grey", "pale", "black")
 
@@ -46,27 +46,27 @@ class Level:
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis measures. `name` is the column of a `Line` that it shows."""
+    """An axis and the quantity that it shows; `name` is the column of a `Line` for it."""
 
     label: str
     unit: str = ""
     name: str = "y"
     log: bool = False
     whole: bool = False
-    """Only whole numbers have ticks."""
+    """Whether ticks are at whole numbers only."""
 
     includes: tuple[float, ...] = ()
-    """Values that are always on the axis; with 0 it begins there if nothing lies below."""
+    """Values that the axis always includes; with 0 it begins there unless data lie below."""
 
     span: tuple[float, float] | None = None
-    """From where to where it goes; None: as far as the data."""
+    """The ends of the axis; None: those of the data."""
 
     labels: tuple[str, ...] = ()
-    """Names at 0, 1, 2, ... instead of numbers."""
+    """Names for the places 0, 1, 2, ... instead of numbers."""
 
     levels: tuple[Level, ...] = ()
     same_scale: bool = False
-    """Runs that are drawn side by side share it."""
+    """Whether runs that are drawn side by side share the axis's limits."""
 
     @property
     def text(self) -> str:
@@ -75,7 +75,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """Values over x: joined by a line, held until the next (`steps`), or dots. NaN is a gap."""
+    """Values over x: joined by a line, held until the next one (`steps`), or dots. NaN: a gap."""
 
     name: str
     x: np.ndarray
@@ -84,10 +84,10 @@ class Line:
     kind: Literal["line", "steps", "dots"] = "line"
     dotted: bool = False
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What else the axes can show, by an axis's name, [points]."""
+    """Further values for the panel's other axes, by the axis's name, [points]."""
 
     texts: tuple[str, ...] = ()
-    """Beside each point; empty: none."""
+    """The text beside each point; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Boxes:
     paint: Paint = "sky"
     hatched: bool = False
     edged: bool = True
-    """A thin gap sets each apart from the next."""
+    """Whether a thin gap separates adjacent boxes."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Sticks:
 
 @dataclass(frozen=True)
 class AtTop:
-    """Triangles at the upper edge of the panel: values beyond every scale."""
+    """Triangles at the upper edge of the panel, for infinite values."""
 
     name: str
     x: np.ndarray
@@ -147,35 +147,35 @@ class Span:
 
 @dataclass(frozen=True)
 class Panel:
-    """Marks between two axes. Of several `xs` or `ys` print shows the first; the page lets
-    the reader choose."""
+    """Marks between two axes. Of several `xs` or `ys` a printed figure shows the first; on the
+    page the reader can choose."""
 
     xs: tuple[Axis, ...]
     ys: tuple[Axis, ...]
     marks: tuple[Mark, ...]
     title: str = ""
-    """What sets it apart from the other panels of its figure."""
+    """A name that distinguishes it from the other panels of its figure."""
 
     note: str = ""
     spans: tuple[Span, ...] = ()
     lines_coincide: bool = False
-    """Lines may hide each other: print draws the slower workers' wider."""
+    """Whether lines may hide each other: print then draws slower workers' lines wider."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked shares, a bar a row; each row of `shares` [rows, parts] sums to 1 or to 0."""
+    """Stacked shares, one bar per row; each row of `shares`, [rows, parts], sums to 1 or to 0."""
 
     rows: tuple[str, ...]
     row_label: str
     parts: tuple[str, ...]
     paints: tuple[str, ...]
-    """Of the parts."""
+    """The colours of the parts."""
 
     shares: np.ndarray
     share_label: str
     details: tuple[str, ...] = ()
-    """What the page says of each row."""
+    """Text about each row, shown on the page."""
 
     title: str = ""
     note: str = ""
@@ -185,5 +185,5 @@ AnyPanel = Panel | Bars
 
 
 def time_axis(end_s: float) -> Axis:
-    """Time since the run's start; panels with this axis zoom together on the page."""
+    """The time since the run's start; panels with this axis zoom together on the page."""
     return Axis("time", "s", name="time_s", span=(0.0, end_s) if end_s > 0 else None)

@@ -1,4 +1,4 @@
-"""What figures say of runs, their workers and their scheduler: labels, colours, phases."""
+"""Labels and colours of runs and workers, and the phases of the scheduler, for figures."""
 
 from typing import Sequence
 
@@ -6,11 +6,11 @@ from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.series.panel import OfRun, OfWorker, Span
 
 PHASE_PLACES = 800
-"""Gaps between phases that are shorter than one of so many parts of a run are closed."""
+"""Gaps between phases shorter than this fraction of a run are closed."""
 
 
 def run_labels(runs: Sequence[RunTrace]) -> list[str]:
-    """The models; the folders where a model comes twice, as much of them as tells them apart."""
+    """Labels: the schemes, or, for runs of the same scheme, enough of the path to differ."""
     folders = [trace.folder for trace in runs]
     choices = [
         [str(trace.said("model", "") or trace.name) for trace in runs],
@@ -26,12 +26,12 @@ def run_paint(label: str, trace: RunTrace) -> OfRun:
 
 
 def worker_paints(trace: RunTrace) -> list[OfWorker]:
-    """The colour of each of `trace.workers`."""
+    """The colour of each worker in `trace.workers`."""
     return [OfWorker(worker, trace.speeds[worker]) for worker in trace.workers]
 
 
 def phase_spans(trace: RunTrace) -> tuple[Span, ...]:
-    """When the scheduler did anything but train, such as a search; short gaps are closed."""
+    """The spans of the scheduler's phases other than training; short gaps are closed."""
     times_s, phases = trace.targets["time_s"], trace.targets["phase"]
     spans: list[Span] = []
     for from_s, to_s, phase in zip(times_s, trace.targets_until_s, phases, strict=True):

@@ -1,4 +1,4 @@
-"""Columns of a trace made small enough for a page: thinned, rounded, and ready for JSON."""
+"""Makes columns of a trace small enough for a page: thins and rounds them for JSON."""
 
 import math
 from typing import Any, Sequence
@@ -6,24 +6,25 @@ from typing import Any, Sequence
 import numpy as np
 
 PLACES = 6000
-"""A plot has about so many places for points, divided among its lines ..."""
+"""The number of places for points in a plot, divided among its lines."""
 
 MIN_PLACES, MAX_PLACES = 60, 800
-"""... of which each line has so many, one a column of pixels."""
+"""The largest number of places for one line: one per column of pixels."""
 
 DIGITS = 6
 
 
 def places_for(lines: int) -> int:
-    """Columns in which each of so many lines of a plot is thinned."""
+    """The number of columns to which each of `lines` lines is thinned."""
     return min(max(PLACES // max(lines, 1), MIN_PLACES), MAX_PLACES)
 
 
 def kept(x: np.ndarray, ys: Sequence[np.ndarray], places: int, middle: bool = False) -> np.ndarray:
-    """Rows to draw, in order: of each of `places` columns along `x` the least and greatest `ys`.
+    """The rows to draw: in each of `places` columns along `x` those with the least and greatest
+    `ys`, so that no spike is lost.
 
-    So a spike survives, however short. `middle` keeps the median too, for points that no line
-    joins. Values that are not finite are none of these.
+    `middle` keeps the medians too, for points that no line joins. Values that are not finite are
+    never kept.
     """
     if len(x) <= (2 + middle) * places:
         return np.arange(len(x))
@@ -42,7 +43,7 @@ def kept(x: np.ndarray, ys: Sequence[np.ndarray], places: int, middle: bool = Fa
 
 
 def numbers(values: np.ndarray) -> list[Any]:
-    """Values for JSON with `DIGITS` significant digits; None where one is not finite."""
+    """The values for JSON, with `DIGITS` significant digits; None for one that is not finite."""
     if values.dtype.kind in "iub":
         return values.tolist()
     values = values.astype(float)
@@ -56,6 +57,6 @@ def numbers(values: np.ndarray) -> list[Any]:
 
 
 def times(values: np.ndarray, end_s: float) -> list[float]:
-    """Times to `DIGITS` digits of the whole run."""
+    """The times for JSON, rounded to `DIGITS` digits of the run's length."""
     whole_digits = math.ceil(math.log10(end_s)) if end_s > 0 else 0
     return np.round(values, max(DIGITS - whole_digits, 0)).tolist()
