@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, Setting, file_layer, parse_setting, preset_layer, presets
-from adsp_mpi.options import ENGINES
+from adsp_mpi.options import ENGINES, options_of
 from adsp_mpi.refusals import require_used
 from adsp_mpi.runtime.resume import AUTO, resumed_config
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from adsp_mpi.sim.fitted_machines import Recorded
 
 VERBS = {
-    "run": "train; the default",
-    "simulate": "the same in virtual time: no MPI, any number of --workers",
-    "config": "print the whole configuration as TOML",
-    "guide": "print a page of the documentation; alone, the list of pages",
-    "doctor": "check this MPI and these hosts",
-    "profile": "measure these machines' speeds and links, into a file for --hetero",
-    "bench": "what a commit, a step and a start cost here, beside other ways (bench --help)",
+    "run": "train, under mpirun; the default",
+    "simulate": "train in virtual time: no MPI, any number of --workers",
+    "config": "print all settings with their meaning, as TOML",
+    "guide": "print the documentation: guide PAGE; alone, the list of pages",
+    "doctor": "check this MPI, these hosts and the folder, under mpirun",
+    "profile": "measure speeds and links into a file for --hetero, under mpirun",
+    "bench": "time commits, steps and starts, under mpirun (bench --help)",
 }
 
 SHORT_OPTIONS = {
@@ -42,8 +42,14 @@ SHORT_OPTIONS = {
 }
 
 
+METAVARS = {str: "VALUE", int: "N", float: "NUMBER"}
+
+
 class Request(NamedTuple):
-    """What the arguments ask for; with `--like` the run and whether they choose one model."""
+    """The verb and configuration that the arguments ask for.
+
+    With `--like` also the recorded run, and whether one scheme is chosen.
+    """
 
     verb: str
     config: Config
@@ -63,26 +69,29 @@ def make_parser() -> Parser:
     """The parser of `python -m adsp_mpi`."""
     parser = Parser(
         prog="adsp_mpi",
-        description="Train one model on machines of very different speed, over MPI.",
-        epilog="Without --task, --config and --preset: the quickstart. "
-        "Keys for --set: python -m adsp_mpi config",
+        usage="[mpirun -n RANKS] python -m adsp_mpi [VERB] [OPTION ...]",
+        description="Train one model on machines of very different speed, over MPI.\n\nverbs:\n"
+        + "\n".join(f"  {name:<10}{text}" for name, text in VERBS.items()),
+        epilog="Without --task, --config and --preset: the quickstart.\n"
+        "Traces are analysed by: python -m adsp_mpi.analysis --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("verb", nargs="?", default="run", help=_verbs_help(), metavar="VERB")
-    parser.add_argument("--config", metavar="FILE", help="configuration in TOML")
+    parser.add_argument("verb", nargs="?", default="run", help=argparse.SUPPRESS, metavar="VERB")
+    parser.add_argument("--config", metavar="FILE", help="settings from a TOML file")
     parser.add_argument("--preset", metavar="NAME", help=f"one of: {', '.join(presets())}")
     parser.add_argument(
         "--set",
         metavar="SECTION.KEY=VALUE",
         action="append",
         default=[],
-        help="one value of the configuration; may be given again",
+        help="one setting, see config; may be given again",
     )
     parser.add_argument(
         "--like",
         metavar="RUN",
-        help="simulate: fit machines to a recorded run, a folder or its trace.h5, and predict the "
-        "time to target of every model, or with --sync of that one; settings given are changes",
+        help="simulate only: predict the time to target of every scheme, or of --sync, on machines "
+        "fitted to a recorded run (a folder or its trace.h5)",
     )
     parser.add_argument(
         "--blocking-commits",
@@ -90,14 +99,9 @@ def make_parser() -> Parser:
         help="workers stand still while they commit, as in the paper",
     )
     for name, (section, key, kind) in SHORT_OPTIONS.items():
-        parser.add_argument(
-            f"--{name}", type=kind, metavar=key.upper(), help=f"short for --set {section}.{key}="
-        )
+        help = options_of(type(getattr(Config(), section)))[key].metadata["help"]
+        parser.add_argument(f"--{name}", type=kind, metavar=METAVARS[kind], help=help)
     return parser
-
-
-def _verbs_help() -> str:
-    return "; ".join(f"{name}: {text}" for name, text in VERBS.items())
 
 
 def parse(arguments: Sequence[str]) -> Request:

@@ -34,14 +34,14 @@ class RunSection:
     )
     device: str = option(
         "cpu",
-        "cpu, or cuda: ranks share the GPUs of their host in turn",
+        "cpu, or cuda: the GPUs of a host are dealt out to its ranks",
         choices=("cpu", "cuda"),
         used_by=("run", "profile"),
     )
     threads: int = option(1, "torch threads per rank", low=1, used_by=TASK)
     resume: str = option(
         "",
-        "go on from a run's newest checkpoint: its folder, or auto: that of out",
+        "resume from the newest checkpoint in this folder of a run; auto: in the folder out",
         used_by=RECORDED,
     )
     spares: int = option(

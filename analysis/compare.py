@@ -9,7 +9,7 @@ from adsp_mpi.analysis.spread import Spread
 from adsp_mpi.core.report import Report
 from adsp_mpi.tables import Table
 
-HELP = "one line per synchronization model, soonest first"
+HELP = "compare runs: one line per setting, soonest at the target first"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

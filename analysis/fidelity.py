@@ -10,7 +10,7 @@ from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.tables import Table
 
-HELP = "real runs beside simulated ones of the same settings"
+HELP = "compare real runs with simulated ones of the same settings"
 HEADER = ("model", "speeds", "seeds", "MPI: s to target", "simulated: s to target", "off by %")
 
 

@@ -9,7 +9,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.trace.merge import merge_parts
 from adsp_mpi.trace.part_log import part_paths
 
-HELP = "make one trace.h5 of the parts of a killed run"
+HELP = "make the trace.h5 of a killed run from its parts"
 
 QUIET_S = 10.0
 """Parts written to more recently than this may belong to a run that still goes on."""

@@ -13,7 +13,7 @@ from adsp_mpi.analysis.series.figure import NothingToDraw
 from adsp_mpi.analysis.series.runs import run_labels
 from adsp_mpi.errors import UsageError
 
-HELP = "draw a figure of one or more runs, for print"
+HELP = "draw a figure of one or more runs: PNG, PDF or SVG"
 
 KINDS = (".png", ".pdf", ".svg")
 MIN_INCHES, MAX_INCHES = 2.0, 40.0

@@ -27,7 +27,7 @@ from adsp_mpi.analysis.series.figure import NothingToDraw, show_those_that_apply
 from adsp_mpi.core.report import Report
 from adsp_mpi.errors import AdspError, UsageError
 
-HELP = "one self-contained HTML page: tables, plots to zoom into, and settings"
+HELP = "write one self-contained HTML page: tables, figures to zoom into, settings"
 
 STYLES = ("page.css", "plots.css")
 SCRIPTS = ("basics.js", "plots.js", "marks.js", "pointer.js", "bars.js", "start.js")

@@ -7,7 +7,7 @@ from adsp_mpi.analysis.metrics import json_text, run_metrics
 from adsp_mpi.core.report import Report, WorkerReport
 from adsp_mpi.tables import Table, labelled, terminal_width
 
-HELP = "what one run came to: steps, shares of time, staleness, time to target, traffic"
+HELP = "report on one run: steps, time, staleness, time to target, traffic, worker by worker"
 
 SHOWN_WORKERS = 40
 """With more workers than this, the text shows only the slowest and the fastest."""

@@ -42,10 +42,10 @@ def load_verb(name: str) -> Verb:
 def make_parser(names: Iterable[str]) -> argparse.ArgumentParser:
     """A parser for the verbs of these names; only their modules are imported."""
     parser = argparse.ArgumentParser(
-        prog="adsp_mpi.analysis",
-        description="Tables and pictures from traces; the paper's comparisons in virtual time.",
+        prog="python -m adsp_mpi.analysis",
+        description="Tables and figures from traces; the paper's comparisons in virtual time.",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, title="verbs", metavar="VERB")
     for name in names:
         verb = load_verb(name)
         own = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)

@@ -39,7 +39,7 @@ PARAMS = (57_000, 1_760_000, 25_000_000)
 
 def make_parser() -> Parser:
     """The parser of `python -m adsp_mpi bench`."""
-    parser = Parser(prog="adsp_mpi bench", allow_abbrev=False)
+    parser = Parser(prog="python -m adsp_mpi bench", allow_abbrev=False)
     parser.add_argument("parts", nargs="*", default=["commit", "chunks"], metavar="PART")
     parser.add_argument("--params", default=",".join(map(str, PARAMS)), help="sizes of models")
     parser.add_argument("--against", default="raw,p2p,rpc", help="what commits are compared with")
