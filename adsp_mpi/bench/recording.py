@@ -6,7 +6,7 @@ import numpy as np
 
 from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import Bench
-from adsp_mpi.mpi.worker.loop import WorkerTrace
+from adsp_mpi.mpi.worker.trace import WorkerTrace
 
 ROWS = 100_000
 TURNS = 5
@@ -30,7 +30,7 @@ def row_s(bench: Bench) -> float:
     trace = WorkerTrace(bench.folder / "recording", bench.world, 2.0, 0)
     begun = perf_counter()
     for row in range(ROWS):
-        trace.part.append(trace.steps, 1e-3 * row, 1e-3, 0.0, 0.5, 32, 1, 0.0)
+        trace.tables.steps(1e-3 * row, 1e-3, 0.0, 0.5, 32, 1, 0.0)
         trace.part.flush_if_due()
     trace.part.close()
     return (perf_counter() - begun) / ROWS

@@ -6,7 +6,7 @@ yields SchedulerActions and receives an `Observed` for each.
 
 import math
 from dataclasses import dataclass, field
-from typing import Generator
+from typing import ClassVar, Generator
 
 import numpy as np
 
@@ -46,6 +46,26 @@ class Wait:
 
 
 WorkerAction = Step | Commit | Pull | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stand still, as rank 0 asks; not an action of a scheme.
+
+    `due` is what is to be done meanwhile: ADMIT, SAVE, RESTORE or, empty, nothing.
+    """
+
+    ADMIT: ClassVar[str] = "admit"  # take the global model and the counts that rank 0 gave
+    SAVE: ClassVar[str] = "save"  # write this worker's part of a checkpoint
+    RESTORE: ClassVar[str] = "restore"  # take the snapshot, which is the global model now
+
+    reason: str
+    due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Take part no longer: the run is over or all steps are taken; not an action of a scheme."""
 
 
 @dataclass(frozen=True, slots=True)

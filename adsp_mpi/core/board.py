@@ -18,6 +18,7 @@ from enum import IntEnum
 import numpy as np
 
 from adsp_mpi.core.actions import Targets
+from adsp_mpi.core.row import ROW_FIELDS
 
 
 class Stage(IntEnum):
@@ -55,46 +56,8 @@ ASSIGNED_FIELDS = (
     "from_rounds",
     "from_pulls",
 )
-ROW_FIELDS = (
-    "presence",
-    "steps",
-    "begun",
-    "commits",
-    "rounds",
-    "pulls",
-    "restores",
-    "checkpoint",  # the last one that it was to write its part of
-    "disk_error",  # errno of its last write that failed; 0: none did
-    "trace_cut",  # 1: the disk no longer takes its trace
-    "admitted",  # how often it has followed being taken in
-    "excused_steps",  # of its steps and commits, those that it was given when it was taken in
-    "excused_commits",
-    "longest_s",  # that its loop has taken between two signs
-    "batch_size",
-    "sample_s",
-    "compute_s",
-    "sleep_s",
-    "commit_s",
-    "wait_s",
-    "loss",
-    "sent_mb",
-    "staleness",
-    "heartbeat_s",  # its last sign of life, also from within a long step
-    "acted_s",  # the last sign of its loop
-    "late_steps",
-)
 _ASSIGNED = {name: i for i, name in enumerate(ASSIGNED_FIELDS)}
 _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
-_STEPS, _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
-    _ROW[name] for name in ("steps", "loss", "compute_s", "sleep_s", "batch_size", "sample_s")
-)
-_COMMITS, _ROUNDS, _SENT_MB, _STALENESS = (
-    _ROW[name] for name in ("commits", "rounds", "sent_mb", "staleness")
-)
-_HEARTBEAT_S, _ACTED_S, _LONGEST_S = map(_ROW.__getitem__, ("heartbeat_s", "acted_s", "longest_s"))
-
-SMOOTHING = 0.1
-"""Weight of a new step in the recent time per sample."""
 
 
 class Board:
@@ -231,6 +194,18 @@ class Board:
         present: np.ndarray = (self.column("presence") <= Presence.PAUSED) & ~self.lost
         return present
 
+    def is_lost(self, worker: int) -> bool:
+        """Whether rank 0 does not count on `worker`."""
+        return bool(self.assigned[worker, 0])
+
+    def trains(self, worker: int) -> bool:
+        """Whether `worker` is to train now."""
+        return self.stage is Stage.TRAIN and not self.is_lost(worker)
+
+    def forget_seen(self) -> None:
+        """A decision begins: it has not looked at any count yet."""
+        self.seen = math.nan
+
     def minimum(self, name: str) -> float:
         """Smallest value of a column over the present workers; infinity when none is present."""
         values = self.column(name)[self.present]
@@ -245,55 +220,3 @@ class Board:
         made = (commits - self.column("excused_commits")).sum()
         if made > self.landed:
             raise ValueError(f"{made:.0f} commits done but {self.landed} landed")
-
-
-class Row:
-    """What one worker says about itself, by name: its row of a board."""
-
-    values: np.ndarray
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: np.ndarray | None = None) -> None:
-        values = np.zeros(len(ROW_FIELDS)) if values is None else values
-        object.__setattr__(self, "values", values)
-
-    def __getattr__(self, name: str) -> float:
-        try:
-            return float(self.values[_ROW[name]])
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def __setattr__(self, name: str, value: float) -> None:
-        if name not in _ROW:
-            raise AttributeError(name)
-        self.values[_ROW[name]] = value
-
-    def acted(self, now: float) -> None:
-        """The worker's loop shows itself, and what its longest time between two signs was."""
-        values = self.values
-        last_s = values[_ACTED_S]
-        if last_s and now - last_s > values[_LONGEST_S]:
-            values[_LONGEST_S] = now - last_s
-        values[_ACTED_S] = values[_HEARTBEAT_S] = now
-
-    def committed(self, sent_mb: float, staleness: int) -> None:
-        """One more commit has landed."""
-        values = self.values
-        values[_COMMITS] += 1
-        values[_ROUNDS] += 1
-        values[_SENT_MB] += sent_mb
-        values[_STALENESS] += staleness
-
-    def stepped(
-        self, steps: int, loss: float, compute_s: float, sleep_s: float, batch_size: int
-    ) -> None:
-        """One more step, `steps` now: its mini-batch's loss, the seconds computed and slept."""
-        values = self.values
-        values[_STEPS] = steps
-        values[_LOSS] = loss
-        values[_COMPUTE_S] += compute_s
-        values[_SLEEP_S] += sleep_s
-        values[_BATCH_SIZE] = batch_size
-        sample_s, recent_s = (compute_s + sleep_s) / batch_size, values[_SAMPLE_S]
-        values[_SAMPLE_S] = recent_s + (sample_s - recent_s) * (SMOOTHING if recent_s else 1.0)

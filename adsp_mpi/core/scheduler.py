@@ -1,7 +1,7 @@
 """Runs the scheduler half of a model for either engine."""
 
-from dataclasses import replace
-from typing import Callable
+from dataclasses import fields, replace
+from typing import Callable, Sequence
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from adsp_mpi.core.theory import implicit_momentum
 from adsp_mpi.errors import AdspError
 
 Command = Run | Snapshot | Restore
+
+COLUMNS = tuple(f.name for f in fields(Observed) if f.name not in ("now", "losses"))
 
 
 class Scheduler:
@@ -102,3 +104,30 @@ def observe(now: float, losses: tuple[tuple[float, float], ...], board: Board) -
         commit_s=board.column("commit_s").copy(),
         present=board.present,
     )
+
+
+def observations_state(observations: Sequence[Observed]) -> dict[str, np.ndarray]:
+    """All that a scheduler saw: by column [K, M], the losses of all one after the other [L, 2]."""
+    columns = {name: np.array([getattr(seen, name) for seen in observations]) for name in COLUMNS}
+    losses = [pair for seen in observations for pair in seen.losses]
+    return columns | {
+        "now": np.array([seen.now for seen in observations]),
+        "num_losses": np.array([len(seen.losses) for seen in observations]),
+        "losses": np.array(losses, float).reshape(-1, 2),
+    }
+
+
+def observations_of(state: dict[str, np.ndarray]) -> list[Observed]:
+    """What `observations_state` was given."""
+    ends = np.cumsum(state["num_losses"])
+    pairs = [(float(s), float(loss)) for s, loss in state["losses"]]
+    return [
+        Observed(
+            now=float(now),
+            losses=tuple(pairs[end - count : end]),
+            **{name: state[name][k] for name in COLUMNS},
+        )
+        for k, (now, end, count) in enumerate(
+            zip(state["now"], ends, state["num_losses"], strict=True)
+        )
+    ]

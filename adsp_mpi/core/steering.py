@@ -13,8 +13,14 @@ import numpy as np
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
-from adsp_mpi.core.saved import observations_of, observations_state
-from adsp_mpi.core.scheduler import Command, Scheduler, observe, put_on_board
+from adsp_mpi.core.scheduler import (
+    Command,
+    Scheduler,
+    observations_of,
+    observations_state,
+    observe,
+    put_on_board,
+)
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import AdspError
 

@@ -1,90 +1,173 @@
-"""What one worker knows of itself when it decides. Both engines keep it by the same methods."""
+"""A worker's protocol: what it does next, and what it counts, shows and records of what it did.
 
-from dataclasses import dataclass, field
+Both engines drive the same `Worker`, and so does the replay of a trace. A driver asks `next` what
+to do, does it with its own clock, network and model, and reports it by the method of that name.
+"""
 
-from adsp_mpi.core.actions import Targets
+import math
+from typing import Callable, NamedTuple
+
+from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Targets, Wait, WorkerAction
+from adsp_mpi.core.board import ASSIGNED_FIELDS, Board, Presence, Stage
+from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.row import Row
+from adsp_mpi.core.worker_state import Waiting, WorkerState
+from adsp_mpi.errors import AdspError
 
 
-@dataclass(slots=True)
-class WorkerState:
-    """The `me` of `next_action(now, me, board)`. Times are seconds since the run's start."""
+class Tables(NamedTuple):
+    """Where a worker's rows go: each takes the values of one row in the order of the schema."""
 
-    index: int
-    configured_batch_size: int = 1
-    steps: int = 0
-    begun: int = 0  # commits begun; one more than `commits` while one is in flight
-    commits: int = 0  # commits done
-    rounds: int = 0  # commits done since the start or the last restore
-    pulls: int = 0  # pulls since the start or the last restore
-    steps_since_commit: int = 0
-    last_commit_begun_s: float = 0.0
-    step_s: float = 0.0  # what the last step took
-    rest_s: float = 0.0  # of the last step's time, still to come when a pause cut it short
-    commit_s: float = 0.0  # O_i: from the begin of the last commit until it was done
-    version: int = 0  # of the targets it follows
-    targets: Targets = field(default_factory=Targets)
-    assigned_batch_size: int = 0
-    commits_due: float = 0.0  # dC_i: commits due in the check period that these targets opened
-    local_steps: float = 1.0  # planned for the next commit, as is the batch size
-    batch_size: int = 1
+    steps: Callable[..., None]
+    commits: Callable[..., None]
+    pulls: Callable[..., None]
+    waits: Callable[..., None]
 
-    def __post_init__(self) -> None:
-        self.batch_size = self.configured_batch_size
 
-    @property
-    def in_flight(self) -> bool:
-        """A commit has begun and is not done."""
-        return self.begun > self.commits
+def _ignore(*values: object) -> None:
+    """Record nothing."""
 
-    @property
-    def batch_share(self) -> float:
-        """Its batch size over the configured one."""
-        return self.batch_size / self.configured_batch_size
 
-    def begin_step(self) -> None:
-        """Before a step: the first one since a commit takes up the newest plan."""
-        if self.steps_since_commit == 0 and self.rounds >= self.targets.from_round:
+NO_TABLES = Tables(_ignore, _ignore, _ignore, _ignore)
+
+
+class Worker(WorkerState):
+    """One worker of a run that follows `scheme`.
+
+    `row` is what it shows of itself on the board; the driver sends it where that is needed.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        scheme: SyncModel,
+        batch_size: int = 1,
+        row: Row | None = None,
+        tables: Tables = NO_TABLES,
+        max_steps: float = math.inf,
+    ) -> None:
+        super().__init__(index, batch_size)
+        self.row = row or Row()
+        self._scheme = scheme
+        self._record_step, self._record_commit, self._record_pull, self._record_wait = tables
+        self.max_steps = max_steps
+
+    def next(self, now: float, board: Board) -> WorkerAction | Pause | Leave:
+        """What to do at `now`; decided anew at every call.
+
+        Pause and Leave hold once no commit is in flight: finish it and ask again. Raises
+        AdspError where the scheme returns none of its actions.
+        """
+        if self.paused or self.rest_until_s or self.leaving or not board.trains(self.index):
+            asked = self._stand_still(now, board)
+            if asked is not None:
+                return asked
+        if board.version != self.version:
+            assigned = int(board.batch_sizes[self.index])
+            self.follow(board.version, board.targets, assigned)
+        self.landed = board.landed
+        board.forget_seen()
+        action = self._scheme.next_action(now, self, board)
+        self.seen = board.seen
+        if isinstance(action, Wait):
+            self._begin_wait(now, action.reason)
+            return action
+        if self.waiting is not None:
+            self._end_wait(now)
+        if isinstance(action, Step):
+            if self.steps >= self.max_steps:
+                return self._last_action()
+            if self.steps_since_commit == 0:
+                self._take_up_plan()
+        elif not isinstance(action, (Commit, Pull)):
+            raise AdspError(
+                f"{type(self._scheme).__name__}.next_action returned {action!r}: it must be "
+                "Step(), Commit(), Pull() or Wait(reason)"
+            )
+        return action
+
+    def _stand_still(self, now: float, board: Board) -> Wait | Pause | Leave | None:
+        """What a worker does that does not train now; None: it trains on from here."""
+        stage, outside = board.stage, board.is_lost(self.index)
+        if self.paused and (due := self._due(board, stage)):
+            return Pause(self._pause_reason(outside), due)
+        if stage is Stage.PAUSE or (stage is Stage.TRAIN and outside):
+            if not self.paused:
+                self._end_wait(now)
+                if not self.in_flight:
+                    self._begin_pause(now, self._pause_reason(outside))
+            return Pause(self._pause_reason(outside))
+        if stage is not Stage.TRAIN:
+            self._end_wait(now)
+            return Leave()
+        if self.paused:
+            self._end_pause(now)
+        self.leaving = self.leaving and self.steps >= self.max_steps
+        return self._rest(now) or (Leave() if self.leaving else None)
+
+    def _pause_reason(self, outside: bool) -> str:
+        return "to be taken in" if outside else "a snapshot"
+
+    def _end_pause(self, now: float) -> None:
+        """What the pause cut off from a step's time comes after it: who is slow stays slow."""
+        self.paused = False
+        self.row.show(Presence.TRAINING)
+        self.rest_until_s, self.rest_s = now + self.rest_s if self.rest_s else 0.0, 0.0
+        if not self.rest_until_s:
+            self._end_wait(now)
+
+    def _rest(self, now: float) -> Wait | None:
+        """The rest of a step whose time a pause cut short, as part of the pause's wait."""
+        if self.waiting and now < self.rest_until_s:
+            return Wait(self.waiting.reason, self.rest_until_s)
+        if self.rest_until_s:
+            self.rest_until_s = 0.0
+            self._end_wait(now)
+        return None
+
+    def _due(self, board: Board, stage: Stage) -> str:
+        """What rank 0 asks of a worker that stands still."""
+        if board.assignment("admitted")[self.index] > self.row.admitted:
+            return Pause.ADMIT
+        if stage is Stage.PAUSE and board.checkpoint != self.row.checkpoint:
+            return Pause.SAVE
+        return Pause.RESTORE if board.restores > self.row.restores else ""
+
+    def _begin_pause(self, now: float, reason: str) -> None:
+        if self.rest_until_s:
+            self.rest_s, self.rest_until_s = max(0.0, self.rest_until_s - now), 0.0
+        self.paused = True
+        self.seen = math.nan
+        self._begin_wait(now, reason)
+        self.row.show(Presence.PAUSED)
+
+    def _last_action(self) -> Commit | Leave:
+        """All steps are taken: commit what is left, then leave."""
+        if self._scheme.commits_leftovers and self.steps_since_commit and not self.in_flight:
+            self.leaving = True
+            return Commit()
+        return Leave()
+
+    def _take_up_plan(self) -> None:
+        """The first step since a commit follows the newest plan."""
+        if self.rounds >= self.targets.from_round:
             self.local_steps = self.targets.local_steps
             self.batch_size = self.assigned_batch_size or self.configured_batch_size
 
-    def stepped(self, seconds: float) -> None:
-        self.step_s = seconds
-        self.steps += 1
-        self.steps_since_commit += 1
+    def _begin_wait(self, now: float, reason: str) -> None:
+        """Unless it waits already."""
+        if self.waiting is None:
+            self.waits += 1
+            self.waiting = Waiting(now, reason, self.version, self.seen)
 
-    def commit_begun(self, now: float) -> None:
-        if self.in_flight:
-            raise RuntimeError(f"worker {self.index}: a second commit while one is in flight")
-        self.begun += 1
-        self.steps_since_commit = 0
-        self.last_commit_begun_s = now
-
-    def commit_done(self, now: float) -> None:
-        if not self.in_flight:
-            raise RuntimeError(f"worker {self.index}: a commit done that was not begun")
-        self.commit_s = now - self.last_commit_begun_s
-        self.commits += 1
-        self.rounds += 1
-
-    def pulled(self) -> None:
-        if self.in_flight:
-            raise RuntimeError(f"worker {self.index}: a pull while a commit is in flight")
-        self.pulls += 1
-
-    def restored(self, now: float) -> None:
-        """It holds the snapshot: rounds begin again, nothing is learnt yet."""
-        self.rounds = self.pulls = self.steps_since_commit = 0
-        self.last_commit_begun_s = now
-
-    def admitted(self, steps: int, commits: int, rounds: int, pulls: int, now: float) -> None:
-        """Taken in while everybody stands still, with the global model: no one waits for it to
-        catch up, so it counts from where the last of the others is.
-        """
-        self.steps, self.begun, self.commits = steps, commits, commits
-        self.rounds, self.pulls = rounds, pulls
-        self.steps_since_commit = 0
-        self.rest_s = 0.0
-        self.last_commit_begun_s = now
+    def _end_wait(self, now: float) -> None:
+        waiting = self.waiting
+        if waiting is None:
+            return
+        self.waiting = None
+        seconds = now - waiting.since_s
+        self.row.wait_s += seconds
+        self._record_wait(waiting.since_s, seconds, waiting.reason, waiting.version, waiting.seen)
 
     def follow(self, version: int, targets: Targets, assigned_batch_size: int = 0) -> None:
         """Take over new targets and what is due under them."""
@@ -92,3 +175,123 @@ class WorkerState:
         self.targets = targets
         self.assigned_batch_size = assigned_batch_size
         self.commits_due = targets.commit_target - self.begun
+
+    def require_finite(self, loss: float) -> None:
+        """Raise AdspError where the loss of the step under way says that training diverges."""
+        if not math.isfinite(loss):
+            raise AdspError(
+                f"worker {self.index}: the loss became {loss} at its step {self.steps + 1}; "
+                "try a smaller train.local_lr or sync.global_lr"
+            )
+
+    def stepped(self, start_s: float, compute_s: float, sleep_s: float, loss: float) -> None:
+        """The step decided last is done."""
+        self.step_s = compute_s + sleep_s
+        self.steps += 1
+        self.steps_since_commit += 1
+        size = self.batch_size
+        self.row.count("steps", self.steps)
+        self.row.stepped(loss, compute_s, sleep_s, size)
+        self._record_step(start_s, compute_s, sleep_s, loss, size, self.version, self.seen)
+
+    def commit_begun(self, now: float) -> None:
+        """The commit decided last sets out; RuntimeError while one is in flight."""
+        if self.in_flight:
+            raise RuntimeError(f"worker {self.index}: a second commit while one is in flight")
+        self.begun += 1
+        self.row.count("begun", self.begun)
+        self.commit_steps = self.steps_since_commit
+        self.commit_version, self.commit_seen = self.version, self.seen
+        self.steps_since_commit = 0
+        self.last_commit_begun_s = now
+
+    def commit_landed(self, landed_before: int, sent_bytes: int) -> None:
+        """The commit in flight is in the global model, after `landed_before` commits of all.
+
+        The row says so; the worker itself goes by `commit_done`, once everyone can see the row.
+        """
+        if not self.in_flight:
+            raise RuntimeError(f"worker {self.index}: a commit landed that was not begun")
+        self.staleness = self.lag_at(landed_before)
+        self.landed_at_base = landed_before + 1
+        self.sent_bytes = sent_bytes
+        row = self.row
+        row.sent_mb += sent_bytes / 1e6
+        row.staleness += self.staleness
+        row.count("commits", self.commits + 1)
+        row.count("rounds", self.rounds + 1)
+
+    def commit_done(self, now: float, blocked_s: float) -> None:
+        """The commit has landed, and kept the worker from training for `blocked_s`."""
+        if not self.in_flight:
+            raise RuntimeError(f"worker {self.index}: a commit done that was not begun")
+        begun_s = self.last_commit_begun_s
+        self.commit_s = now - begun_s
+        self.commits += 1
+        self.rounds += 1
+        self.row.commit_s += blocked_s
+        self._record_commit(
+            begun_s, now, self.commits, self.commit_steps, self.staleness, blocked_s,
+            self.sent_bytes, self.commit_version, self.commit_seen,
+        )  # fmt: skip
+
+    def pulled(
+        self, start_s: float, seconds: float, blocked_s: float, keep_local: bool, landed: int
+    ) -> None:
+        """The worker has the global model, with at least `landed` commits of all in it."""
+        if self.in_flight:
+            raise RuntimeError(f"worker {self.index}: a pull while a commit is in flight")
+        self.landed_at_base = landed
+        self.pulls += 1
+        self.row.count("pulls", self.pulls)
+        self.row.commit_s += blocked_s
+        self._record_pull(start_s, seconds, keep_local, self.version, self.seen)
+
+    def restored(self, now: float, landed: int, restores: int) -> None:
+        """It holds the snapshot, put back for the `restores`-th time: rounds begin again."""
+        self.landed_at_base = landed
+        self.rounds = self.pulls = self.steps_since_commit = 0
+        self.last_commit_begun_s = now
+        self.row.count("rounds", 0)
+        self.row.count("pulls", 0)
+        self.row.restores = restores
+
+    def admitted(self, now: float, landed: int, board: Board) -> None:
+        """It is taken in, with the global model, and counts from where `board` says it does.
+
+        Everybody stands still and no one waits for it to catch up.
+        """
+        said = board.assigned[self.index].astype(int).tolist()
+        counts = dict(zip(ASSIGNED_FIELDS, said, strict=True))
+        row = self.row
+        row.excused_steps += counts["from_steps"] - self.steps
+        row.excused_commits += counts["from_commits"] - self.commits
+        self.landed_at_base = landed
+        self.steps = counts["from_steps"]
+        self.begun = self.commits = counts["from_commits"]
+        self.rounds, self.pulls = counts["from_rounds"], counts["from_pulls"]
+        self.steps_since_commit = 0
+        self.rest_s = 0.0
+        self.leaving = False
+        self.last_commit_begun_s = now
+        for name in ("steps", "begun", "commits", "rounds", "pulls"):
+            row.count(name, getattr(self, name))
+        row.longest_s = self.step_s + self.commit_s
+        row.restores = board.restores
+        row.admitted = counts["admitted"]
+
+    def saved(self, checkpoint: int, error: int) -> None:
+        """Its part of a checkpoint is written; `error` is the errno where that failed, else 0."""
+        self.row.disk_error = error
+        self.row.checkpoint = checkpoint
+
+    def take_counts_of_row(self) -> None:
+        """Its row survived it: count from there, as a worker that has left the run before."""
+        row = self.row
+        self.steps = int(row.steps)
+        self.begun = self.commits = int(row.commits)
+        self.rounds, self.pulls = int(row.rounds), int(row.pulls)
+
+    def left(self) -> None:
+        """It takes part in nothing any more."""
+        self.row.show(Presence.LEFT)

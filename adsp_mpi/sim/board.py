@@ -1,11 +1,13 @@
 """The board in memory: it keeps the smallest counts at hand and knows who waits for which."""
 
 import math
+from functools import partial
 
 import numpy as np
 
 from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.row import Row
 
 STAGE, PRESENCE, ANY_COUNT = "stage", "presence", "any count"
 COUNTS = ("steps", "commits", "rounds", "pulls")
@@ -21,13 +23,16 @@ class LiveBoard(Board):
     everybody, and `ANY_COUNT` while somebody waits for that.
     """
 
+    version: int = 0
+    landed: int = 0
+
     def __init__(self, num_workers: int) -> None:
         super().__init__(num_workers)
         self.asked = ANY_COUNT
         self.any_count_awaited = False
         self.changed: set[str] = set()
         self._stage = Stage.TRAIN
-        self._version = 0
+        self._lost: set[int] = set()
         self._absent: set[int] = set()
         self._columns: dict[str, np.ndarray] = {}
         self._lowest: dict[str, tuple[float, int]] = {}  # of the present: value, how many hold it
@@ -52,18 +57,28 @@ class LiveBoard(Board):
         self.changed.add(STAGE)
 
     @property
-    def version(self) -> int:
-        return self._version
-
-    @property
     def targets(self) -> Targets:
         return super().targets
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         Board.targets.fset(self, targets)  # type: ignore[attr-defined]
-        self._version += 1
+        self.version += 1
         self.changed.add(STAGE)
+
+    def count_landed(self) -> None:
+        """One more commit has landed."""
+        self.landed += 1
+        self.counters[0] = self.landed
+
+    def is_lost(self, worker: int) -> bool:
+        return worker in self._lost
+
+    def trains(self, worker: int) -> bool:
+        return self._stage is Stage.TRAIN and worker not in self._lost
+
+    def forget_seen(self) -> None:
+        self.seen, self.asked = math.nan, ANY_COUNT
 
     def minimum(self, name: str) -> float:
         """As on every board, for counts without looking at all rows again."""
@@ -118,15 +133,34 @@ class LiveBoard(Board):
         """Hold `data`, with the minimum of the counts `looked_at` at hand."""
         self.data[:] = data
         self._stage = Stage(int(self.header[1]))
-        self._version = int(self.header[0])
+        self.version = int(self.header[0])
+        self.landed = int(self.counters[0])
+        self._lost = set(np.flatnonzero(self.lost).tolist())
         self._absent = set(np.flatnonzero(self.column("presence") > Presence.PAUSED).tolist())
         self._lowest.clear()
         for name in looked_at:
             self._find_lowest(name)
 
-    def set_presence(self, worker: int, presence: Presence) -> None:
+    def set_presence(self, worker: int, presence: int) -> None:
         """Who takes part has changed, and with it every minimum."""
         self.column("presence")[worker] = presence
         (self._absent.add if presence > Presence.PAUSED else self._absent.discard)(worker)
         self._lowest.clear()
         self.changed.add(PRESENCE)
+
+
+class LiveRow(Row):
+    """A worker's row of a LiveBoard, which hears of every change that may concern others."""
+
+    __slots__ = ("_board", "_worker", "count")
+    _board: LiveBoard
+    _worker: int
+
+    def __init__(self, board: LiveBoard, worker: int) -> None:
+        super().__init__(board.rows[worker])
+        object.__setattr__(self, "_board", board)
+        object.__setattr__(self, "_worker", worker)
+        object.__setattr__(self, "count", partial(board.write, worker))
+
+    def show(self, presence: int) -> None:
+        self._board.set_presence(self._worker, presence)

@@ -4,34 +4,26 @@ What is booked on the clock are methods of the engine, its links and its workers
 name, and only names listed here are looked up again.
 """
 
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
-from adsp_mpi.core.saved import put_worker_state, worker_state
 from adsp_mpi.errors import AdspError
+from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.links import Transfer
-from adsp_mpi.sim.worker import SimWorker, Waiting
+from adsp_mpi.sim.worker import SimWorker
 
-if TYPE_CHECKING:
-    from adsp_mpi.sim.engine import Engine
-
-ENGINE, LINKS = "engine", "links"
+ENGINE, LINKS, WAITS = "engine", "links", "waits"
 BOOKABLE = {
-    ENGINE: {"time_is_up", "keep_appointment"},
+    ENGINE: {"keep_appointment"},
+    WAITS: {"time_is_up"},
     LINKS: {"begin", "arrive"},
     "worker": {"go_on", "end_step", "end_busy_pull", "arrive", "land"},
 }
-WORKER_NUMBERS = ("standing_since", "landed_at_base", "loss", "step_begun", "commit_begun",
-                  "pull_begun")  # fmt: skip
-ENGINE_NUMBERS = ("actions", "appointments", "idle_looks", "actions_seen", "until_s")
+ENGINE_NUMBERS = ("actions", "appointments", "idle_looks", "actions_seen")
 BOARD_NUMBERS = ("any_count_awaited", "asked", "seen")
 
-OVER = Waiting(0.0, "", "", 0, 0.0)
-"""What a timer was set for that nobody waits for any more."""
 
-
-def engine_state(engine: "Engine") -> dict[str, Any]:
+def engine_state(engine: Engine) -> dict[str, Any]:
     """All that `resume_engine` needs. Only while the engine's steering is settled."""
     saver = _Saver(engine)
     clock, board, links = engine.clock, engine.board, engine.links
@@ -45,29 +37,24 @@ def engine_state(engine: "Engine") -> dict[str, Any]:
         "links": [links.updated_s, links.plan],
         "transfers": [saver.transfer(transfer) for transfer in links.transfers],
         "engine": {name: getattr(engine, name) for name in ENGINE_NUMBERS},
-        "overdue": [
-            [index, times]
-            for index, (waiting, times) in engine.overdue.items()
-            if waiting is engine.workers[index].waiting
-        ],
-        "waiting": list(engine.waiting),
+        "waits": engine.waits.state_dict(),
         "good_values": engine.good_values.copy(),
         "snapshot": engine.snapshot,
-        "workers": [_worker_state(worker) for worker in engine.workers],
+        "workers": [worker.state_dict() for worker in engine.workers],
         "problem": engine.problem.state_dict(),
         "exchange": engine.exchange.state_dict(),
         "steering": engine.steering.state_dict(),
     }
 
 
-def resume_engine(engine: "Engine", state: dict[str, Any]) -> None:
+def resume_engine(engine: Engine, state: dict[str, Any]) -> None:
     """A new engine of the same configuration stands where the one with this state stood."""
     loader = _Loader(engine)
     clock, board, links = engine.clock, engine.board, engine.links
     engine.problem.load_state_dict(state["problem"])
     engine.exchange.load_state_dict(state["exchange"])
     for worker, saved in zip(engine.workers, state["workers"], strict=True):
-        _resume_worker(worker, saved)
+        worker.load_state_dict(saved)
     clock.now, clock.at_once, clock.booked = state["clock"]
     clock.heap = [(s, kind, n, loader.action(a)) for s, kind, n, a in state["booked"]]
     board.resume(state["board"], state["looked_at"])
@@ -78,43 +65,24 @@ def resume_engine(engine: "Engine", state: dict[str, Any]) -> None:
     links.transfers = [loader.transfer(saved) for saved in state["transfers"]]
     for name in ENGINE_NUMBERS:
         setattr(engine, name, state["engine"][name])
-    engine.overdue = {i: (engine.workers[i].waiting, times) for i, times in state["overdue"]}
-    engine.waiting = {i: engine.workers[i] for i in state["waiting"]}
+    engine.waits.load_state_dict(state["waits"])
     engine.good_values[:] = state["good_values"]
     engine.snapshot = state["snapshot"]
     engine.steering.load_state_dict(state["steering"])
-
-
-def _worker_state(worker: SimWorker) -> dict[str, Any]:
-    return {
-        "me": worker_state(worker.me),
-        "waiting": asdict(worker.waiting) if worker.waiting else None,
-        **{name: getattr(worker, name) for name in WORKER_NUMBERS},
-    }
-
-
-def _resume_worker(worker: SimWorker, state: dict[str, Any]) -> None:
-    put_worker_state(worker.me, state["me"])
-    worker.waiting = Waiting(**state["waiting"]) if state["waiting"] else None
-    for name in WORKER_NUMBERS:
-        value = state[name]
-        setattr(worker, name, tuple(value) if isinstance(value, list) else value)
+    engine.resumed = True
 
 
 class _Saver:
     """Actions as [whose, name, arguments]."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._owners = {id(engine): ENGINE, id(engine.links): LINKS}
+    def __init__(self, engine: Engine) -> None:
+        self._owners = {id(engine): ENGINE, id(engine.links): LINKS, id(engine.waits): WAITS}
 
     def action(self, action: Callable[[], None]) -> list[Any]:
         arguments = action.args if isinstance(action, partial) else ()
         method: Any = action.func if isinstance(action, partial) else action
         owner = method.__self__
         whose = owner.index if isinstance(owner, SimWorker) else self._owners[id(owner)]
-        if method.__name__ == "time_is_up":
-            worker, waiting = arguments
-            return [whose, method.__name__, [worker.index, worker.waiting is waiting]]
         if method.__name__ == "begin":
             return [whose, method.__name__, [self.transfer(arguments[0])]]
         return [whose, method.__name__, list(arguments)]
@@ -127,7 +95,7 @@ class _Saver:
 class _Loader:
     """Actions of an engine from what `_Saver` made of them."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def action(self, saved: list[Any]) -> Callable[[], None]:
@@ -138,9 +106,6 @@ class _Loader:
         engine = self._engine
         owner = engine.workers[whose] if kind == "worker" else engine
         method = getattr(engine.links if kind == LINKS else owner, name)
-        if name == "time_is_up":
-            worker = engine.workers[arguments[0]]
-            return partial(method, worker, worker.waiting if arguments[1] else OVER)
         if kind == LINKS and name == "begin":
             return partial(method, self.transfer(arguments[0]))
         return partial(method, *arguments) if arguments else method

@@ -17,6 +17,7 @@ from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
 from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import QuietScreen, Screen
+from adsp_mpi.sim.checkpoint import engine_state, resume_engine
 from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.problem import Problem, make_problem
 from adsp_mpi.trace.memory_writer import MemoryPart, WorkerRows, write_trace
@@ -124,7 +125,7 @@ class Saver:
         state = {
             "config": self._config.to_toml(),
             "ended": ended,
-            "engine": self._engine.state,
+            "engine": engine_state(self._engine),
             "server": self._part.state,
             "workers": self._rows.state,
             "counts": self._trace.counts,
@@ -136,7 +137,7 @@ class Saver:
         """Continue recording from the checkpoint `found`."""
         if "engine" not in found.state:
             raise AdspError(f"{found.path} is of a run under MPI; it cannot be simulated on")
-        self._engine.resume(found.state["engine"])
+        resume_engine(self._engine, found.state["engine"])
         self._part.resume(found.state["server"])
         self._rows.resume(found.state["workers"])
         self._trace.resume(found.state["counts"])

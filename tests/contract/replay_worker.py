@@ -3,12 +3,14 @@
 import copy
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from adsp_mpi.core.actions import Commit, Pull, Step, Wait, WorkerAction
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, WorkerAction
+from adsp_mpi.core.board import Board, Stage
+from adsp_mpi.core.worker import Tables, Worker
 from tests.contract.recording import Different, Recording
 from tests.contract.replay_scheduler import Schedule
 
@@ -16,16 +18,21 @@ STARTS = {"waits": "start_s", "commits": "begun_s", "pulls": "start_s", "steps":
 """The column of each table that says when the decision was taken."""
 
 
-class SeenBoard:
-    """A board of which one number is known: what the recorded decision saw of it."""
+class SeenBoard(Board):
+    """A board as a recorded decision saw it: its targets, and one number of what others did."""
 
-    def __init__(self, seen: float) -> None:
-        self._seen = seen
+    looked = False
+
+    def forget_seen(self) -> None:
+        super().forget_seen()
         self.looked = False
 
     def minimum(self, name: str) -> float:
         self.looked = True
-        return self._seen
+        self.seen = self.recorded
+        return self.seen
+
+    recorded = math.nan
 
 
 @dataclass(frozen=True)
@@ -57,13 +64,13 @@ class Row:
 class State:
     """How far a replay has come."""
 
-    me: WorkerState
+    me: Worker
     taken: dict[str, int]
     """Rows of each table."""
     in_flight: Row | None = None
     pauses: int = 0
 
-    def after(self, row: Row, me: WorkerState) -> "State":
+    def after(self, row: Row, me: Worker) -> "State":
         """`row` is what was decided, `me` how that leaves the worker."""
         in_flight = row if row.table == "commits" else self.in_flight
         taken = {**self.taken, row.table: row.number + 1}
@@ -71,7 +78,7 @@ class State:
 
 
 class WorkerReplay:
-    """Takes the rows of one worker in the order of time and decides along.
+    """Takes the rows of one worker in the order of time and lets a `Worker` decide and record.
 
     In virtual time things can happen at the same moment. Then there must be an order of them in
     which each is what is decided, with a commit that lands then seen to be done or not.
@@ -79,11 +86,19 @@ class WorkerReplay:
 
     def __init__(self, recording: Recording, schedule: Schedule, worker: int) -> None:
         config = recording.config
-        self._model = config.sync_model
-        self._max_steps = config.stop.max_steps or math.inf
+        self._blocking = config.sync_model.blocking_commits
         self._schedule = schedule
         self._worker = worker
-        self._first = WorkerState(worker, config.train.batch_size)
+        self._board = SeenBoard(recording.num_workers)
+        self._recorded: dict[str, tuple[Any, ...]] = {}
+        """The row that the worker recorded last, by table."""
+        self._first = Worker(
+            worker,
+            config.sync_model,
+            config.train.batch_size,
+            tables=Tables(*(partial(self._record, name) for name in Tables._fields)),
+            max_steps=config.stop.max_steps or math.inf,
+        )
         tables = recording.of_worker(worker)
         self._tables = {name: tables[name] for name in STARTS}
         self._answers: list[str] = []
@@ -100,6 +115,9 @@ class WorkerReplay:
             state = after
         return sum(state.taken.values())
 
+    def _record(self, table: str, *values: Any) -> None:
+        self._recorded[table] = values
+
     def _next_rows(self, state: State) -> list[Row]:
         """The next row of each table."""
         return [
@@ -113,82 +131,98 @@ class WorkerReplay:
         rows = [row for row in self._next_rows(state) if row.time_s == now]
         if not rows:
             return state
-        for done_s in self._landed_by(now, state):
+        for landed in self._landed_by(now, state):
             for row in rows:
                 me = copy.copy(state.me)
-                if done_s is not None:
-                    me.commit_done(done_s)
-                answer = self._carry_out(row, me, state.pauses)
+                answer = self._land(landed, me) if landed else None
+                answer = answer or self._carry_out(row, me, state.pauses)
                 if answer is not None:
                     self._answers.append(f"recorded {row}, replayed {answer}")
                 elif after := self._at(now, state.after(row, me)):
                     return after
         return None
 
-    def _landed_by(self, now: float, state: State) -> list[float | None]:
-        """When the commit in flight was done, as far as a decision at `now` may know; the likelier
+    def _landed_by(self, now: float, state: State) -> list[Row | None]:
+        """The commit in flight, where a decision at `now` may know that it is done; the likelier
         first. None: it is in flight still, or there is none."""
         commit = state.in_flight
         if not state.me.in_flight or commit is None or commit["done_s"] > now:
             return [None]
-        done_s = float(commit["done_s"])
-        return [done_s] if done_s < now or self._model.blocking_commits else [done_s, None]
+        return [commit] if commit["done_s"] < now or self._blocking else [commit, None]
 
-    def _carry_out(self, row: Row, me: WorkerState, pauses: int) -> str | None:
-        """Decide as `me`, who then does it; None where that is `row`, else what was decided."""
+    def _land(self, commit: Row, me: Worker) -> str | None:
+        """The commit is done; None where `me` records it as it was recorded."""
+        landed_before = me.landed_at_base + int(commit["staleness"])
+        me.commit_landed(landed_before, int(commit["sent_bytes"]))
+        me.commit_done(float(commit["done_s"]), float(commit["blocked_s"]))
+        return self._difference(commit)
+
+    def _carry_out(self, row: Row, me: Worker, pauses: int) -> str | None:
+        """Decide as `me`, who then does it; None where that is `row`, else what was done."""
+        board = self._board
+        self._show(row)
+        action = me.next(row.time_s, board)
         if row.is_pause:
-            for moment in self._schedule.pauses[pauses]:
-                me.restored(moment)
-            return None
-        if row["version"] != me.version:
-            self._follow(me, int(row["version"]))
-        board = SeenBoard(float(row["seen"]))
-        action = self._model.next_action(row.time_s, me, board)  # type: ignore[arg-type]
-        if not self._is_last_commit(row, me, action):
-            if not self._agrees(action, row, me):
+            if not me.paused:
                 return f"{action} of {me}"
-            if board.looked == math.isnan(row["seen"]):
-                return f"{action}, which {'looked' if board.looked else 'did not look'}"
-        self._do(row, me)
-        return None
+            for moment in self._schedule.pauses[pauses]:
+                board.restores += 1
+                assert me.next(moment, board) == Pause(row["reason"].decode(), Pause.RESTORE)
+                me.restored(moment, me.landed_at_base, board.restores)
+            return None
+        if not self._agrees(action, row, me):
+            return f"{action} of {me}"
+        if board.looked == math.isnan(row["seen"]):
+            return f"{action}, which {'looked' if board.looked else 'did not look'}"
+        return self._do(row, me)
 
-    def _follow(self, me: WorkerState, version: int) -> None:
-        sizes = self._schedule.sizes[version]
-        me.follow(version, self._schedule.targets[version], sizes[self._worker] if sizes else 0)
+    def _show(self, row: Row) -> None:
+        """The board as the decision for `row` saw it."""
+        board, version = self._board, int(row["version"])
+        board.stage = Stage.PAUSE if row.is_pause else Stage.TRAIN
+        board.recorded = float(row["seen"])
+        if board.version != version:
+            sizes = self._schedule.sizes[version]
+            board.targets = self._schedule.targets[version]
+            board.header[0] = version
+            board.batch_sizes[:] = sizes or 0
 
-    def _is_last_commit(self, row: Row, me: WorkerState, action: WorkerAction) -> bool:
-        """All steps are taken and the model wants another: what is left is committed unasked."""
-        return (
-            row.table == "commits"
-            and isinstance(action, Step | Commit)
-            and self._model.commits_leftovers
-            and me.steps == self._max_steps
-            and not me.in_flight
-            and row["steps"] == me.steps_since_commit > 0
-        )
-
-    def _agrees(self, action: WorkerAction, row: Row, me: WorkerState) -> bool:
+    def _agrees(self, action: WorkerAction | Pause | Leave, row: Row, me: Worker) -> bool:
         if isinstance(action, Step):
-            plan = copy.copy(me)
-            plan.begin_step()
             return (
                 row.table == "steps"
-                and me.steps == row.number < self._max_steps
-                and plan.batch_size == row["batch_size"]
+                and me.steps == row.number
+                and me.batch_size == row["batch_size"]
             )
         if isinstance(action, Commit):
             counts = (me.begun + 1, me.steps_since_commit)
             return row.table == "commits" and (row["number"], row["steps"]) == counts
         if isinstance(action, Pull):
-            return row.table == "pulls" and row["keep_local"] == action.keep_local
-        reason = action.reason.encode()[:24] if isinstance(action, Wait) else None
-        return row.table == "waits" and row["reason"] == reason
+            return row.table == "pulls" and bool(row["keep_local"] == action.keep_local)
+        waiting = me.waiting
+        return (
+            row.table == "waits"
+            and waiting is not None
+            and (row["reason"], row.time_s) == (waiting.reason.encode()[:24], waiting.since_s)
+        )
 
-    def _do(self, row: Row, me: WorkerState) -> None:
+    def _do(self, row: Row, me: Worker) -> str | None:
+        """None where `me` records it as it was recorded."""
         if row.table == "steps":
-            me.begin_step()
-            me.stepped(float(row["compute_s"] + row["sleep_s"]))
-        elif row.table == "commits":
+            compute_s, sleep_s = float(row["compute_s"]), float(row["sleep_s"])
+            me.stepped(row.time_s, compute_s, sleep_s, float(row["loss"]))
+            return self._difference(row)
+        if row.table == "pulls":
+            seconds, keep_local = float(row["duration_s"]), bool(row["keep_local"])
+            me.pulled(row.time_s, seconds, seconds, keep_local, me.landed_at_base)
+            return self._difference(row)
+        if row.table == "commits":
             me.commit_begun(row.time_s)
-        elif row.table == "pulls":
-            me.pulled()
+        return None
+
+    def _difference(self, row: Row) -> str | None:
+        """The row that the worker has just recorded, unless it is `row` to the bit."""
+        values = np.array([self._recorded[row.table]], row.values.dtype)[0]
+        if values.tobytes() == row.values.tobytes():
+            return None
+        return str(Row(row.table, row.number, values))

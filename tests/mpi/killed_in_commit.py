@@ -17,7 +17,9 @@ from itertools import combinations
 import numpy as np
 
 from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.models.asp import Asp
 from adsp_mpi.core.patience import Process
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.mpi.ranks.abort import leave_at_once
 from adsp_mpi.mpi.ranks.liveness import look_at
 from adsp_mpi.mpi.ranks.world import World
@@ -121,12 +123,15 @@ def possible_sums(torn: list[int]) -> list[int]:
 def work(world: World, model: RemoteArray, board: WorkerBoard) -> None:
     """Commit without a pause until the stage says stop."""
     replica = Integers(model.num_elements, world.worker + 1)
-    path = CommitPath(model, board, replica, time.monotonic, 0.0)  # type: ignore[arg-type]
+    worker = Worker(world.worker, Asp(), row=board.row)
+    path = CommitPath(model, board, worker, replica, time.monotonic, 0.0)  # type: ignore[arg-type]
     while board.board.stage != Stage.STOP:
+        worker.commit_begun(time.monotonic())
         path.begin(1.0, 0.0)
         path.finish()
+        worker.commit_done(time.monotonic(), 0.0)
         board.refresh_now()
-    board.row.presence = Presence.LEFT
+    worker.left()
     board.publish(time.monotonic())
     board.finish()
 

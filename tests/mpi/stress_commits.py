@@ -12,6 +12,8 @@ import time
 import numpy as np
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.models.asp import Asp
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
@@ -116,12 +118,15 @@ def make_arrays(world: World, elements: int, kind: str) -> tuple[RemoteArray, Re
 def work(world: World, model: RemoteArray, board: WorkerBoard, now, seconds: float) -> None:
     generator = np.random.default_rng([5, world.worker])
     replica = Integers(model.num_elements, world.worker + 1)
-    commits = CommitPath(model, board, replica, now, 0.0)  # type: ignore[arg-type]
+    worker = Worker(world.worker, Asp(), row=board.row)
+    commits = CommitPath(model, board, worker, replica, now, 0.0)  # type: ignore[arg-type]
     end = now() + seconds
     while now() < end:
+        worker.commit_begun(now())
         commits.begin(1.0, delay_s=float(generator.choice([0, 0, 0.002])))
         while not commits.poll():
             time.sleep(generator.exponential(3e-4))
+        worker.commit_done(now(), 0.0)
         if generator.random() < 0.3:
             time.sleep(generator.exponential(2e-3))
         board.refresh()

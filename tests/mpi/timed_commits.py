@@ -7,6 +7,8 @@ import time
 import numpy as np
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.models.asp import Asp
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
@@ -34,11 +36,15 @@ if __name__ == "__main__":
             world.wait_for_all()
     else:
         client = WorkerBoard(world, remote)
-        commits = CommitPath(model, client, Integers(ELEMENTS, world.rank), clock.now, 0.0)  # type: ignore[arg-type]
+        worker = Worker(world.worker, Asp(), row=client.row)
+        replica = Integers(ELEMENTS, world.rank)
+        commits = CommitPath(model, client, worker, replica, clock.now, 0.0)  # type: ignore[arg-type]
         while clock.now() < seconds:
             begun = clock.now()
+            worker.commit_begun(begun)
             commits.begin(1.0, 0.0)
             commits.finish()
+            worker.commit_done(clock.now(), 0.0)
             times.append(clock.now() - begun)
             time.sleep(0.1)
         client.row.presence = 1

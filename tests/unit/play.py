@@ -1,10 +1,11 @@
 """A board with workers that act in any order: what every engine must keep, without an engine."""
 
-from adsp_mpi.core.actions import Commit, Pull, Run, Step, Wait, WorkerAction
+from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Run, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.row import Row
 from adsp_mpi.core.scheduler import put_on_board
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker import Worker
 
 
 class Play:
@@ -15,7 +16,7 @@ class Play:
         self.now = 0.0
         self.model: list[tuple[int, int]] = []
         self.board = Board(num_workers)
-        self.me = [WorkerState(i, batch_size) for i in range(num_workers)]
+        self.me = [Worker(i, sync, batch_size, Row(row)) for i, row in enumerate(self.board.rows)]
         self.pulled: list[list[int]] = [[] for _ in self.me]
         self.plans: list[list[tuple[float, int]]] = [[] for _ in self.me]
         self.waits = 0
@@ -25,12 +26,8 @@ class Play:
         """What the server does with a Run: what has to wait is tried again at every act."""
         self.waiting_run = None if put_on_board(run, self.board, standing) else run
 
-    def decide(self, i: int) -> WorkerAction:
-        me = self.me[i]
-        if me.version != self.board.version:
-            size = int(self.board.batch_sizes[i])
-            me.follow(self.board.version, self.board.targets, size)
-        return self.sync.next_action(self.now, me, self.board)
+    def decide(self, i: int) -> WorkerAction | Pause | Leave:
+        return self.me[i].next(self.now, self.board)
 
     def act(self, i: int) -> None:
         """Worker i does its next action; a second passes."""
@@ -39,19 +36,15 @@ class Play:
             self.steer(self.waiting_run)
         me, action = self.me[i], self.decide(i)
         if isinstance(action, Step):
-            me.begin_step()
-            me.stepped(1.0)
-            self.board.column("steps")[i] = me.steps
+            me.stepped(self.now, 1.0, 0.0, loss=1.0)
         elif isinstance(action, Commit):
             self.plans[i].append((me.local_steps, me.batch_size))
             me.commit_begun(self.now)
-            me.commit_done(self.now)
+            me.commit_landed(len(self.model), sent_bytes=4)
+            me.commit_done(self.now, blocked_s=0.0)
             self.model.append((i, me.rounds))
-            self.board.column("commits")[i] = me.commits
-            self.board.column("rounds")[i] = me.rounds
         elif isinstance(action, Pull):
-            me.pulled()
+            me.pulled(self.now, 0.0, 0.0, action.keep_local, len(self.model))
             self.pulled[i].append(len(self.model))
-            self.board.column("pulls")[i] = me.pulls
         elif isinstance(action, Wait):
             self.waits += 1

@@ -7,7 +7,7 @@ from adsp_mpi.core.actions import Commit, Observed, Run, Setup, Step, Targets, T
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.adsp import Adsp
 from adsp_mpi.core.scheduler import Scheduler
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker import Worker
 
 BOARD = Board(1)
 
@@ -18,11 +18,22 @@ def seen_at(now: float, losses=(), commits: float = 0.0) -> Observed:
     return Observed(now, tuple(losses), zeros, np.full(2, commits), zeros, zeros, zeros, present)
 
 
+def step(me: Worker, seconds: float) -> None:
+    me.stepped(0.0, seconds, 0.0, loss=1.0)
+
+
+def commit(me: Worker, begun_s: float, done_s: float) -> None:
+    me.commit_begun(begun_s)
+    me.commit_landed(0, sent_bytes=4)
+    me.commit_done(done_s, blocked_s=0.0)
+
+
 def following(target: float, begun: int = 0, since_s: float = 0.0, step_s: float = 0.0):
     """A worker that took a step and now follows targets given at `since_s`."""
-    me = WorkerState(0, begun=begun, commits=begun)
+    me = Worker(0, Adsp())
+    me.begun = me.commits = begun
     me.follow(1, Targets(target, 1, 60.0, since_s=since_s))
-    me.stepped(step_s)
+    step(me, step_s)
     return me
 
 
@@ -33,9 +44,8 @@ def test_the_commits_due_are_spread_over_the_check_period() -> None:
     for due_s in (120.0, 140.0, 160.0):
         assert model.next_action(due_s - 0.1, me, BOARD) == Step()
         assert model.next_action(due_s, me, BOARD) == Commit()
-        me.commit_begun(due_s)
-        me.commit_done(due_s)
-        me.stepped(0.0)
+        commit(me, due_s, due_s)
+        step(me, 0.0)
     assert model.next_action(1e6, me, BOARD) == Step()
 
 
@@ -43,10 +53,9 @@ def test_a_commit_is_done_by_its_time_though_it_and_a_step_take_long() -> None:
     """O = 5 s and steps of 2 s: the last moment to begin is 60 - 5 - 2."""
     model = Adsp(check_period_s=60)
     me = following(target=2, step_s=2.0)
-    me.commit_begun(10.0)
-    me.commit_done(15.0)
+    commit(me, 10.0, 15.0)
     me.follow(2, Targets(2, 1, 60.0))
-    me.stepped(2.0)
+    step(me, 2.0)
     assert model.next_action(52.9, me, BOARD) == Step()
     assert model.next_action(53.0, me, BOARD) == Commit()
 
@@ -62,13 +71,12 @@ def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_
     model = Adsp(check_period_s=60)
     me = following(target=2)
     me.commit_begun(0.0)
-    me.stepped(1.0)
+    step(me, 1.0)
     assert model.next_action(1e6, me, BOARD) == Step()
-    me.commit_done(1.0)
+    me.commit_done(1.0, 0.0)
     assert model.next_action(1e6, me, BOARD) == Commit()
-    me.commit_begun(0.0)
-    me.commit_done(1.0)
-    me.stepped(1.0)
+    commit(me, 0.0, 1.0)
+    step(me, 1.0)
     assert model.next_action(1e6, me, BOARD) == Step(), "the target is reached"
     me.follow(2, Targets(5, 1, 60.0))
     me.steps_since_commit = 0
@@ -83,7 +91,7 @@ def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_
 def test_every_worker_reaches_the_target_by_each_check(speeds: list[float], rate: int) -> None:
     """Workers of any speed that can commit at the rate, over 30 check periods."""
     model = Adsp(check_period_s=60)
-    states = [WorkerState(i) for i in range(len(speeds))]
+    states = [Worker(i, model) for i in range(len(speeds))]
     for me, speed in zip(states, speeds, strict=True):
         now, target = 0.0, 0.0
         for period in range(30):
@@ -91,9 +99,8 @@ def test_every_worker_reaches_the_target_by_each_check(speeds: list[float], rate
             me.follow(period, Targets(target, rate, 60.0, since_s=60.0 * period))
             while now < 60.0 * (period + 1):
                 if model.next_action(now, me, BOARD) == Commit():
-                    me.commit_begun(now)
-                    me.commit_done(now)
-                me.stepped(1 / speed)
+                    commit(me, now, now)
+                step(me, 1 / speed)
                 now += 1 / speed
             assert me.commits == target
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from adsp_mpi.core.actions import Targets
-from adsp_mpi.core.board import Board, Presence, Row, Stage
+from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.row import Row
 
 
 def test_parts_do_not_overlap_and_fill_the_array() -> None:

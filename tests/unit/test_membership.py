@@ -6,7 +6,6 @@ import pytest
 from adsp_mpi.core.board import Board, Presence
 from adsp_mpi.core.membership import Changes, Membership
 from adsp_mpi.core.patience import LOOK_AT_MOST_S, Process
-from adsp_mpi.core.worker import WorkerState
 
 
 def board_of(workers: int, steps: int = 10, longest_s: float = 1.0) -> Board:
@@ -152,10 +151,3 @@ def test_commits_that_were_given_are_not_counted_as_made() -> None:
     board.counters[0] = 5
     with pytest.raises(ValueError, match="6 commits done but 5 landed"):
         board.validate()
-
-
-def test_a_worker_that_is_taken_in_counts_from_there() -> None:
-    me = WorkerState(0, 32, steps=3, steps_since_commit=3, rest_s=0.5)
-    me.admitted(20, 6, 6, 5, now=9.0)
-    assert (me.steps, me.begun, me.commits, me.rounds, me.pulls) == (20, 6, 6, 6, 5)
-    assert not me.in_flight and me.steps_since_commit == 0 and me.last_commit_begun_s == 9.0

@@ -8,6 +8,8 @@ from torch import nn
 
 from adsp_mpi.bench.systems.system import LEARNT, STEP, System
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.models.asp import Asp
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.ranks.world import World
@@ -36,14 +38,19 @@ class Own(System):
         self._flat = FlatModel(module, torch.device("cpu"))
         self._board = WorkerBoard(world, self._rows)
         replica = Replica(self._flat, same_base=True)
-        self._path = CommitPath(self._window, self._board, replica, time.monotonic, 0.0)
+        self._worker = Worker(world.worker, Asp(), row=self._board.row)
+        self._path = CommitPath(
+            self._window, self._board, self._worker, replica, time.monotonic, 0.0
+        )
 
     def learn(self) -> None:
         self._flat.values[:LEARNT].add_(1.0)
 
     def commit(self) -> None:
+        self._worker.commit_begun(0.0)
         self._path.begin(STEP, 0.0)
         self._path.finish()
+        self._worker.commit_done(0.0, 0.0)
 
     def model(self) -> np.ndarray:
         return self._window.load(np.empty(self._window.num_elements, np.float32))

@@ -6,7 +6,7 @@ from typing import ClassVar
 from adsp_mpi.core.actions import Commit, Step, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.options import option
 
 

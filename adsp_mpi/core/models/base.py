@@ -19,7 +19,7 @@ from adsp_mpi.core.actions import (
 )
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.commit_rule import CommitRule, make_rule
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.options import check_options, option
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from adsp_mpi.core.actions import Commit, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker_state import WorkerState
 from adsp_mpi.options import option
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from adsp_mpi.core.actions import Commit, Pull, Step, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.rounds import RoundModel
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker_state import WorkerState
 
 
 @dataclass(frozen=True)

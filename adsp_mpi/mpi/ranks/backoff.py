@@ -1,5 +1,6 @@
 """Waiting without a busy core: bounded exponential backoff."""
 
+import math
 import os
 import time
 from typing import Callable, Sequence
@@ -17,7 +18,7 @@ EAGER_S, IDLE_S = 1e-4, 8e-3
 
 
 class Backoff:
-    """Each call sleeps twice as long as the last, up to `longest_s`.
+    """Each call sleeps twice as long as the last, up to `longest_s`, or `at_most_s` of the call.
 
     A `patient` one sleeps for a sixteenth of the time so far where that is longer, up to 20 ms.
     """
@@ -28,9 +29,10 @@ class Backoff:
         self._next_s = SHORTEST_S
         self.slept_s = 0.0
 
-    def __call__(self) -> None:
-        time.sleep(self._next_s)
-        self.slept_s += self._next_s
+    def __call__(self, at_most_s: float = math.inf) -> None:
+        seconds = max(SHORTEST_S, min(self._next_s, at_most_s))
+        time.sleep(seconds)
+        self.slept_s += seconds
         longest_s = self._longest_s
         if self._patient:
             longest_s = max(longest_s, min(self.slept_s / 16, MOST_PATIENT_S))

@@ -5,7 +5,8 @@ from typing import Callable
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.core.board import COUNTER_FIELDS, ROW_FIELDS, Board, Row
+from adsp_mpi.core.board import COUNTER_FIELDS, Board
+from adsp_mpi.core.row import ROW_FIELDS, Row
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.remote_array import RemoteArray

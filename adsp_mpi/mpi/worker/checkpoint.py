@@ -4,9 +4,7 @@ import errno
 from pathlib import Path
 from typing import Any
 
-from adsp_mpi.core.board import Row
-from adsp_mpi.core.saved import put_worker_state, worker_state
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
@@ -26,47 +24,45 @@ class WorkerSaver:
     def __init__(
         self,
         folder: Path,
-        me: WorkerState,
+        worker: Worker,
         trainer: Trainer,
         replica: Replica,
         commits: CommitPath,
         part: PartWriter,
     ) -> None:
         self._folder = folder
-        self._me, self.trainer, self._replica = me, trainer, replica
+        self._worker, self.trainer, self._replica = worker, trainer, replica
         self._commits, self._part = commits, part
 
     def save(self, number: int) -> int:
         """Write this worker's file of checkpoint `number`; errno where the disk is full, else 0."""
         state = {
-            "me": worker_state(self._me),
+            "worker": self._worker.state_dict(),
             "trainer": self.trainer.state_dict(),
             "replica": self._replica.state_dict(),
-            "commits": self._commits.state,
+            "commits": self._commits.state_dict(),
             "random": random_state(),
             "part_bytes": self._part.flushed_bytes(),
         }
         folder = unfinished(self._folder, number)
         try:
-            save(folder / worker_file(self._me.index), state)
+            save(folder / worker_file(self._worker.index), state)
         except OSError as error:
             return error.errno or errno.EIO
         return 0
 
     def resume(self, state: dict[str, Any]) -> None:
         """Stand where this worker stood when it wrote `state`."""
-        put_worker_state(self._me, state["me"])
+        self._worker.load_state_dict(state["worker"])
         self.trainer.load_state_dict(state["trainer"])
         self._replica.load_state_dict(state["replica"])
-        self._commits.resume(state["commits"])
+        self._commits.load_state_dict(state["commits"])
         put_random_state(state["random"])
 
-    def catch_up(self, row: Row) -> None:
+    def catch_up(self) -> None:
         """Stand where this worker had left the run before the checkpoint: its counts are known."""
-        me = self._me
-        me.steps = self.trainer.steps = int(row.steps)
-        me.begun = me.commits = int(row.commits)
-        me.rounds, me.pulls = int(row.rounds), int(row.pulls)
+        self._worker.take_counts_of_row()
+        self.trainer.steps = self._worker.steps
 
 
 def saved_state(checkpoint: Path, worker: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any, Callable, Iterator
 
 from mpi4py import MPI
 
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
@@ -27,12 +28,14 @@ class CommitPath:
         self,
         model: RemoteArray,
         board: WorkerBoard,
+        worker: Worker,
         replica: Replica,
         now: Callable[[], float],
         buffer_share: float,
     ) -> None:
         self._model = model
         self._board = board
+        self._worker = worker
         self._replica = replica
         self._now = now
         self._buffer_share = buffer_share
@@ -40,22 +43,18 @@ class CommitPath:
         self.num_bytes = replica.update.nbytes
         """What a commit sends."""
 
-        self.landed_at_base = 0
-        """Commits of all workers in the model that the local one started from."""
-
-        self.staleness = 0
-        """Commits of others that landed between the last commit's base and itself."""
-
     @property
     def in_flight(self) -> bool:
         return self._protocol is not None
 
     def begin(self, factor: float, delay_s: float) -> None:
-        """Take the update, times `factor`, and set out; it lands no sooner than in `delay_s`."""
+        """Take the update, times `factor`, and set out; it lands no sooner than in `delay_s`.
+
+        The worker has begun the commit: its row says so, and is shown first.
+        """
         if self.in_flight:
             raise RuntimeError("a commit is in flight already")
         lands_from = self._now() + delay_s
-        self._board.row.begun += 1
         shown = self._board.publish(self._now())
         by_parts = self._model.at_once and self._replica.has_parts
         at_once = not delay_s and by_parts and MPI.Request.Testall(shown)
@@ -74,32 +73,34 @@ class CommitPath:
         """Wait until no commit is in flight; data moves only when this rank looks too."""
         wait_until(self.poll, longest_s=LOOK_S)
 
-    def fetch(self) -> None:
-        """Begin anew from the global model; wait for it."""
-        self.pull(keep_local=False)
+    def fetch(self) -> int:
+        """Begin anew from the global model; wait for it. How many commits it holds at least."""
+        return self.pull(keep_local=False)
 
-    def pull(self, keep_local: bool) -> None:
-        """Take up the global model and wait for it; `keep_local` keeps what was learnt on top."""
-        self._refresh()
+    def pull(self, keep_local: bool) -> int:
+        """Take up the global model and wait for it; `keep_local` keeps what was learnt on top.
+
+        How many commits of all workers it holds at least.
+        """
+        landed = self._refresh()
         self._model.read_now(self._replica.answer)
         self._replica.replace(keep_local)
+        return landed
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """For `resume`, while no commit is in flight."""
-        return {"landed_at_base": self.landed_at_base}
+    def state_dict(self) -> dict[str, Any]:
+        """What it holds back, for `load_state_dict`; while no commit is in flight."""
+        return {}
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on where the path with this `state` stood."""
-        self.landed_at_base = state["landed_at_base"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the path that gave `state` stood."""
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> int:
         """The model is about to be read: which commits it holds at least."""
         if self.in_flight:
             raise RuntimeError("a pull while a commit is in flight")
         self._replica.settle()
         self._board.refresh_now()
-        self.landed_at_base = self._board.board.landed
+        return self._board.board.landed
 
     def _send(
         self, factor: float, at_once: bool, shown: list[MPI.Request], lands_from: float
@@ -114,9 +115,7 @@ class CommitPath:
         self._model.flush()
         counted, landed_before = self._board.count("landed")
         yield from _until_done(counted)
-        self.staleness = int(landed_before[0]) - self.landed_at_base
-        self.landed_at_base = int(landed_before[0]) + 1
-        self._board.row.committed(self.num_bytes / 1e6, self.staleness)
+        self._worker.commit_landed(int(landed_before[0]), self.num_bytes)
         yield from _until_done(self._board.publish(self._now()))
 
     def _commit_by_parts(self, factor: float) -> None:

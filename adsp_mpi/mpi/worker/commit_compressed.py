@@ -6,6 +6,7 @@ import numpy as np
 from mpi4py import MPI
 
 from adsp_mpi.core.compression import Residual, blocks, commit_bytes
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
@@ -23,11 +24,12 @@ class CompressedCommits(CommitPath):
         self,
         model: CompressedArray,
         board: WorkerBoard,
+        worker: Worker,
         replica: Replica,
         now: Callable[[], float],
         buffer_share: float,
     ) -> None:
-        super().__init__(model, board, replica, now, buffer_share)
+        super().__init__(model, board, worker, replica, now, buffer_share)
         self._compressed = model
         self._size = size = model.num_rebased
         self._residual = Residual(model.codec, size)
@@ -37,17 +39,19 @@ class CompressedCommits(CommitPath):
         buffers = len(replica.update) - size
         self.num_bytes = commit_bytes(model.codec, size) + 4 * buffers
 
-    def fetch(self) -> None:
-        self._refresh()
+    def fetch(self) -> int:
+        landed = self._refresh()
         self._residual.values[:] = 0
         wait_for(self._compressed.fetch(self._known))
         self._go_on(keep_local=False)
+        return landed
 
-    def pull(self, keep_local: bool) -> None:
-        self._refresh()
+    def pull(self, keep_local: bool) -> int:
+        landed = self._refresh()
         wait_for(self._compressed.exchange(None, self._answers))
         self._learn_answers()
         self._go_on(keep_local)
+        return landed
 
     def _add_taken(self) -> list[MPI.Request]:
         sent = self._residual.take(self._replica.update[: self._size])
@@ -72,10 +76,8 @@ class CompressedCommits(CommitPath):
     def _answer_what_is_known(self) -> None:
         np.add(self._known, self._residual.values, out=self._replica.answer[: self._size])
 
-    @property
-    def state(self) -> dict[str, Any]:
-        return {**super().state, "residual": self._residual.values}
+    def state_dict(self) -> dict[str, Any]:
+        return {"residual": self._residual.values}
 
-    def resume(self, state: dict[str, Any]) -> None:
-        super().resume(state)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._residual.values[:] = state["residual"]

@@ -2,6 +2,7 @@
 
 from typing import Callable
 
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.compressed import CompressedArray
@@ -15,13 +16,14 @@ from adsp_mpi.mpi.worker.commit_ruled import RuledCommits
 def commit_path(
     model: RemoteArray,
     board: WorkerBoard,
+    worker: Worker,
     replica: Replica,
     now: Callable[[], float],
     buffer_share: float,
 ) -> CommitPath:
     """The commit path that suits the array."""
     if isinstance(model, RuledArray):
-        return RuledCommits(model, board, replica, now, buffer_share)
+        return RuledCommits(model, board, worker, replica, now, buffer_share)
     if isinstance(model, CompressedArray):
-        return CompressedCommits(model, board, replica, now, buffer_share)
-    return CommitPath(model, board, replica, now, buffer_share)
+        return CompressedCommits(model, board, worker, replica, now, buffer_share)
+    return CommitPath(model, board, worker, replica, now, buffer_share)

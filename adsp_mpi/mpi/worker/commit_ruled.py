@@ -4,6 +4,7 @@ from typing import Callable
 
 from mpi4py import MPI
 
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.ruled import RuledArray
@@ -17,11 +18,12 @@ class RuledCommits(CommitPath):
         self,
         model: RuledArray,
         board: WorkerBoard,
+        worker: Worker,
         replica: Replica,
         now: Callable[[], float],
         buffer_share: float,
     ) -> None:
-        super().__init__(model, board, replica, now, buffer_share)
+        super().__init__(model, board, worker, replica, now, buffer_share)
         self._ruled = model
         self._trained = slice(0, model.num_trained)
         self._summed = slice(model.num_trained, replica.num_rebased)
@@ -29,7 +31,7 @@ class RuledCommits(CommitPath):
     def _add_taken(self) -> list[MPI.Request]:
         update, answer = self._replica.update, self._replica.answer
         trained, summed = self._trained, self._summed
-        sent = self._ruled.commit(update[trained], answer[trained], self.landed_at_base)
+        sent = self._ruled.commit(update[trained], answer[trained], self._worker.landed_at_base)
         return sent + self._model.add(update[summed], answer[summed], summed.start)
 
     def _land(self) -> None:

@@ -1,5 +1,6 @@
 """A worker's side of a run: starts the worker loop and leaves in order, also after a failure."""
 
+import math
 import sys
 import traceback
 from contextlib import suppress
@@ -10,7 +11,7 @@ from mpi4py import MPI
 
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.patience import HEARTBEAT_S
-from adsp_mpi.core.worker import WorkerState
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, cause
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.trainer import Trainer
@@ -25,7 +26,8 @@ from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.checkpoint import WorkerSaver, saved_state
 from adsp_mpi.mpi.worker.commit_paths import commit_path
-from adsp_mpi.mpi.worker.loop import WorkerLoop, WorkerTrace
+from adsp_mpi.mpi.worker.loop import WorkerLoop
+from adsp_mpi.mpi.worker.trace import WorkerTrace
 from adsp_mpi.runtime.signals import Signals
 
 
@@ -50,13 +52,20 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     trainer, replica, trace, saved = world.agree(build)
     clock = align(world, ready.begin_s)
     trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
-    commits = commit_path(window, board, replica, clock.now, 1.0 / ready.num_shares)
-    commits.fetch()
-    me = WorkerState(world.worker, config.train.batch_size)
-    saver = WorkerSaver(ready.folder, me, trainer, replica, commits, trace.part)
+    worker = Worker(
+        world.worker,
+        config.sync_model,
+        config.train.batch_size,
+        board.row,
+        trace.tables,
+        config.stop.max_steps or math.inf,
+    )
+    commits = commit_path(window, board, worker, replica, clock.now, 1.0 / ready.num_shares)
+    worker.landed_at_base = commits.fetch()
+    saver = WorkerSaver(ready.folder, worker, trainer, replica, commits, trace.part)
     if ready.same_workers and ready.resumes:
         board.take_row()
-        saver.resume(saved) if saved else saver.catch_up(board.row)
+        saver.resume(saved) if saved else saver.catch_up()
     watch = ServerWatch(ready.folder, world, trace.part)
     board.on_look = watch.look
     heart = Repeating(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
@@ -66,11 +75,11 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     with watch, heart:
         try:
             try:
-                WorkerLoop(ready, me, trainer, commits, board, clock, trace, saver, signals).run()
+                WorkerLoop(ready, worker, commits, board, clock, trace.part, saver, signals).run()
             except (Exception, SystemExit) as error:
                 failure = _count_failure(error, world, board, trace, clock)
             commits.finish()
-            _leave(world, board, trace, clock, saver)
+            _leave(world, worker, board, trace, clock, saver)
         except MPI.Exception:
             watch.leave("rank 0 cannot be reached any more")
     board.finish()
@@ -104,17 +113,21 @@ def _count_failure(
 
 
 def _leave(
-    world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock, saver: WorkerSaver
+    world: World,
+    worker: Worker,
+    board: WorkerBoard,
+    trace: WorkerTrace,
+    clock: Clock,
+    saver: WorkerSaver,
 ) -> None:
     """Leave the counts, write the last checkpoint, measure the clock again, close the trace."""
+    worker.left()
     board.row.trace_cut = bool(trace.part.cut)
-    board.row.presence = Presence.LEFT
     board.publish(clock.now())
     _wait_for_stage(board, Stage.STOP, clock)
     board.refresh_now()
     if board.board.checkpoint != board.row.checkpoint:
-        board.row.disk_error = saver.save(board.board.checkpoint)
-        board.row.checkpoint = board.board.checkpoint
+        worker.saved(board.board.checkpoint, saver.save(board.board.checkpoint))
         board.publish(clock.now())
     _wait_for_stage(board, Stage.ALIGN, clock)
     if board.board.stage == Stage.ALIGN and not board.board.lost[world.worker]:

@@ -1,0 +1,91 @@
+"""What one worker knows of itself when it decides."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from adsp_mpi.core.actions import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A wait that has begun: since when, what for, and what the decision was based on."""
+
+    since_s: float
+    reason: str
+    version: int
+    seen: float
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """The `me` of `next_action(now, me, board)`. Times are seconds since the run's start."""
+
+    index: int
+    configured_batch_size: int = 1
+    steps: int = 0
+    begun: int = 0  # commits begun; one more than `commits` while one is in flight
+    commits: int = 0  # commits done
+    rounds: int = 0  # commits done since the start or the last restore
+    pulls: int = 0  # pulls since the start or the last restore
+    steps_since_commit: int = 0
+    last_commit_begun_s: float = 0.0
+    step_s: float = 0.0  # what the last step took
+    rest_s: float = 0.0  # of the last step's time, still to come when a pause cut it short
+    rest_until_s: float = 0.0  # when that rest, slept after the pause, is over; 0: no rest
+    commit_s: float = 0.0  # O_i: from the begin of the last commit until it was done
+    version: int = 0  # of the targets it follows
+    targets: Targets = field(default_factory=Targets)
+    assigned_batch_size: int = 0
+    commits_due: float = 0.0  # dC_i: commits due in the check period that these targets opened
+    local_steps: float = 1.0  # planned for the next commit, as is the batch size
+    batch_size: int = 1
+    landed: int = 0  # commits of all workers in the global model, as last seen on the board
+    landed_at_base: int = 0  # commits of all workers in the model that the local one started from
+    staleness: int = 0  # the lag of the last commit when it landed
+    sent_bytes: int = 0  # by the last commit
+    seen: float = math.nan  # the count on the board that the last decision looked at; NaN: none
+    commit_steps: int = 0  # local steps in the last commit
+    commit_version: int = 0  # of the targets that the last commit was decided by
+    commit_seen: float = math.nan  # `seen` of that decision
+    paused: bool = False  # stands still, with no commit in flight, because rank 0 asked for it
+    leaving: bool = False  # its last commit has begun, as all its steps are taken
+    waits: int = 0  # begun
+    waiting: Waiting | None = None
+
+    def __post_init__(self) -> None:
+        self.batch_size = self.configured_batch_size
+
+    @property
+    def in_flight(self) -> bool:
+        """A commit has begun and is not done."""
+        return self.begun > self.commits
+
+    @property
+    def batch_share(self) -> float:
+        """Its batch size over the configured one."""
+        return self.batch_size / self.configured_batch_size
+
+    @property
+    def lag(self) -> int:
+        """Commits that have landed since the worker's base, as far as it has seen."""
+        return max(0, self.lag_at(self.landed))
+
+    def lag_at(self, landed: int) -> int:
+        """Commits that have landed since the worker's base, when `landed` have of all workers."""
+        return landed - self.landed_at_base
+
+    def state_dict(self) -> dict[str, Any]:
+        """All fields as plain numbers and text, for `load_state_dict`."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where the worker that gave `state` stood."""
+        waiting = state["waiting"]
+        values = {
+            **state,
+            "targets": Targets(**state["targets"]),
+            "waiting": Waiting(**waiting) if waiting else None,
+        }
+        for name, value in values.items():
+            setattr(self, name, value)
