@@ -9,7 +9,7 @@ from adsp_mpi.bench.part import Bench
 from adsp_mpi.config import Config
 from adsp_mpi.layers import layer_of, preset_layer
 from adsp_mpi.learn.task import Task
-from adsp_mpi.mpi import run as session
+from adsp_mpi.mpi import run as mpi_run
 from adsp_mpi.trace.reader import Trace
 
 QUIET = {"run": {"screen": "quiet"}, "checkpoint": {"period_s": 0.0}}
@@ -29,7 +29,7 @@ def run(bench: Bench, ranks: int, config: Config, task: Task | None = None) -> P
     if world.rank < ranks:
         comm = world.comm.Create_group(world.comm.group.Incl(range(ranks)))
         config = replace(config, run=replace(config.run, out=str(folder)))
-        session.run(config, task, comm)
+        mpi_run.run(config, task, comm)
         comm.Free()
     world.wait_for_all()
     return folder

@@ -8,7 +8,7 @@ from adsp_mpi.bench.findings import Bar, Findings
 from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.runs import configured, run
 from adsp_mpi.config import Config
-from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 
 SLOW_STEP_S, FAST_STEP_S = 1.0, 0.01
 SECONDS = 12.0
@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Findings:
     return Findings(lines, [{"cpu_shares": shares}], bars)
 
 
-class CpuClock(Repeating):
+class CpuClock(PeriodicThread):
     """A context that samples this process's CPU time again and again."""
 
     def __init__(self) -> None:

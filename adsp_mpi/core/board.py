@@ -4,8 +4,8 @@ Four parts, each with one kind of writer, so that no write can undo another:
 
     header    targets and stage of the run          only rank 0 writes
     counters  landed commits, failures, interrupts  anyone adds, nobody overwrites
-    assigned  what rank 0 says about each worker    only rank 0 writes
-    rows      what each worker says about itself    worker i writes row i
+    assigned  rank 0's instructions to each worker  only rank 0 writes
+    rows      each worker's own counts and times    worker i writes row i
 
 The board does not know where its array lives: the MPI engine copies it out of a window, the
 simulator keeps it in memory. Counts are exact up to 2**53.
@@ -22,24 +22,24 @@ from adsp_mpi.core.row import ROW_FIELDS
 
 
 class Stage(IntEnum):
-    """Where the run stands, told to everyone in the header."""
+    """The stage of the run, which rank 0 writes into the header."""
 
     TRAIN = 0
-    PAUSE = 1  # workers finish their commit in flight and stand still
+    PAUSE = 1  # workers finish their commit in flight and pause
     STOP = 2  # workers finish their commit in flight and leave
     ALIGN = 3  # workers measure their clock a second time and close their trace
-    CLOSED = 4  # everything is written; say that this has been seen
-    OVER = 5  # everyone has, or is lost: leave MPI
+    CLOSED = 4  # everything is written; workers confirm that they have seen it
+    OVER = 5  # all workers that are not lost have confirmed: leave MPI
 
 
 class Presence(IntEnum):
-    """What a worker says about itself."""
+    """A worker's state in the run, which it writes into its row."""
 
     TRAINING = 0
-    PAUSED = 1  # stands still, no commit in flight
-    LEFT = 2  # takes part in nothing any more
-    CLOSED = 3  # its trace is closed too
-    GONE = 4  # it knows that all is written
+    PAUSED = 1  # pauses, with no commit in flight
+    LEFT = 2  # has left the training
+    CLOSED = 3  # has closed its trace
+    GONE = 4  # knows that everything is written
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
@@ -47,10 +47,10 @@ OWN_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", "server
 HEADER_FIELDS = OWN_FIELDS + TARGET_FIELDS
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
 ASSIGNED_FIELDS = (
-    "lost",  # 1: given up for dead, or a spare that is not needed yet
+    "lost",  # 1: given up, or a spare that is not needed yet
     "batch_size",
-    "share",  # of the data that it trains on; -1: none
-    "admitted",  # how often it was taken in; the counts below are what it goes on from
+    "share",  # the share of the data that it trains on; -1: none
+    "admitted",  # how often it was admitted; it goes on from the counts below
     "from_steps",
     "from_commits",
     "from_rounds",
@@ -72,7 +72,7 @@ class Board:
         self.num_workers = num_workers
         self.data = data
         self.seen = math.nan
-        """What `minimum` answered last: what a decision was based on."""
+        """The smallest value that `minimum` returned last: the basis of a decision."""
         counters = len(HEADER_FIELDS)
         assigned = counters + len(COUNTER_FIELDS)
         rows = assigned + num_workers * len(ASSIGNED_FIELDS)
@@ -86,25 +86,25 @@ class Board:
 
     @staticmethod
     def size(num_workers: int) -> int:
-        """Number of float64 elements of the board of `num_workers` workers."""
+        """The number of float64 elements of a board for `num_workers` workers."""
         per_worker = len(ASSIGNED_FIELDS) + len(ROW_FIELDS)
         return len(HEADER_FIELDS) + len(COUNTER_FIELDS) + num_workers * per_worker
 
     def row_offset(self, worker: int) -> int:
-        """First element of the row of `worker`."""
+        """The index of the first element of the row of `worker`."""
         return self.rows_offset + worker * len(ROW_FIELDS)
 
     def column(self, name: str) -> np.ndarray:
-        """One number per worker, float64[M]."""
+        """A column of the rows: one number per worker, float64[M]."""
         return self.rows[:, _ROW[name]]
 
     def assignment(self, name: str) -> np.ndarray:
-        """What rank 0 says of every worker, float64[M]."""
+        """A column of the assignments: rank 0's number for each worker, float64[M]."""
         return self.assigned[:, _ASSIGNED[name]]
 
     @property
     def version(self) -> int:
-        """Rises by one with every change of the targets."""
+        """The number of changes of the targets so far."""
         return int(self.header[0])
 
     @property
@@ -117,7 +117,7 @@ class Board:
 
     @property
     def restores(self) -> int:
-        """How often the workers were sent back to a snapshot."""
+        """How often the workers were told to return to a snapshot."""
         return int(self.header[2])
 
     @restores.setter
@@ -126,7 +126,7 @@ class Board:
 
     @property
     def exit_code(self) -> int:
-        """What every rank exits with, told before the run is closed."""
+        """The exit code of every rank, set before the run is closed."""
         return int(self.header[3])
 
     @exit_code.setter
@@ -135,7 +135,7 @@ class Board:
 
     @property
     def checkpoint(self) -> int:
-        """The number of the checkpoint that was begun last; who stands still writes its part."""
+        """The number of the last checkpoint begun; paused workers write their parts of it."""
         return int(self.header[4])
 
     @checkpoint.setter
@@ -144,7 +144,7 @@ class Board:
 
     @property
     def server_s(self) -> float:
-        """When rank 0 last gave a sign of life, seconds since the run's start."""
+        """The time of rank 0's last heartbeat, seconds since the run's start."""
         return float(self.header[5])
 
     @server_s.setter
@@ -157,23 +157,23 @@ class Board:
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
-        """The version rises last: who sees it and reads again finds the new targets."""
+        """Set the targets; the version, written last, tells readers to read them again."""
         self.header[6:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property
     def landed(self) -> int:
-        """Commits of all workers applied to the global model so far."""
+        """The number of commits of all workers applied to the global model so far."""
         return int(self.counters[0])
 
     @property
     def failures(self) -> int:
-        """Ranks that have failed."""
+        """The number of ranks that have failed."""
         return int(self.counters[1])
 
     @property
     def interrupts(self) -> int:
-        """Signals that workers received and that ask for the end of the run."""
+        """The number of workers that received a signal to end the run."""
         return int(self.counters[2])
 
     @property
@@ -184,13 +184,13 @@ class Board:
 
     @property
     def batch_sizes(self) -> np.ndarray:
-        """Assigned by the scheduler, float64[M]; 0: as configured."""
+        """The batch sizes assigned by the scheduler, float64[M]; 0: as configured."""
         sizes: np.ndarray = self.assigned[:, 1]
         return sizes
 
     @property
     def present(self) -> np.ndarray:
-        """Which workers count: neither left nor lost, bool[M]."""
+        """Which workers take part, being neither lost nor gone, bool[M]."""
         present: np.ndarray = (self.column("presence") <= Presence.PAUSED) & ~self.lost
         return present
 
@@ -207,13 +207,13 @@ class Board:
         self.seen = math.nan
 
     def minimum(self, name: str) -> float:
-        """Smallest value of a column over the present workers; infinity when none is present."""
+        """The smallest value of a column over the present workers; infinity if none is present."""
         values = self.column(name)[self.present]
         self.seen = float(values.min()) if values.size else math.inf
         return self.seen
 
     def validate(self) -> None:
-        """Raise ValueError where the board contradicts itself."""
+        """Raise ValueError if the board contradicts itself."""
         begun, commits = self.column("begun"), self.column("commits")
         if (commits > begun).any() or (begun > commits + 1).any():
             raise ValueError(f"more than one commit in flight: begun {begun}, done {commits}")

@@ -1,12 +1,12 @@
-"""What a commit does to the global model.
+"""Commit rules: what a commit does to the global model.
 
 The contract of every rule: the answer to a commit is the model after it. A worker goes on from the
-answer plus what it learnt since it took the update, so whatever else has changed the model
-meanwhile, others' commits or a step of rank 0's own, reaches it there.
+answer plus what it learnt since it took the update. So all other changes of the model, by others'
+commits or by an outer step of rank 0, reach the worker with the answer.
 
-A rule acts on the T numbers of the model that are trained; buffers are averaged beside it. A
-synchronization model names its rule in `SyncModel.commit_rule`. One object lives on the server, is
-begun with the initial model, and never reads a clock.
+A rule acts on the T numbers of the model that are trained; buffers are averaged apart from it. A
+synchronization scheme names its rule in `SyncModel.commit_rule`. There is one object, on the
+server; it begins with the initial model and never reads a clock.
 """
 
 from abc import ABC, abstractmethod
@@ -18,50 +18,50 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A commit that reaches the server."""
+    """What a rule knows of a commit that reaches the server."""
 
     worker: int
     lag: int
-    """Commits of others that landed since this one's base."""
+    """The number of others' commits that landed since this one's base."""
 
 
 class CommitRule(ABC):
     """Changes the trained part of the global model, float32[T], commit by commit.
 
-    All that it remembers are the arrays in `state`; those are in checkpoints and snapshots.
+    Everything that it remembers is in `state`, which checkpoints and snapshots hold.
     """
 
     is_sum: ClassVar[bool] = False
-    """Whether a commit only adds to the model. Then every worker adds its own to the server's
-    memory, one-sided and chunk by chunk, and `apply` never runs under MPI; any other rule is
+    """Whether a commit only adds to the model. Then under MPI every worker adds its own commits to
+    the server's memory, one-sided and chunk by chunk, and `apply` is not called. Any other rule is
     applied by rank 0, one whole commit at a time."""
 
     def __init__(self) -> None:
         self.state: dict[str, np.ndarray] = {}
-        """By name: float32[T], or a few numbers."""
+        """Arrays by name: float32[T], or a few numbers."""
 
     def begin(self, values: np.ndarray) -> None:
-        """Make room in `state` for a model that begins as `values`, float32[T]."""
+        """Create the arrays of `state` for an initial model `values`, float32[T]."""
         self.state = {}
 
     @abstractmethod
     def apply(self, values: np.ndarray, update: np.ndarray, landing: Landing) -> None:
-        """A commit lands: change `values` in place.
+        """Change `values`, float32[T], in place, as a commit lands.
 
-        `update`, float32[T], is what the worker learnt times eta and the commit's weight; both
-        belong to the engine and must not be kept.
+        `update`, float32[T], is what the worker learnt, times eta and the commit's weight. Both
+        arrays belong to the engine and must not be kept.
         """
 
     @property
     def has_outer_step(self) -> bool:
-        """Whether it adds anything of its own when a `Run` is over."""
+        """Whether the rule overrides `outer_step`."""
         return type(self).outer_step is not CommitRule.outer_step
 
     def outer_step(self, values: np.ndarray) -> np.ndarray | None:
-        """A `Run` is over: what rank 0 adds to the model, float32[T], or None for nothing.
+        """What rank 0 is to add to the model at the end of a `Run`, float32[T]; None for nothing.
 
-        `values` is the model at this moment. Commits that land while the result is being added
-        are not in it; nobody waits. The result is the rule's own until the next call.
+        `values` is the model at this moment. Commits that land while the result is being added are
+        not in it, and nobody waits. The returned array must stay unchanged until the next call.
         """
         return None
 
@@ -70,7 +70,7 @@ class CommitRule(ABC):
         return {name: array.copy() for name, array in self.state.items()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over what `state_dict` gave, after `begin`; ValueError where names differ."""
+        """Restore what `state_dict` returned, after `begin`; ValueError if the names differ."""
         if state.keys() != self.state.keys():
             raise ValueError(
                 f"{type(self).__name__} keeps {sorted(self.state)}, not {sorted(state)}"
@@ -80,7 +80,7 @@ class CommitRule(ABC):
 
 
 class Sum(CommitRule):
-    """A commit is added to the model."""
+    """The default rule: a commit is added to the model."""
 
     is_sum = True
 
@@ -91,12 +91,12 @@ class Sum(CommitRule):
 class OuterMomentum(Sum):
     """Commits add up; at the end of every `Run` rank 0 adds a momentum of their sums.
 
-    With D = what landed since the last time, m = beta m + D: `momentum` makes the model move by
-    m instead of D, `nesterov` by D + beta m. That is torch.optim.SGD at learning rate 1 on the
-    gradients -D. Rank 0 adds the difference only, as one more commit that nobody counts.
+    Let D be what landed since the last outer step, and m = beta m + D. With `momentum` the model
+    moves by m instead of D, with `nesterov` by D + beta m, as with torch.optim.SGD at learning
+    rate 1 and gradients -D. Rank 0 adds only the difference, as a commit that is not counted.
 
-    Source: outer Nesterov of Douillard et al., "DiLoCo", arXiv 2311.08105; once for many
-    asynchronous commits: Liu et al., "Asynchronous Local-SGD Training for Language Modeling",
+    Source: the outer Nesterov step of Douillard et al., "DiLoCo", arXiv 2311.08105. One step for
+    many asynchronous commits: Liu et al., "Asynchronous Local-SGD Training for Language Modeling",
     arXiv 2401.09135 (delayed Nesterov with c = 0).
     """
 
@@ -129,7 +129,7 @@ OUTERS: dict[str, Callable[[float], CommitRule]] = {
 
 
 def make_rule(outer: str) -> CommitRule:
-    """`Sum`, with the outer step that `outer` spells; ValueError where it spells none."""
+    """The rule for the setting `outer`: `Sum` with its outer step; ValueError for a bad one."""
     if outer == "none":
         return Sum()
     name, _, number = outer.partition(":")

@@ -1,11 +1,11 @@
-"""Who takes part: which workers are lost, slow or back, and from where a worker goes on.
+"""Membership: which workers are lost, slow or back, and the counts from which one goes on.
 
-A worker gives heartbeats and, apart from them, shows when its loop last did something. Without
-heartbeats it is lost: it stays on the board, everybody stops counting it, and what it has not
-sent is dropped when it comes back. A worker whose heart beats but whose loop is long in a step is
-slow: that is only reported. It keeps what it has learnt, rounds wait for it, and ADSP asks more
-commits of it afterwards. Shows a lost worker life again, or is a spare wanted, it is admitted
-while all stand still.
+A worker gives heartbeats, and apart from them shows when its loop last did something. Without
+heartbeats it is lost: it stays on the board, but nobody counts it any more, and what it has not
+committed is dropped if it comes back. A worker that gives heartbeats but has been long in a step is
+slow. That is only reported: it keeps what it has learnt, rounds wait for it, and ADSP asks for more
+commits from it afterwards. A lost worker that gives heartbeats again, or a spare that is needed, is
+admitted while all workers pause.
 """
 
 from dataclasses import dataclass
@@ -19,24 +19,24 @@ SLOW_FACTOR = 5.0
 """A loop is slow after this multiple of the longest time it has ever taken between two signs."""
 
 SLOW_S = 2.0
-"""No loop is slow sooner: an operating system may hold up a process for as long."""
+"""No loop is slow sooner than this: the operating system may hold up a process for as long."""
 
 FIRST_STEPS_S = 60.0
-"""No loop is slow sooner, before its second step."""
+"""Before its second step no loop is slow sooner than this."""
 
 ENDING_S = 60.0
-"""For how long the end of a run waits for a worker whose heart beats but whose loop hangs."""
+"""How long the end of a run waits for a worker that gives heartbeats but whose loop hangs."""
 
 BEATING_S = 3 * HEARTBEAT_S
 """A worker whose last heartbeat is this old is alive."""
 
 AWAKE_S = 1.0
-"""A worker outside that has shown something in the last second can be admitted."""
+"""A worker that is lost or a spare can be admitted if its loop did something this recently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The workers that a look found to be newly lost, newly slow, or slow no more."""
+    """The workers that are newly lost, newly slow, or slow no more."""
 
     lost: list[int]
     slow: list[int]
@@ -44,7 +44,7 @@ class Changes:
 
 
 class Membership:
-    """Rank 0's watch over the workers of `board`, of which `num_wanted` are to take part."""
+    """Rank 0's watch over the workers of `board`, of which `num_wanted` should take part."""
 
     def __init__(self, board: Board, num_wanted: int) -> None:
         self._board = board
@@ -53,12 +53,12 @@ class Membership:
         self._acts = Silence(board.column("acted_s"))
         self._ending = False
         self.slow = np.zeros(board.num_workers, bool)
-        """Which workers are longer in a step than they ever were, bool[M]."""
+        """Which workers have been in a step for much longer than ever before, bool[M]."""
 
     def look(self, now: float, processes: np.ndarray | None = None) -> Changes:
-        """Mark on the board who is lost; what has changed since the last look.
+        """Mark lost workers on the board; returns the changes since the last call.
 
-        `processes`, int[M] of `Process`, says what is known of the workers' processes.
+        `processes`, int[M] of `Process`, is what is known of the workers' processes.
         """
         board = self._board
         if processes is None:
@@ -79,17 +79,17 @@ class Membership:
 
     @property
     def silent_s(self) -> np.ndarray:
-        """For how long each worker has given no heartbeat, s, float64[M]."""
+        """The seconds since each worker's last heartbeat, float64[M]."""
         return self._heartbeats.seconds
 
     @property
     def idle_s(self) -> np.ndarray:
-        """For how long each worker's loop has shown nothing, s, float64[M]."""
+        """The seconds since each worker's loop last did something, float64[M]."""
         return self._acts.seconds
 
     @property
     def _usual_s(self) -> np.ndarray:
-        """For how long each worker's loop may show nothing before it is slow, s, float64[M]."""
+        """The seconds after which each worker's idle loop counts as slow, float64[M]."""
         board = self._board
         known = board.column("steps") - board.column("excused_steps") >= 2
         return np.maximum(
@@ -97,12 +97,12 @@ class Membership:
         )
 
     def release(self) -> None:
-        """The run is over: a worker outside that lives is waited for like everybody else."""
+        """At the end of the run, wait also for lost workers and spares that are alive."""
         self._ending = True
         self._board.assignment("lost")[self.silent_s < AWAKE_S] = 0
 
     def candidate(self) -> int | None:
-        """A worker outside to admit while one is wanted; those that took part before go first."""
+        """A lost worker or a spare to admit if one is needed; one with more steps goes first."""
         board = self._board
         if board.present.sum() + (board.column("presence") > Presence.PAUSED).sum() >= (
             self._num_wanted
@@ -115,7 +115,7 @@ class Membership:
         return int(by_steps[0]) if by_steps else None
 
     def assign(self, worker: int) -> None:
-        """Say from where `worker`, about to be admitted, goes on; everybody stands still."""
+        """Assign the counts and the share from which `worker` goes on; all workers pause."""
         board = self._board
         for name in ("steps", "commits", "rounds", "pulls"):
             lowest = board.minimum(name)

@@ -1,7 +1,7 @@
-"""When a rank that gives no sign of life is gone: one rule for all who watch over others.
+"""How long a rank may be silent before it counts as gone: one rule for all watchers.
 
-A rank gives heartbeats from a thread of its own, so that a long step, a slow data loader or a
-compilation is no silence. Where its process can be seen, on the same host, that counts too.
+A rank gives heartbeats from a thread of its own, so a long step, a slow data loader or a
+compilation is not silence. On the same host the state of its process counts too.
 """
 
 import math
@@ -11,9 +11,9 @@ import numpy as np
 
 
 class Process(IntEnum):
-    """What can be seen of a rank's process."""
+    """The state of a rank's process, as another rank sees it."""
 
-    ELSEWHERE = 0  # on another host: nothing
+    ELSEWHERE = 0  # on another host: unknown
     RUNNING = 1
     STOPPED = 2  # by a signal or a debugger
     DEAD = 3
@@ -25,7 +25,7 @@ PATIENCE_S = {
     Process.STOPPED: 5.0,
     Process.DEAD: 1.0,  # a launcher that ends the job itself does it sooner
 }
-"""Seconds without a sign of life after which a rank is gone, when the others can do without it."""
+"""Seconds of silence after which a worker is gone: the run goes on without it."""
 
 NEEDED_PATIENCE_S = {
     Process.ELSEWHERE: 30.0,
@@ -33,33 +33,33 @@ NEEDED_PATIENCE_S = {
     Process.STOPPED: math.inf,
     Process.DEAD: 1.0,
 }
-"""The same for a rank without which the run is over: rank 0, and servers of a part of the model."""
+"""Seconds of silence after which rank 0 or another server is gone: the run is over then."""
 
 HEARTBEAT_S = 0.5
-"""How often a rank gives a sign of life."""
+"""The time between two heartbeats of a rank."""
 
 LOOK_AT_MOST_S = 1.0
-"""What the time between two looks counts at most: the watcher may have been suspended itself."""
+"""The most that the time between two looks counts: the watcher itself may have been suspended."""
 
 _OF_WORKERS: np.ndarray = np.array([PATIENCE_S[process] for process in Process])
 
 
 def patience_s(processes: np.ndarray) -> np.ndarray:
-    """`PATIENCE_S` of ranks whose processes are as said, int[N] of `Process`; float64[N]."""
+    """The `PATIENCE_S`, float64[N], for processes in these states, int[N] of `Process`."""
     return np.take(_OF_WORKERS, processes)
 
 
 class Silence:
-    """For how long each of several ranks has given no sign of life, as one who looks counts it."""
+    """Counts for how long each of several ranks has given no sign of life."""
 
     def __init__(self, signs: np.ndarray) -> None:
-        """`signs`, float64[N]: numbers that change with every sign of life."""
+        """`signs`, float64[N], are numbers that change with every sign of life."""
         self.seconds = np.zeros(len(signs))
         self._signs = signs.copy()
         self._looked_s: float | None = None
 
     def look(self, now: float, signs: np.ndarray) -> np.ndarray:
-        """Take in the `signs` of this moment; for how long each has been silent, float64[N]."""
+        """Compare with the present `signs`; returns each rank's seconds of silence, float64[N]."""
         passed_s = 0.0 if self._looked_s is None else now - self._looked_s
         self._looked_s = now
         silent_s = self.seconds + min(passed_s, LOOK_AT_MOST_S)

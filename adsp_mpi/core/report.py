@@ -15,10 +15,10 @@ from adsp_mpi.core.theory import heterogeneity
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerReport:
-    """One worker's part in a run. Shares are of its time computing, sleeping, committing, waiting.
+    """One worker's numbers. Shares are of its time computing, sleeping, committing and waiting.
 
-    It sleeps where a slower speed than its own is injected, commits only while a commit or a pull
-    keeps it from training, and has no shares if it did none of these.
+    Sleeping injects a slower speed. Committing counts only while a commit or a pull keeps the
+    worker from training. The shares are 0 if it spent no time on any of these.
     """
 
     worker: int
@@ -29,44 +29,44 @@ class WorkerReport:
     """Steps per second of computing and sleeping."""
 
     injected_step_time_s: float = 0.0
-    """At the start of the run, seconds; 0: none was injected."""
+    """The injected step time at the start of the run, seconds; 0: none."""
 
     computing_share: float = 0.0
     sleeping_share: float = 0.0
     committing_share: float = 0.0
     waiting_share: float = 0.0
     staleness: float | None = None
-    """Mean number of others' commits between a commit's base and itself."""
+    """The mean number of others' commits between a commit's base and itself."""
 
     max_staleness: int | None = None
-    """Only a trace tells it."""
+    """The largest such number; known only from a trace."""
 
     sent_mb: float = 0.0
     sent_mb_s: float = 0.0
     batch_size: int = 0
-    """At the end of the run; 0: it never took a step."""
+    """The batch size at the end of the run; 0: the worker never took a step."""
 
     late_share: float | None = None
-    """Share of the steps that took longer than the injected step time; only the board tells it."""
+    """The share of steps longer than the injected step time; known only from the board."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A whole run: its settings, its numbers, its workers.
+    """A whole run: its settings, its numbers and its workers.
 
-    Shares and speed are means over the workers; steps, commits and MB are sums. A number that is
-    not known is None, a text "".
+    Shares and speed are means over the workers; steps, commits and MB are sums. An unknown number
+    is None, an unknown text "".
     """
 
     path: str = ""
-    """Of the trace from which the report was computed."""
+    """The trace from which the report was computed."""
 
     engine: str = ""
     model: str = ""
     task: str = ""
     hetero: str = ""
     settings: str = ""
-    """JSON by section, without [run]."""
+    """The settings by section as JSON, without [run]."""
 
     seed: int = 0
     parameters: int = 0
@@ -76,19 +76,19 @@ class Report:
     time_to_target_s: float | None = None
     time_to_target_authors_s: float | None = None
     trial_s: float = 0.0
-    """Seconds spent on trials."""
+    """The seconds spent on trials."""
 
     search_s: float | None = None
     tried: int | None = None
-    """Settings that the scheduler tried, in a search or in trials."""
+    """The number of settings that the scheduler tried, in a search or in trials."""
 
     evaluations: int | None = None
     evaluating_share: float | None = None
-    """Share of rank 0's time."""
+    """The share of rank 0's time spent on evaluations."""
 
     last_loss: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Loss and the task's own, at the last evaluation that counts."""
+    """The loss and the task's own metrics at the last evaluation outside of trials."""
 
     momentum_by_theorem: float | None = None
     momentum_by_staleness: float | None = None
@@ -97,14 +97,14 @@ class Report:
     commits: int = 0
     sent_mb: float = 0.0
     sent_mb_s: float = 0.0
-    """Sent by a worker, mean over the workers."""
+    """MB/s that a worker sends, mean over the workers."""
 
     staleness: float = 0.0
-    """Mean over all commits."""
+    """The mean staleness of all commits."""
 
     max_staleness: int | None = None
     measured_h: float | None = None
-    """Of the speeds of the workers that took a step."""
+    """H of the speeds of all workers that took a step."""
 
     injected_h: float | None = None
     speed: float = 0.0
@@ -114,7 +114,7 @@ class Report:
     waiting_share: float = 0.0
     workers: Sequence[WorkerReport] = ()
     notes: Sequence[str] = ()
-    """What is wrong with the trace, or what went wrong in the run."""
+    """Notes on what is wrong with the trace or went wrong in the run."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -127,10 +127,10 @@ def make_report(
     target_loss: float,
     **known: Any,
 ) -> Report:
-    """The report of a run.
+    """Make the report of a run.
 
-    `attributes` are the trace's own, `losses` (seconds, loss) of the evaluations outside of
-    trials, `known` further fields of `Report`.
+    `attributes` are those of the trace's root, `losses` (seconds, loss) of the evaluations outside
+    of trials, `known` further fields of `Report`.
     """
     return Report(
         **_what_was_run(attributes),
@@ -157,7 +157,7 @@ def board_report(
 ) -> Report:
     """The report of a run that lasted `seconds`, from its board and its progress.
 
-    `step_times_s` are those injected, by worker; 0: none.
+    `step_times_s` are the injected step times by worker; 0: none.
     """
     return make_report(
         attributes,
@@ -174,7 +174,7 @@ def board_report(
 def worker_reports(
     board: Board, seconds: float, step_times_s: Sequence[float] = ()
 ) -> tuple[WorkerReport, ...]:
-    """A report of every worker, from its row of the board `seconds` after the run began."""
+    """The report of every worker, from its row of the board `seconds` after the run's start."""
     return tuple(
         _of_row(
             {name: float(board.column(name)[worker]) for name in _COLUMNS},
@@ -228,7 +228,7 @@ def _of_row(
 
 
 def injected_step_times_h(step_times_s: Sequence[float]) -> float | None:
-    """H of injected step times; None where some worker has none."""
+    """H of the injected step times; None if some worker has none."""
     times = np.array(step_times_s)
     return heterogeneity(1 / times) if len(times) and (times > 0).all() else None
 
@@ -248,7 +248,7 @@ def _what_was_run(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _over(workers: Sequence[WorkerReport]) -> dict[str, Any]:
-    """The fields of `Report` that are sums and means over the workers."""
+    """The fields of `Report` that are sums or means over the workers."""
     commits = sum(worker.commits for worker in workers)
     stale = sum((worker.staleness or 0.0) * worker.commits for worker in workers)
     largest = [w.max_staleness for w in workers if w.max_staleness is not None]

@@ -1,4 +1,4 @@
-"""What one worker says about itself: its row of the board."""
+"""A worker's row of the board: its own counts and times."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ ROW_FIELDS = (
     "rounds",
     "pulls",
     "restores",
-    "checkpoint",  # the last one that it was to write its part of
-    "disk_error",  # errno of its last write that failed; 0: none did
-    "trace_cut",  # 1: the disk no longer takes its trace
-    "admitted",  # how often it has followed being taken in
-    "excused_steps",  # of its steps and commits, those that it was given when it was taken in
+    "checkpoint",  # the last checkpoint of which it wrote its part, or failed to
+    "disk_error",  # errno if that write failed, else 0
+    "trace_cut",  # 1: its trace can no longer be written
+    "admitted",  # how many of its admissions it has followed
+    "excused_steps",  # those of its steps and commits that it was credited with when admitted
     "excused_commits",
-    "longest_s",  # that its loop has taken between two signs
+    "longest_s",  # longest time between two signs of its loop
     "batch_size",
     "sample_s",
     "compute_s",
@@ -26,8 +26,8 @@ ROW_FIELDS = (
     "loss",
     "sent_mb",
     "staleness",
-    "heartbeat_s",  # its last sign of life, also from within a long step
-    "acted_s",  # the last sign of its loop
+    "heartbeat_s",  # its last heartbeat, which comes during long steps too
+    "acted_s",  # when its loop last did something
     "late_steps",
 )
 _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
@@ -43,7 +43,7 @@ SMOOTHING = 0.1
 
 
 class Row:
-    """What one worker says about itself, by name: its row of a board."""
+    """One row of a board, whose fields are attributes by the names in `ROW_FIELDS`."""
 
     values: np.ndarray
 
@@ -65,7 +65,7 @@ class Row:
         self.values[_ROW[name]] = value
 
     def acted(self, now: float) -> None:
-        """The worker's loop shows itself, and what its longest time between two signs was."""
+        """Record a sign of the worker's loop, and the longest time between two of them."""
         values = self.values
         last_s = values[_ACTED_S]
         if last_s and now - last_s > values[_LONGEST_S]:
@@ -73,15 +73,15 @@ class Row:
         values[_ACTED_S] = values[_HEARTBEAT_S] = now
 
     def count(self, name: str, value: float) -> None:
-        """The count `name` is `value` now."""
+        """Set the count `name` to `value`."""
         self.values[_ROW[name]] = value
 
     def show(self, presence: int) -> None:
-        """How the worker takes part."""
+        """Set the worker's presence."""
         self.values[_PRESENCE] = presence
 
     def stepped(self, loss: float, compute_s: float, sleep_s: float, batch_size: int) -> None:
-        """One more step: its mini-batch's loss, the seconds computed and slept."""
+        """Record a step: its mini-batch's loss, the seconds computed and slept."""
         values = self.values
         values[_LOSS] = loss
         values[_COMPUTE_S] += compute_s

@@ -1,4 +1,4 @@
-"""Runs the scheduler half of a model for either engine."""
+"""Runs the scheduler half of a scheme for either engine."""
 
 from dataclasses import fields, replace
 from typing import Callable, Sequence
@@ -17,10 +17,10 @@ COLUMNS = tuple(f.name for f in fields(Observed) if f.name not in ("now", "losse
 
 
 class Scheduler:
-    """Feeds observations to the generator and hands out its commands; `Tell`s go to `on_tell`.
+    """Feeds observations to the generator and returns its commands; `Tell`s go to `on_tell`.
 
-    A generator cannot be saved, but `observations` can: a new Scheduler that is fed the same
-    ones in order stands where this one stands.
+    A generator cannot be saved, but `observations` can: a new Scheduler that is fed the same ones
+    in the same order is in the same state.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Scheduler:
         self.command = self._untold(self._send(None), first)
 
     def advance(self, seen: Observed) -> Command:
-        """The current command is carried out and `seen` was observed: the next one."""
+        """The next command, after the current one was carried out and `seen` was observed."""
         self.observations.append(seen)
         self.command = self._untold(self._send(seen), seen)
         return self.command
@@ -54,22 +54,22 @@ class Scheduler:
         return action
 
 
-def put_on_board(run: Run, board: Board, standing: bool) -> bool:
-    """Show the targets and batch sizes of `run` to the workers; False when a part has to wait.
+def put_on_board(run: Run, board: Board, paused: bool) -> bool:
+    """Put the targets and batch sizes of `run` on the board; False if a part has to wait.
 
-    A new plan (local steps, batch sizes) holds from the second round after the latest that
-    anybody has committed: nobody can have begun it, so all change in the same round. It waits
-    while somebody may still have to see the plan before it; then call again. Workers that are
-    `standing` take it up at once.
+    A new plan (local steps, batch sizes) holds from the second round after the latest that any
+    worker has committed. No worker can have begun that round, so all change in the same one. The
+    plan waits while some worker may still have to see the plan before; then call again. If all
+    workers are `paused`, they adopt it at once.
     """
     sizes = np.array(run.batch_sizes or np.zeros(board.num_workers))
     before = board.targets
     same_plan = run.targets.local_steps == before.local_steps and (sizes == board.batch_sizes).all()
     settled = board.minimum("rounds") > before.from_round or not before.from_round
-    if standing or same_plan or settled:
+    if paused or same_plan or settled:
         from_round = before.from_round if same_plan else float(board.column("rounds").max()) + 2
         board.batch_sizes[:] = sizes
-        board.targets = replace(run.targets, from_round=0.0 if standing else from_round)
+        board.targets = replace(run.targets, from_round=0.0 if paused else from_round)
         return True
     plan = replace(run.targets, local_steps=before.local_steps, from_round=before.from_round)
     if plan != before:
@@ -78,9 +78,9 @@ def put_on_board(run: Run, board: Board, standing: bool) -> bool:
 
 
 def momentum_of(board: Board) -> float:
-    """Implicit momentum of the commits now due under the board's targets; NaN without such.
+    """The implicit momentum of the commits due under the board's targets; NaN if none are due.
 
-    Of the present workers; a worker that has none due counts with the rate.
+    Only present workers count; for one without due commits the commit rate is taken.
     """
     targets, present = board.targets, board.present
     training_s = (board.column("compute_s") + board.column("sleep_s"))[present]
@@ -93,7 +93,7 @@ def momentum_of(board: Board) -> float:
 
 
 def observe(now: float, losses: tuple[tuple[float, float], ...], board: Board) -> Observed:
-    """What the scheduler sees of the board now."""
+    """The observation of the present board for the scheduler."""
     return Observed(
         now=now,
         losses=losses,

@@ -1,7 +1,7 @@
-"""The server's half of a run: when to evaluate, what the scheduler is told, when it is over.
+"""The server's half of a run: it evaluates, feeds the scheduler, and decides when the run is over.
 
 Both engines drive the same `Steering`. It never reads a clock or waits by itself: `run` is a
-generator that yields `Until`s, and the engine comes back when one is over.
+generator that yields an `Until` where it waits, and the engine resumes it when that is over.
 """
 
 import math
@@ -27,71 +27,71 @@ from adsp_mpi.errors import AdspError
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Come back at second `moment` of the run, or as soon as `ready()` holds."""
+    """A wait until second `moment` of the run, or until `ready()` holds if that is sooner."""
 
     moment: float
     ready: Callable[[], bool]
 
 
 class ServerEngine(Protocol):
-    """What steering asks of the engine it runs on."""
+    """What `Steering` needs from its engine."""
 
     @property
     def board(self) -> Board:
-        """What everyone can see."""
+        """The board of the run."""
 
     def now(self) -> float:
         """Seconds since the run's start."""
 
     def judge(self) -> dict[str, float]:
-        """Evaluate the global model as it is now; metrics with at least `loss`."""
+        """Evaluate the present global model; returns metrics with at least `loss`."""
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         """Record the metrics of an evaluation that began at `now`."""
 
     def keep_model(self) -> None:
-        """The model judged last is good: the one to fall back on."""
+        """Keep the model judged last, whose loss is finite, as the one to fall back on."""
 
     def outer_step(self) -> None:
-        """Add to the global model what its commit rule says, and record the norm of it."""
+        """Make the commit rule's outer step on the global model, and record its norm."""
 
     def take_snapshot(self) -> None:
         """Keep a copy of the global model and of its commit rule's state."""
 
     def put_back_snapshot(self) -> None:
-        """The global model and its commit rule's state become the copies."""
+        """Restore the global model and its commit rule's state from the copy."""
 
     def targets_changed(self, phase: str) -> None:
-        """The board shows new targets: record them."""
+        """Record the new targets on the board."""
 
     def told(self, told: Tell) -> None:
-        """Record a model's own numbers."""
+        """Record the numbers that a scheme reports."""
 
     def observed(self, seen: Observed) -> None:
-        """Record what the scheduler is about to see."""
+        """Record the observation that the scheduler is about to receive."""
 
     def interrupted(self) -> str | None:
-        """Why the run must end at once, or None."""
+        """The reason why the run must end at once, or None."""
 
 
 @dataclass
 class Progress:
-    """Where the run stands, for screen and report."""
+    """The progress of the run, for screen and report."""
 
     phase: str = "start"
     metrics: dict[str, float] = field(default_factory=dict)
     told: dict[str, dict[str, float]] = field(default_factory=dict)
-    evaluations: list[tuple[float, float]] = field(default_factory=list)  # those that count
-    trial_s: float = 0.0  # of the trials that are over
-    since_s: float = 0.0  # when the current phase began
+    evaluations: list[tuple[float, float]] = field(default_factory=list)  # outside of trials
+    trial_s: float = 0.0  # of finished trials
+    since_s: float = 0.0  # the start of the current phase
 
     def trials_until(self, now: float) -> float:
-        """Seconds of all trials and their standstills, also of one that goes on at `now`."""
+        """The seconds of all trials and their pauses until `now`."""
         return self.trial_s + (now - self.since_s if self.phase == TRIAL else 0.0)
 
 
 class Steering:
-    """`start` while the workers stand still, then `run` to the end."""
+    """Steers a run: call `start` while no worker trains, then `run` to the end."""
 
     def __init__(
         self,
@@ -108,27 +108,27 @@ class Steering:
         self._stop = stop
         self._evaluation_period_s = evaluation_period_s
         self.progress = Progress()
-        self._losses: list[tuple[float, float]] = []  # since the Run began, and the one before
+        self._losses: list[tuple[float, float]] = []  # during this Run, and the last one before it
         self._waiting_run: Run | None = None
         self._begun_s = self._run_end_s = self._next_evaluation_s = 0.0
         self._has_outer_step = sync.commit_rule().has_outer_step
         self._outer_steps = 0
         self._judged: tuple[tuple[int, ...], dict[str, float]] = (), {}
         self.settled = False
-        """`run` waits for the next evaluation or check: `state_dict` holds all there is to know."""
+        """Whether `run` waits for an evaluation or a check, so that `state_dict` is complete."""
 
     def start(self) -> None:
-        """Judge the initial model and give out the first targets."""
+        """Judge the initial model and set the first targets."""
         self._begun_s = self._run_end_s = self._engine.now()
         self.evaluate()
         seen = self._observe()
         self._scheduler = Scheduler(self._sync, self._setup, seen, self._take_told)
         if isinstance(self._scheduler.command, Run):
-            self._begin(self._scheduler.command, standing=True)
+            self._begin(self._scheduler.command, paused=True)
         self._next_evaluation_s = self._engine.now() + self._evaluation_period_s
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """In the place of `start`: stand where the steering that gave `state` stood."""
+        """Continue from `state`, in the place of `start`."""
         first, *rest = observations_of(state["observations"])
         self._scheduler = Scheduler(self._sync, self._setup, first, lambda told: None)
         for seen in rest:
@@ -147,12 +147,12 @@ class Steering:
         self.progress.evaluations = [(s, loss) for s, loss in state["evaluations"]]
 
     def remember(self, state: dict[str, Any]) -> None:
-        """After `start`: the losses of a run whose scheduler cannot go on still count."""
+        """After `start`, take over the losses of a resumed run whose scheduler begins anew."""
         self.progress.evaluations[:0] = [(s, loss) for s, loss in state["evaluations"]]
         self.progress.trial_s = state["progress"]["trial_s"]
 
     def state_dict(self) -> dict[str, Any]:
-        """For `load_state_dict`; only while `settled`."""
+        """The state for `load_state_dict`; only while `settled`."""
         progress = self.progress
         return {
             "observations": observations_state(self._scheduler.observations),
@@ -170,11 +170,11 @@ class Steering:
         }
 
     def run(self) -> Generator[Until, None, str]:
-        """Evaluate and feed the scheduler in turn; returns why the run is over.
+        """Evaluate and feed the scheduler until the run is over; returns the reason.
 
-        A `Run` that is over ends with the commit rule's outer step, and is judged after it.
+        A `Run` ends with the commit rule's outer step, after which the model is judged.
 
-        Raises AdspError when the global loss is not finite or the scheduler misbehaves.
+        Raises AdspError if the global loss is not finite or the scheduler breaks its contract.
         """
         if not isinstance(self._scheduler.command, Run):
             yield from self._next_run(self._scheduler.command)
@@ -194,12 +194,12 @@ class Steering:
             if reason:
                 return reason
             if self._waiting_run:
-                self._put(self._waiting_run, standing=False)
+                self._put(self._waiting_run, paused=False)
             if now >= self._run_end_s:
                 yield from self._next_run(self._scheduler.advance(self._observe()))
 
     def evaluate(self) -> str | None:
-        """Judge the global model; the reason to stop, or None."""
+        """Judge the global model; returns the reason to stop, or None."""
         now, progress = self._engine.now(), self.progress
         trial = progress.phase == TRIAL
         metrics = self._metrics()
@@ -216,7 +216,7 @@ class Steering:
         return self._stop.evaluated(loss)
 
     def _metrics(self) -> dict[str, float]:
-        """Metrics of the global model; those known already where nothing has changed it since."""
+        """The metrics of the global model: the last ones if it has not changed since."""
         model = self._board.landed, int(self._board.restores), self._outer_steps
         if model != self._judged[0]:
             self._judged = model, self._engine.judge()
@@ -228,7 +228,7 @@ class Steering:
             self._engine.outer_step()
 
     def _next_run(self, command: Command) -> Generator[Until, None, None]:
-        """Carry out commands up to the next `Run` and begin it."""
+        """Carry out all commands before the next `Run`, and begin it."""
         paused = not isinstance(command, Run)
         if paused:
             self._board.stage = Stage.PAUSE
@@ -239,12 +239,12 @@ class Steering:
             else:
                 yield from self._restore()
             command = self._scheduler.advance(self._observe())
-        self._begin(command, standing=paused)
+        self._begin(command, paused=paused)
         if paused:
             self._board.stage = Stage.TRAIN
 
     def _restore(self) -> Generator[Until, None, None]:
-        """Every worker takes the snapshot; what is judged until the next `Run` does not count."""
+        """Let every worker return to the snapshot; losses until the next `Run` do not count."""
         self._engine.put_back_snapshot()
         self._board.restores += 1
         yield self._workers(lambda: self._board.column("restores") == self._board.restores)
@@ -252,23 +252,23 @@ class Steering:
         self.evaluate()
         del self._losses[:-1]
 
-    def _begin(self, run: Run, standing: bool) -> None:
+    def _begin(self, run: Run, paused: bool) -> None:
         progress, self._begun_s = self.progress, self._engine.now()
         progress.trial_s = progress.trials_until(self._begun_s)
         progress.phase, progress.since_s = run.phase, self._begun_s
         run = self._dated(run)
         self._run_end_s = self._begun_s + run.seconds
         del self._losses[:-1]
-        self._put(run, standing)
+        self._put(run, paused)
 
     def _dated(self, run: Run) -> Run:
-        """`run` as the board shows it: it knows when its check period began."""
+        """`run` with the start of its check period filled in."""
         return replace(run, targets=replace(run.targets, since_s=self._begun_s))
 
-    def _put(self, run: Run, standing: bool) -> None:
-        """Show `run` on the board, now or, what has to wait, at a later look."""
+    def _put(self, run: Run, paused: bool) -> None:
+        """Put `run` on the board; a part that has to wait is put there later."""
         version = self._board.version
-        self._waiting_run = None if put_on_board(run, self._board, standing) else run
+        self._waiting_run = None if put_on_board(run, self._board, paused) else run
         if self._board.version != version:
             self._engine.targets_changed(run.phase)
 
@@ -291,7 +291,7 @@ class Steering:
         return reason
 
     def _workers(self, done: Callable[[], np.ndarray]) -> Until:
-        """Until `done`, bool[M], holds for every worker that takes part."""
+        """A wait until `done`, bool[M], holds for every present worker."""
         return Until(math.inf, lambda: bool((done() | ~self._board.present).all()))
 
 

@@ -89,6 +89,6 @@ def fair_rates(transfers: list[Transfer], total_mb_s: float) -> None:
     """Max-min fair shares of `total_mb_s`, by filling up from the smallest limit."""
     left_mb_s = total_mb_s
     ordered = sorted(transfers, key=lambda t: t.limit_mb_s)
-    for served, transfer in enumerate(ordered):
-        transfer.rate_mb_s = min(transfer.limit_mb_s, left_mb_s / (len(ordered) - served))
+    for number, transfer in enumerate(ordered):
+        transfer.rate_mb_s = min(transfer.limit_mb_s, left_mb_s / (len(ordered) - number))
         left_mb_s -= transfer.rate_mb_s

@@ -65,24 +65,24 @@ class Board:
     def compare(self, commands: list[Command]) -> Schedule:
         """Every command against the rows of the check period that it opened."""
         of_row = np.searchsorted(self._times, self._rows["since_s"], "right") - 1
-        standing = False
+        paused = False
         for k, command in enumerate(commands):
             where = f"the scheduler's command {k} at {self._times[k]:.6f} s"
             rows = self._rows[of_row == k]
             if isinstance(command, Run):
-                self._compare_run(where, command, rows, self._end_s(k), standing or k == 0)
+                self._compare_run(where, command, rows, self._end_s(k), paused or k == 0)
                 if self._end_s(k) < self._times[k] + command.seconds:
                     raise Different(f"{where}: {command} was over at {self._end_s(k)} s")
             elif len(rows):
                 raise Different(f"{where}: recorded {rows}, replayed {command}")
             else:
-                self._pause(command, k, standing)
-            standing = not isinstance(command, Run)
+                self._pause(command, k, paused)
+            paused = not isinstance(command, Run)
         return self._schedule
 
-    def _pause(self, command: Command, k: int, standing: bool) -> None:
+    def _pause(self, command: Command, k: int, paused: bool) -> None:
         pauses = self._schedule.pauses
-        if not standing:
+        if not paused:
             pauses.append(())
         if isinstance(command, Restore) and k + 1 < len(self._times):
             pauses[-1] = (*pauses[-1], self._times[k + 1])
@@ -92,7 +92,7 @@ class Board:
         return self._times[k + 1] if k + 1 < len(self._times) else math.inf
 
     def _compare_run(
-        self, where: str, run: Run, rows: np.ndarray, end_s: float, standing: bool
+        self, where: str, run: Run, rows: np.ndarray, end_s: float, paused: bool
     ) -> None:
         """`rows` must be what putting `run` on the board leaves: its numbers at once; its plan
         (local steps, batch sizes) too or, while the plan before is not settled, later or never.
@@ -107,21 +107,21 @@ class Board:
             same_numbers &= shown.since_s <= row["time_s"] <= end_s
             if put or not same_numbers or row["phase"].decode() != run.phase:
                 raise Different(f"{where}: replayed {run}, recorded {rows}")
-            put = standing or same_plan or not self._keeps_plan(shown)
-            if put and not self._is_put(shown, run, standing, same_plan):
+            put = paused or same_plan or not self._keeps_plan(shown)
+            if put and not self._is_put(shown, run, paused, same_plan):
                 raise Different(f"{where}: replayed {run}, recorded {shown}")
             self._sizes = run.batch_sizes if put else self._sizes
             self._show(int(row["version"]), shown)
-        if not len(rows) or (not put and (standing or same_plan)):
+        if not len(rows) or (not put and (paused or same_plan)):
             raise Different(f"{where}: replayed {run}, recorded {rows}")
 
     def _keeps_plan(self, shown: Targets) -> bool:
         return all(getattr(shown, name) == getattr(self._shown, name) for name in PLAN)
 
-    def _is_put(self, shown: Targets, run: Run, standing: bool, same_plan: bool) -> bool:
+    def _is_put(self, shown: Targets, run: Run, paused: bool, same_plan: bool) -> bool:
         before = self._shown.from_round
-        if standing or same_plan:
-            right_round = shown.from_round == (0.0 if standing else before)
+        if paused or same_plan:
+            right_round = shown.from_round == (0.0 if paused else before)
         else:
             right_round = shown.from_round > before
         return right_round and shown.local_steps == run.targets.local_steps

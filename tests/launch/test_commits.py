@@ -8,8 +8,8 @@ from tests.launch.launcher import PROGRAMS, finish, launch, start_command
 
 RANKS = 8
 MODELS = (
-    *("1:usual:1000", "1:served:1000", "1:window:1000", "1:usual:200000", "1:served:200000"),
-    *("2:usual:200000", "3:usual:200000", "3:served:200000"),
+    *("1:usual:1000", "1:messages:1000", "1:window:1000", "1:usual:200000", "1:messages:200000"),
+    *("2:usual:200000", "3:usual:200000", "3:messages:200000"),
 )
 
 

@@ -59,7 +59,7 @@ class Integers:
         pass
 
 
-KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "served": ServedArray}
+KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "messages": ServedArray}
 
 
 def main(seconds: float, models: list[str]) -> None:

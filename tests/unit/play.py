@@ -22,9 +22,9 @@ class Play:
         self.waits = 0
         self.waiting_run: Run | None = None
 
-    def steer(self, run: Run, standing: bool = False) -> None:
+    def steer(self, run: Run, paused: bool = False) -> None:
         """What the server does with a Run: what has to wait is tried again at every act."""
-        self.waiting_run = None if put_on_board(run, self.board, standing) else run
+        self.waiting_run = None if put_on_board(run, self.board, paused) else run
 
     def decide(self, i: int) -> WorkerAction | Pause | Leave:
         return self.me[i].next(self.now, self.board)

@@ -34,7 +34,7 @@ def steer_first(play: Play) -> Scheduler:
     scheduler = Scheduler(play.sync, Setup(4, 8), seen, lambda told: None)
     while not isinstance(scheduler.command, Run):
         scheduler.advance(seen)
-    play.steer(scheduler.command, standing=True)
+    play.steer(scheduler.command, paused=True)
     return scheduler
 
 
@@ -107,7 +107,7 @@ def test_a_new_plan_holds_for_everyone_from_the_same_round(
 ) -> None:
     """tau and batch sizes change while workers train, at any moment."""
     play = Play(make_model("adacomm", {}), 4)
-    play.steer(Run(Targets(local_steps=1), 1.0), standing=True)
+    play.steer(Run(Targets(local_steps=1), 1.0), paused=True)
     due = sorted(changes, key=lambda change: change[1])
     for k, i in enumerate(order):
         if due and due[0][1] <= k:

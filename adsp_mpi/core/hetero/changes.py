@@ -1,7 +1,7 @@
-"""What differs for a while from a profile's base conditions.
+"""Changes over time of a profile's base conditions.
 
-All of it depends only on its arguments, the seed and the place in the profile: whoever asks, in
-whatever order, gets the same answer.
+A change depends only on its arguments, the seed and its place in the profile: the order of calls
+does not matter.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Sequence
 import numpy as np
 
 JITTER, STRAGGLE = 0x117E4, 0x57A661
-"""Keep these random streams apart from all others that start from the same seed."""
+"""Numbers that make these random streams differ from all others with the same seed."""
 
 JITTER_BLOCK = 256
 STRAGGLE_BLOCK = 32
@@ -30,14 +30,14 @@ class Change:
 
 @dataclass(frozen=True)
 class LinkChange(Change):
-    """Replaces the commit delay, the bandwidth or both; None leaves one as it is."""
+    """Replaces the commit delay, the bandwidth or both; None leaves it unchanged."""
 
     delay_s: float | None = None
     bandwidth_mb_s: float | None = None
 
 
 class SpeedChange(Change, ABC):
-    """Multiplies step times."""
+    """Multiplies the step times."""
 
     @abstractmethod
     def factor(self, worker: int, now: float, step: int) -> float:
@@ -46,7 +46,7 @@ class SpeedChange(Change, ABC):
 
 @dataclass(frozen=True)
 class Slowdown(SpeedChange):
-    """One factor as long as it lasts."""
+    """Multiplies step times by a constant factor."""
 
     slowdown: float = 1.0
 
@@ -56,7 +56,7 @@ class Slowdown(SpeedChange):
 
 @dataclass(frozen=True)
 class Drift(SpeedChange):
-    """Goes evenly from 1 at `from_s` to `drift_to` at `full_s`, and stays there."""
+    """A factor that rises linearly from 1 at `from_s` to `drift_to` at `full_s`, then stays."""
 
     full_s: float = math.inf
     drift_to: float = 1.0
@@ -68,7 +68,7 @@ class Drift(SpeedChange):
 
 @dataclass(frozen=True)
 class Jitter(SpeedChange):
-    """exp(sigma * N(0, 1)) for each step: log-normal with median 1."""
+    """A random factor exp(sigma * N(0, 1)) for each step: log-normal with median 1."""
 
     sigma: float = 0.0
     seed: int = 0
@@ -76,7 +76,7 @@ class Jitter(SpeedChange):
     _drawn: dict[int, tuple[int, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """Of each worker the block of factors asked for last, and its number."""
+    """Each worker's last used block of factors, with its number."""
 
     def factor(self, worker: int, now: float, step: int) -> float:
         block, place = divmod(step, JITTER_BLOCK)
@@ -90,9 +90,9 @@ class Jitter(SpeedChange):
 
 @dataclass(frozen=True)
 class Straggle(SpeedChange):
-    """Now and then a straggler: after exponential gaps of mean `every_s`, each time `for_s` long.
+    """A factor at random times: for `for_s` each, after exponential gaps of mean `every_s`.
 
-    The expected share of straggling is for_s / (every_s + for_s).
+    The expected share of slow time is for_s / (every_s + for_s).
     """
 
     every_s: float = 1.0
@@ -103,7 +103,7 @@ class Straggle(SpeedChange):
     _begins_s: dict[int, list[float]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """When each worker straggles, as far as anyone asked."""
+    """The begins of each worker's slow times, as far as they are drawn."""
 
     def factor(self, worker: int, now: float, step: int) -> float:
         begins_s = self._begins_s.setdefault(worker, [])
@@ -124,7 +124,7 @@ class Straggle(SpeedChange):
 
 @dataclass(frozen=True)
 class Replay(SpeedChange):
-    """The factors of recorded steps, one array [steps] a worker; begins again at their end."""
+    """Factors from recorded steps, one array [steps] per worker, repeated from the start."""
 
     factors: Sequence[np.ndarray] = ()
 

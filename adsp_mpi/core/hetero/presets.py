@@ -17,10 +17,9 @@ PAPER_CPUS = np.repeat([2, 4, 8], [7, 5 + 2, 4])
 
 
 def make_profile(spec: str, num_workers: int, fastest_step_time_s: float) -> Profile:
-    """The preset that `spec` names; ValueError says what is wrong with it.
+    """The preset that `spec` names; ValueError if there is none.
 
-    `fastest_step_time_s` is the step time that relative speeds refer to; a worker with
-    slowdown k gets k times as much.
+    Relative speeds refer to `fastest_step_time_s`: a worker with slowdown k gets k times as much.
     """
     name, _, argument = spec.partition(":")
     if name == "none" and not argument:
@@ -52,7 +51,7 @@ def _parse_h(spec: str, argument: str) -> float:
 def geometric_speeds(num_workers: int, h: float) -> np.ndarray:
     """Relative speeds, slowest first, each faster than the last by one factor; mean / min = h.
 
-    float64[M]; one worker alone has H = 1, whatever is asked for.
+    float64[M]; a single worker always has H = 1.
     """
     return _speeds_with(h, num_workers, lambda p: np.exp(p * np.linspace(0, 1, num_workers)))
 

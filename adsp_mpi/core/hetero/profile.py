@@ -1,4 +1,4 @@
-"""Which speed, commit delay and bandwidth worker i has at time t."""
+"""Profiles of injected heterogeneity: each worker's speed, commit delay and bandwidth over time."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,27 +11,26 @@ from adsp_mpi.core.hetero.changes import Change, LinkChange, Replay, SpeedChange
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is injected into one worker; the defaults leave the real machine as it is."""
+    """What is injected into one worker; the defaults inject nothing."""
 
-    step_time_s: float = 0.0  # what a step shall take, `slowdown` included; 0: see `slowdown`
-    slowdown: float = 1.0  # where no step time is given, a step takes so many times its own
+    step_time_s: float = 0.0  # the time of a step, with `slowdown` in it; 0: see `slowdown`
+    slowdown: float = 1.0  # without a step time, a step takes its real time times this
     delay_s: float = 0.0  # of every commit
     bandwidth_mb_s: float = 0.0  # of the worker's link; 0: no limit
-    busy_s: float = 0.0  # a commit or pull occupies the worker, also if not blocking; simulated
+    busy_s: float = 0.0  # for which a commit or pull occupies even a non-blocking worker; simulated
 
     def commit_delay_s(self, megabytes: float) -> float:
-        """Seconds that a commit of this size is held back."""
+        """The seconds by which a commit of this size is delayed."""
         transfer = megabytes / self.bandwidth_mb_s if self.bandwidth_mb_s else 0.0
         return self.delay_s + transfer
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The base conditions of every worker and what changes about them over time.
+    """The base conditions of every worker, and their changes over time.
 
-    `relative` says that the step times are multiples of that of the fastest worker, so that
-    this one has to be known. Factors of changes that overlap multiply; of delays and
-    bandwidths that overlap the last one holds.
+    With `relative` the step times are multiples of the fastest worker's, which must be known.
+    Factors of overlapping changes multiply; of overlapping delays or bandwidths the last one holds.
     """
 
     workers: tuple[Conditions, ...]
@@ -40,11 +39,11 @@ class Profile:
 
     @classmethod
     def from_durations(cls, durations: Sequence[np.ndarray]) -> "Profile":
-        """Each worker's steps take what they took in a recording, again and again.
+        """The profile that replays recorded steps, and begins again at their end.
 
-        `durations` holds one array [steps] of seconds a worker. The base step times are their
-        means, so that H is that of the recorded speeds. ValueError for no steps, or for
-        durations that are not above 0.
+        `durations` holds one array [steps] of seconds per worker. The base step times are their
+        means, so that H is the recorded one. ValueError if a worker has no steps, or for durations
+        that are not above 0.
         """
         for i, recorded in enumerate(durations):
             if not len(recorded) or not (np.isfinite(recorded) & (recorded > 0)).all():
@@ -60,14 +59,14 @@ class Profile:
         )
 
     def with_delay(self, delay_s: float) -> "Profile":
-        """The same with `delay_s` more for every commit, except where a change sets the delay."""
+        """A copy with `delay_s` added to every commit, except where a change sets the delay."""
         if not delay_s:
             return self
         workers = tuple(replace(c, delay_s=c.delay_s + delay_s) for c in self.workers)
         return replace(self, workers=workers)
 
     def with_step_time(self, step_time_s: float) -> "Profile":
-        """The same with a step time for the workers that have none."""
+        """A copy in which workers without a step time have this one."""
         workers = tuple(
             c if c.step_time_s else replace(c, step_time_s=step_time_s) for c in self.workers
         )

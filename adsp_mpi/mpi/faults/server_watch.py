@@ -12,7 +12,7 @@ from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.errors import EXIT_FAILED, tell
 from adsp_mpi.mpi.ranks.abort import abort
 from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, Watch, launcher_is_gone
-from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 from adsp_mpi.trace.part_writer import PartWriter
@@ -21,7 +21,7 @@ STUCK_S = 8.0
 """A worker that has not left so long after rank 0 or the launcher is caught within MPI."""
 
 
-class ServerWatch(Repeating):
+class ServerWatch(PeriodicThread):
     """Ends this process when rank 0 is gone; the first worker to see it says so.
 
     On one host all see it by themselves. Across hosts some may wait for an answer that never

@@ -6,13 +6,13 @@ from mpi4py import MPI
 from adsp_mpi.errors import tell
 from adsp_mpi.mpi.ranks.abort import abort
 from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, Watch
-from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 
 
-class ShardWatch(Repeating):
+class ShardWatch(PeriodicThread):
     """A context in which the job ends when a shard is gone.
 
     A thread looks at the processes of this host and asks the other shards for a number they hold:

@@ -6,7 +6,7 @@ from typing import Callable
 from mpi4py import MPI
 
 
-class Repeating:
+class PeriodicThread:
     """A context: `action` is called every `period_s`, for the first time after one, in a thread.
 
     One that `needs_mpi` is called only where MPI allows calls from several threads.
@@ -21,7 +21,7 @@ class Repeating:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._possible = not needs_mpi or MPI.Query_thread() == MPI.THREAD_MULTIPLE
 
-    def __enter__(self) -> "Repeating":
+    def __enter__(self) -> "PeriodicThread":
         if self._possible:
             self._thread.start()
         return self

@@ -15,7 +15,7 @@ from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
 from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.clock import align
-from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.global_model import GlobalModel
 from adsp_mpi.mpi.server.loop import Server
@@ -75,7 +75,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
         def show_life() -> None:
             board.server_s = clock.now()
 
-        life = Repeating(show_life, LIFE_S)
+        life = PeriodicThread(show_life, LIFE_S)
         with ProgressHelper(world, board), ShardWatch(ready, window), life:
             failure = failure or _attempt(server.run)
             closing = _attempt(partial(server.close, good=failure is None))

@@ -19,7 +19,7 @@ from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.clock import Clock, align, measure_offset
-from adsp_mpi.mpi.ranks.periodic import Repeating
+from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
@@ -68,7 +68,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
         saver.resume(saved) if saved else saver.catch_up()
     watch = ServerWatch(ready.folder, world, trace.part)
     board.on_look = watch.look
-    heart = Repeating(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
+    heart = PeriodicThread(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     dismiss_guard()
     failure: AdspError | None = None
