@@ -32,6 +32,14 @@ class Stage(IntEnum):
     OVER = 5  # all workers that are not lost have confirmed: leave MPI
 
 
+class PauseReason(IntEnum):
+    """Why the stage is PAUSE; the trace shows the name of the reason in small letters."""
+
+    SNAPSHOT = 0
+    CHECKPOINT = 1
+    ADMISSION = 2
+
+
 class Presence(IntEnum):
     """A worker's state in the run, which it writes into its row."""
 
@@ -43,7 +51,7 @@ class Presence(IntEnum):
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-OWN_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", "server_s")
+OWN_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", "server_s", "pause")
 HEADER_FIELDS = OWN_FIELDS + TARGET_FIELDS
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
 ASSIGNED_FIELDS = (
@@ -151,14 +159,24 @@ class Board:
     def server_s(self, now: float) -> None:
         self.header[5] = now
 
+    def pause(self, reason: PauseReason) -> None:
+        """Let all workers stand still for this `reason`."""
+        self.header[6] = reason
+        self.stage = Stage.PAUSE
+
+    @property
+    def pause_reason(self) -> PauseReason:
+        """Why the workers stand still, or last did."""
+        return PauseReason(int(self.header[6]))
+
     @property
     def targets(self) -> Targets:
-        return Targets(*map(float, self.header[6:]))
+        return Targets(*map(float, self.header[7:]))
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         """Set the targets; the version, written last, tells readers to read them again."""
-        self.header[6:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[7:] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property

@@ -11,7 +11,7 @@ from typing import Any, Callable, Generator, Protocol
 import numpy as np
 
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
-from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.scheduler import (
     Command,
@@ -231,7 +231,7 @@ class Steering:
         """Carry out all commands before the next `Run`, and begin it."""
         paused = not isinstance(command, Run)
         if paused:
-            self._board.stage = Stage.PAUSE
+            self._board.pause(PauseReason.SNAPSHOT)
             yield self._workers(lambda: self._board.column("presence") == Presence.PAUSED)
         while not isinstance(command, Run):
             if isinstance(command, Snapshot):

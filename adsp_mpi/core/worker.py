@@ -8,7 +8,7 @@ import math
 from typing import Callable, NamedTuple
 
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Targets, Wait, WorkerAction
-from adsp_mpi.core.board import ASSIGNED_FIELDS, Board, Presence, Stage
+from adsp_mpi.core.board import ASSIGNED_FIELDS, Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.row import Row
 from adsp_mpi.core.worker_state import Waiting, WorkerState
@@ -89,14 +89,15 @@ class Worker(WorkerState):
     def _stand_still(self, now: float, board: Board) -> Wait | Pause | Leave | None:
         """What a worker does that does not train now; None: it trains on from here."""
         stage, outside = board.stage, board.is_lost(self.index)
+        reason = (PauseReason.ADMISSION if outside else board.pause_reason).name.lower()
         if self.paused and (due := self._due(board, stage)):
-            return Pause(self._pause_reason(outside), due)
+            return Pause(reason, due)
         if stage is Stage.PAUSE or (stage is Stage.TRAIN and outside):
-            if not self.paused:
+            if not (self.paused and self.waiting and self.waiting.reason == reason):
                 self._end_wait(now)
                 if not self.in_flight:
-                    self._begin_pause(now, self._pause_reason(outside))
-            return Pause(self._pause_reason(outside))
+                    self._begin_pause(now, reason)
+            return Pause(reason)
         if stage is not Stage.TRAIN:
             self._end_wait(now)
             return Leave()
@@ -104,9 +105,6 @@ class Worker(WorkerState):
             self._end_pause(now)
         self.leaving = self.leaving and self.steps >= self.max_steps
         return self._rest(now) or (Leave() if self.leaving else None)
-
-    def _pause_reason(self, outside: bool) -> str:
-        return "to be taken in" if outside else "a snapshot"
 
     def _end_pause(self, now: float) -> None:
         """What the pause cut off from a step's time comes after it: who is slow stays slow."""

@@ -35,7 +35,7 @@ class Case:
 CASES = {
     case.name: case
     for case in (
-        Case("asp", 20, ("stop.max_steps=40",)),
+        Case("asp", 20, ("stop.max_steps=40", "checkpoint.period_s=0.5")),
         Case(
             "adsp-fixed",
             20,

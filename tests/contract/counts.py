@@ -56,7 +56,7 @@ def the_scheduler_sees_what_the_workers_did(run: Run) -> None:
 def nothing_is_committed_twice_or_never_learnt(run: Run) -> None:
     """A commit holds the steps since the last one, without those that a restore has undone."""
     waits = run.tables("waits")
-    snapshots = any((rows["reason"] == b"a snapshot").any() for rows in waits)
+    snapshots = any((rows["reason"] == b"snapshot").any() for rows in waits)
     for steps, commits in zip(run.tables("steps"), run.tables("commits"), strict=True):
         begun = np.searchsorted(steps["start_s"], commits["begun_s"], "left")
         held = np.diff(np.concatenate([[0], begun]))

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, WorkerAction
-from adsp_mpi.core.board import Board, Stage
+from adsp_mpi.core.board import Board, PauseReason, Stage
 from adsp_mpi.core.worker import Tables, Worker
 from tests.contract.recording import Different, Recording
 from tests.contract.replay_scheduler import Schedule
 
 STARTS = {"waits": "start_s", "commits": "begun_s", "pulls": "start_s", "steps": "start_s"}
 """The column of each table that says when the decision was taken."""
+
+
+PAUSES = tuple(reason.name.lower() for reason in PauseReason)
 
 
 class SeenBoard(Board):
@@ -49,8 +52,13 @@ class Row:
 
     @property
     def is_pause(self) -> bool:
-        """The worker stood still until the server had taken or put back a snapshot."""
-        return self.table == "waits" and bool(self.values["reason"] == b"a snapshot")
+        """The worker stood still because rank 0 asked for it."""
+        return self.table == "waits" and self.values["reason"].decode() in PAUSES
+
+    @property
+    def is_snapshot(self) -> bool:
+        """It stood still until the server had taken or put back a snapshot."""
+        return self.table == "waits" and bool(self.values["reason"] == b"snapshot")
 
     def __getitem__(self, column: str) -> Any:
         return self.values[column]
@@ -68,13 +76,13 @@ class State:
     taken: dict[str, int]
     """Rows of each table."""
     in_flight: Row | None = None
-    pauses: int = 0
+    snapshots: int = 0
 
     def after(self, row: Row, me: Worker) -> "State":
         """`row` is what was decided, `me` how that leaves the worker."""
         in_flight = row if row.table == "commits" else self.in_flight
         taken = {**self.taken, row.table: row.number + 1}
-        return State(me, taken, in_flight, self.pauses + row.is_pause)
+        return State(me, taken, in_flight, self.snapshots + row.is_snapshot)
 
 
 class WorkerReplay:
@@ -135,7 +143,7 @@ class WorkerReplay:
             for row in rows:
                 me = copy.copy(state.me)
                 answer = self._land(landed, me) if landed else None
-                answer = answer or self._carry_out(row, me, state.pauses)
+                answer = answer or self._carry_out(row, me, state.snapshots)
                 if answer is not None:
                     self._answers.append(f"recorded {row}, replayed {answer}")
                 elif after := self._at(now, state.after(row, me)):
@@ -157,15 +165,16 @@ class WorkerReplay:
         me.commit_done(float(commit["done_s"]), float(commit["blocked_s"]))
         return self._difference(commit)
 
-    def _carry_out(self, row: Row, me: Worker, pauses: int) -> str | None:
+    def _carry_out(self, row: Row, me: Worker, snapshots: int) -> str | None:
         """Decide as `me`, who then does it; None where that is `row`, else what was done."""
         board = self._board
         self._show(row)
         action = me.next(row.time_s, board)
         if row.is_pause:
-            if not me.paused:
+            if not me.paused or not self._agrees(action, row, me):
                 return f"{action} of {me}"
-            for moment in self._schedule.pauses[pauses]:
+            restores = self._schedule.pauses[snapshots] if row.is_snapshot else ()
+            for moment in restores:
                 board.restores += 1
                 assert me.next(moment, board) == Pause(row["reason"].decode(), Pause.RESTORE)
                 me.restored(moment, me.landed_at_base, board.restores)
@@ -179,7 +188,9 @@ class WorkerReplay:
     def _show(self, row: Row) -> None:
         """The board as the decision for `row` saw it."""
         board, version = self._board, int(row["version"])
-        board.stage = Stage.PAUSE if row.is_pause else Stage.TRAIN
+        board.stage = Stage.TRAIN
+        if row.is_pause:
+            board.pause(PauseReason[row["reason"].decode().upper()])
         board.recorded = float(row["seen"])
         if board.version != version:
             sizes = self._schedule.sizes[version]

@@ -26,7 +26,7 @@ def test_every_trial_starts_from_exactly_the_snapshots_loss(tmp_path: Path, mode
     run = trials(tmp_path, model)
     evals, told = run.table("ps/evals"), run.table("ps/trials")
     waits = run.table("workers/0/waits")
-    pauses = waits[waits["reason"] == b"a snapshot"]
+    pauses = waits[waits["reason"] == b"snapshot"]
     assert len(pauses) == 3 + 1, "before each trial and after the last"
     for end_s in pauses["start_s"] + pauses["duration_s"]:
         judged = evals[(abs(evals["time_s"] - end_s) < 1e-5) & (evals["trial"] == 1)]
@@ -39,7 +39,7 @@ def test_every_trial_starts_from_exactly_the_snapshots_loss(tmp_path: Path, mode
 @pytest.mark.parametrize("model", SYNC)
 def test_nobody_steps_or_commits_while_everyone_stands_still(tmp_path: Path, model: str) -> None:
     run = trials(tmp_path, model)
-    pauses = [w[w["reason"] == b"a snapshot"] for w in run.tables("waits")]
+    pauses = [w[w["reason"] == b"snapshot"] for w in run.tables("waits")]
     assert [len(p) for p in pauses] == [4, 4, 4]
     for together in zip(*pauses, strict=True):
         begin = max(row["start_s"] for row in together)

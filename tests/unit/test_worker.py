@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Targets, Wait, WorkerAction
-from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.row import Row
 from adsp_mpi.core.worker import Tables, Worker
 from adsp_mpi.core.worker_state import WorkerState
@@ -180,6 +180,19 @@ def test_what_is_due_in_a_pause_is_asked_for_once() -> None:
     assert bench.next(4.0, Step()) == Step()
     assert (bench.row.checkpoint, bench.row.disk_error, bench.row.restores) == (7, 28, 1)
     assert bench.rows[-1][:3] == ("waits", 2.0, 2.0)
+
+
+def test_a_pause_records_why() -> None:
+    """Also where one pause follows the other before the worker looks again."""
+    bench = Bench()
+    for now, reason in enumerate(PauseReason):
+        bench.board.pause(reason)
+        assert bench.next(float(now)).reason == reason.name.lower()
+    bench.board.stage = Stage.TRAIN
+    bench.step(5.0)
+    rows = [row[1:4] for row in bench.rows if row[0] == "waits"]
+    assert rows == [(0.0, 1.0, "snapshot"), (1.0, 1.0, "checkpoint"), (2.0, 3.0, "admission")]
+    assert bench.row.presence == Presence.TRAINING
 
 
 def test_the_rest_of_a_step_comes_after_the_pause() -> None:

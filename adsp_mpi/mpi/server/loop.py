@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
-from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.learn.flat import FlatModel
@@ -114,7 +114,7 @@ class Server:
         A `good` run first leaves a checkpoint, and its last model is evaluated.
         """
         if good:
-            self._checkpoint(Stage.STOP)
+            self._checkpoint(at_the_end=True)
         self.workers.release()
         self.board.stage = Stage.STOP
         self.workers.wait_for_presence(Presence.LEFT)
@@ -150,27 +150,27 @@ class Server:
             self._next_watch_s = self.now() + WATCH_S
             self.workers.watch()
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
-                self._checkpoint(Stage.PAUSE)
+                self._checkpoint(at_the_end=False)
                 self.board.stage = Stage.TRAIN
             if self._steering.settled and (worker := self.workers.candidate()) is not None:
                 self.workers.take_in(worker)
             self._trace.part.flush_if_due()
             self._screen.update(self._status())
 
-    def _checkpoint(self, stage: Stage) -> None:
-        """Let all workers pause, or at STOP leave, and write; the stage stays as it is then.
+    def _checkpoint(self, at_the_end: bool) -> None:
+        """Let all workers pause, or at the end leave, and write; the stage stays as it is then.
 
         Where a disk does not take it, the one before stays the newest.
         """
         begun_s = self.now()
         self._next_checkpoint_s = begun_s + self._checkpoint_period_s
         try:
-            number = self._write_checkpoint(stage)
+            number = self._write_checkpoint(at_the_end)
         except OSError as error:
             self.saved = False
             self._saver.drop()
             reason = os.strerror(error.errno) if error.errno else str(error)
-            goes_on = "" if stage == Stage.STOP else "; training goes on"
+            goes_on = "" if at_the_end else "; training goes on"
             text = f"adsp_mpi: warning: no checkpoint: {reason}{goes_on}"
             print(text, file=sys.stderr, flush=True)
             return
@@ -180,15 +180,17 @@ class Server:
         self._checkpoint_s = seconds = self.now() - begun_s
         self._tell("checkpoint", f"{number} of {begun_s:.1f} s, written in {seconds:.2f} s")
 
-    def _write_checkpoint(self, stage: Stage) -> int:
+    def _write_checkpoint(self, at_the_end: bool) -> int:
         """The number of the checkpoint; 0 where a worker has failed meanwhile: it is not whole."""
         number = self.board.checkpoint = self._saver.begin()
-        self.board.stage = stage
+        if at_the_end:
+            self.board.stage = Stage.STOP
+        else:
+            self.board.pause(PauseReason.CHECKPOINT)
 
         def written() -> np.ndarray:
             return self.board.column("checkpoint") == number
 
-        at_the_end = stage == Stage.STOP
         self.workers.wait_for_everyone(written) if at_the_end else self.workers.wait_for(written)
         if self.board.failures:
             return 0

@@ -5,7 +5,7 @@ from typing import Callable
 
 import numpy as np
 
-from adsp_mpi.core.board import Board, Presence, Stage
+from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.membership import Membership
 from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.errors import AdspError
@@ -67,7 +67,7 @@ class Workers:
     def take_in(self, worker: int) -> None:
         """Let a worker that was given up, or a spare, take part from here on."""
         board = self._board
-        board.stage = Stage.PAUSE
+        board.pause(PauseReason.ADMISSION)
         presence, admitted = board.column("presence"), board.column("admitted")
         self.wait_for(lambda: presence == Presence.PAUSED)
         self._members.assign(worker)
