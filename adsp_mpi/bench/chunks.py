@@ -3,7 +3,7 @@
 from typing import Any
 
 from adsp_mpi.bench.findings import Findings
-from adsp_mpi.bench.part import ROUNDS, Bench
+from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, metrics
 from adsp_mpi.mpi.transport.chunk_size import store_chunk
@@ -21,7 +21,7 @@ def measure(bench: Bench) -> Findings:
     world = bench.world
     systems = [Own(world, PARAMS, size) for size in SIZES]
     rounds: list[list[Loop]] = [[] for _ in SIZES]
-    for _ in range(ROUNDS):
+    for _ in range(bench.turns):
         for system, loops in zip(systems, rounds, strict=True):
             loops.append(closed_loop(system, range(world.num_workers), bench.seconds))
     for system in systems:

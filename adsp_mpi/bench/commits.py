@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from adsp_mpi.bench.findings import Bar, Findings
-from adsp_mpi.bench.part import ROUNDS, Bench
+from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.systems import OWN, system_class
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.systems.raw import Raw
@@ -70,7 +70,7 @@ def compare(bench: Bench, num_elements: int, names: list[str]) -> list[dict[str,
     rows = []
     for workers in [w for w in WORKERS if w <= world.num_workers]:
         rounds: list[list[Loop]] = [[] for _ in systems]
-        for turn in range(ROUNDS + 1):
+        for turn in range(bench.turns + 1):
             for i, system in enumerate(systems):
                 loop = closed_loop(system, range(workers), bench.seconds if turn else 0.0)
                 commits[i] += len(loop.durations)

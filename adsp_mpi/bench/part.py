@@ -6,19 +6,21 @@ from pathlib import Path
 
 from adsp_mpi.mpi.ranks.world import World
 
-ROUNDS = 3
-"""How often each of the systems that are compared is measured, alternately."""
-
 
 @dataclass(frozen=True)
 class Bench:
-    """The ranks, the options, and a folder for runs that is deleted at the end."""
+    """The ranks, the options, and a folder for runs that is deleted at the end.
+
+    `seconds` is the length of a loop of commits; `turns` is how often each of the systems that are
+    compared is measured, alternately.
+    """
 
     world: World
     folder: Path
     params: tuple[int, ...]
     against: tuple[str, ...]
     seconds: float
+    turns: int
 
     def tell(self, text: str) -> None:
         """Print a line of progress on rank 0."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from adsp_mpi.bench.findings import Findings
-from adsp_mpi.bench.part import ROUNDS, Bench
+from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.systems.own import Own
 from adsp_mpi.bench.timing import Loop, closed_loop, metrics
 from adsp_mpi.mpi.ranks.world import World
@@ -42,7 +42,7 @@ def compare(bench: Bench, params: int, workers: int) -> list[dict[str, Any]]:
     worlds = [World(bench.world.comm, count) for count in SERVERS]
     systems = [Own(world, params) for world in worlds]
     rounds: list[list[Loop]] = [[] for _ in systems]
-    for _ in range(ROUNDS):
+    for _ in range(bench.turns):
         for loops, system in zip(rounds, systems, strict=True):
             loops.append(closed_loop(system, range(workers), bench.seconds))
     for loops, system in zip(rounds, systems, strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from adsp_mpi.bench.findings import Bar, Findings
-from adsp_mpi.bench.part import ROUNDS, Bench
+from adsp_mpi.bench.part import Bench
 from adsp_mpi.bench.runs import trace_of
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.transport.mpi_library import library_version
@@ -44,8 +44,8 @@ def measure(bench: Bench) -> Findings:
 
 def _pairs(bench: Bench) -> list[tuple[float, float]]:
     pairs = []
-    for turn in range(ROUNDS + 1):
-        bench.tell(f"starts, turn {turn + 1} of {ROUNDS + 1}")
+    for turn in range(bench.turns + 1):
+        bench.tell(f"starts, turn {turn + 1} of {bench.turns + 1}")
         pairs.append((_first_step_s(bench, turn), _imports_s(bench)))
     return pairs[1:]
 

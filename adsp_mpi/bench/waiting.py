@@ -1,6 +1,7 @@
 """Part `waiting`: the CPU time of ranks that wait."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from adsp_mpi.config import Config
 from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 
 SLOW_STEP_S, FAST_STEP_S = 1.0, 0.01
-SECONDS = 12.0
-MEASURED_S = 8.0
+RUN, MEASURED = 24, 16
+"""Lengths of a loop of commits that the run takes, and the stretch of it that is measured."""
+
 LOOK_S = 0.1
 SHARE = 3.0
 
@@ -23,12 +25,15 @@ def measure(bench: Bench) -> Findings:
     The time includes the one step that a waiting worker takes each second.
     """
     world = bench.world
-    bench.tell(f"ranks that wait, {SECONDS:g} s")
-    config = world.agree(lambda: _config(bench))
+    seconds = RUN * bench.seconds
+    bench.tell(f"ranks that wait, {seconds:g} s")
+    profile = bench.folder / "waiting.toml"
+    world.agree(lambda: _write_profile(profile, world.num_workers) if world.is_server else None)
+    config = world.agree(lambda: _config(profile, seconds))
     clock = CpuClock()
     with clock:
         run(bench, world.comm.size, config)
-    shares = world.allgather(clock.share(MEASURED_S))
+    shares = world.allgather(clock.share(MEASURED * bench.seconds))
     server, waiting = 100 * shares[0], 100 * float(np.max(shares[1:-1] or [0.0]))
     lines = [
         f"CPU of rank 0 between evaluations {server:.2f}% of a core, "
@@ -53,18 +58,19 @@ class CpuClock(PeriodicThread):
 
     def share(self, seconds: float) -> float:
         """The share of a core in the quietest stretch of `seconds`, without start and end."""
-        count = int(seconds / LOOK_S)
+        count = min(int(seconds / LOOK_S), len(self._looks) - 1)
         pairs = zip(self._looks, self._looks[count:], strict=False)
         return min((cpu - cpu0) / (now - now0) for (now0, cpu0), (now, cpu) in pairs)
 
 
-def _config(bench: Bench) -> Config:
-    profile = bench.folder / f"waiting-{bench.world.rank}.toml"
-    steps_s = [FAST_STEP_S] * (bench.world.num_workers - 1) + [SLOW_STEP_S]
-    profile.write_text(f"step_time_s = {steps_s}\n")
+def _write_profile(path: Path, workers: int) -> None:
+    path.write_text(f"step_time_s = {[FAST_STEP_S] * (workers - 1) + [SLOW_STEP_S]}\n")
+
+
+def _config(profile: Path, seconds: float) -> Config:
     return configured(
         {"sync": {"model": "bsp", "check_period_s": 1000.0}},
         {"hetero": {"profile": str(profile), "step_time_s": 0.0}},
-        {"stop": {"target_loss": 0.0, "max_seconds": SECONDS}},
+        {"stop": {"target_loss": 0.0, "max_seconds": seconds}},
         {"eval": {"period_s": 1000.0}},
     )
