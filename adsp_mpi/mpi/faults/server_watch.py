@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from mpi4py import MPI
 
 from adsp_mpi.core.board import Board, Stage
 from adsp_mpi.errors import EXIT_FAILED, tell
@@ -14,6 +15,7 @@ from adsp_mpi.mpi.ranks.abort import abort
 from adsp_mpi.mpi.ranks.liveness import ASK_SYSTEM_S, Watch, launcher_is_gone
 from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 from adsp_mpi.mpi.ranks.world import SERVER, World
+from adsp_mpi.mpi.transport.board_client import BoardClient
 from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 from adsp_mpi.trace.part_writer import PartWriter
 
@@ -26,19 +28,26 @@ class ServerWatch(PeriodicThread):
 
     On one host all see it by themselves. Across hosts some may wait for an answer that never
     comes: there the first one ends the job. Used as a context, a thread looks as well: a rank that
-    dies within an operation can leave a lock in shared memory that others wait for within theirs.
+    dies within an operation can leave a lock in shared memory that others wait for within theirs,
+    and with a host out of reach no operation ever ends.
     """
 
-    def __init__(self, folder: Path, world: World, part: PartWriter) -> None:
+    def __init__(self, folder: Path, world: World, part: PartWriter, board: BoardClient) -> None:
         super().__init__(self._guard, ASK_SYSTEM_S)
+        self._asks = MPI.Query_thread() == MPI.THREAD_MULTIPLE and not world.one_node
+        self._client = board
+        board.on_look = self.look
         self._folder = folder
         self._part = part
         self._world = world
         self._by_board = Watch(world.processes, [SERVER], with_signs=True)
+        self._by_answer = Watch(world.processes, [SERVER], with_signs=True)
         self._by_process = Watch(world.processes, [SERVER], with_signs=False)
         self._well_s = self._looked_s = time.monotonic()
 
     def _guard(self) -> None:
+        if self._asks and self._by_answer.gone(np.array([self._client.ask_server_s()])):
+            self.leave("rank 0 is gone")
         if not self._by_process.gone() and not launcher_is_gone():
             self._well_s = time.monotonic()
         elif time.monotonic() - self._well_s > STUCK_S:

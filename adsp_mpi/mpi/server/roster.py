@@ -1,5 +1,6 @@
 """Rank 0's dealings with the workers: who is lost, who is taken in, waiting for all of them."""
 
+import sys
 import time
 from typing import Callable
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.membership import Membership
-from adsp_mpi.core.patience import HEARTBEAT_S
+from adsp_mpi.core.patience import HEARTBEAT_S, Process
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
@@ -108,6 +109,15 @@ class Workers:
         """Until every worker that is not lost says so."""
         column = self._board.column("presence")
         self.wait_for_everyone(lambda: column >= presence)
+
+    def warn_of_hosts(self) -> None:
+        """Say so where a launcher may wait for a host that is out of reach."""
+        elsewhere = self._world.processes.look()[self._ranks] == Process.ELSEWHERE
+        ranks = [self._ranks[worker] for worker in np.flatnonzero(elsewhere & self._board.lost)]
+        if hosts := sorted({self._world.hosts[rank] for rank in ranks}):
+            text = f"workers on {', '.join(hosts)} were lost; if a host is out of reach mpirun may "
+            text += "not come back: all is written, end it with Ctrl-C"
+            print(f"adsp_mpi: warning: {text}", file=sys.stderr, flush=True)
 
     def answer_clocks(self) -> None:
         """Let every worker that is not lost measure its clock."""

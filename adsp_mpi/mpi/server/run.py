@@ -31,6 +31,10 @@ from adsp_mpi.screen import Screen, make_screen
 from adsp_mpi.trace import schema
 from adsp_mpi.trace.part_writer import PartWriter
 
+LINGERS_S = 2.0
+"""Where some ranks are dead rank 0 leaves alone: until then the others have read that all is over,
+which over a network they cannot do without it."""
+
 LIFE_S = 0.5
 """How often rank 0 shows on the board that it lives, whatever it is busy with."""
 
@@ -90,6 +94,10 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
             board.stage = Stage.CLOSED
             server.workers.wait_for_presence(Presence.GONE)
             world.lost_ranks = bool(board.lost.any())
+            board.stage = Stage.OVER
+            if world.lost_ranks and not world.one_node:
+                time.sleep(LINGERS_S)
+                server.workers.warn_of_hosts()
     finally:
         screen.close()
         trace.part.close()

@@ -44,13 +44,13 @@ def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
 
     world.wait_for_all()
     dismiss_guard()
-    watch = ServerWatch(ready.folder, world, part)
-    client.on_look = watch.look
+    watch = ServerWatch(ready.folder, world, part, client)
     with watch, ProgressHelper(world, client.board):
         wait_until(is_over, longest_s=LOOK_S)
         part.close()
         wait_until(is_closed, longest_s=LOOK_S)
-        client.finish()
     world.lost_ranks = bool(client.board.lost.any())
+    if not world.lost_ranks:
+        client.finish()
     if client.board.exit_code:
         raise Elsewhere(client.board.exit_code)

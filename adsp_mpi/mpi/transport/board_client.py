@@ -1,11 +1,12 @@
 """A rank's access to the board in rank 0's window."""
 
+from contextlib import suppress
 from typing import Callable
 
 import numpy as np
 from mpi4py import MPI
 
-from adsp_mpi.core.board import COUNTER_FIELDS, Board
+from adsp_mpi.core.board import COUNTER_FIELDS, HEADER_FIELDS, Board
 from adsp_mpi.core.row import ROW_FIELDS, Row
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
@@ -27,6 +28,9 @@ class BoardClient:
         self._incoming = np.zeros_like(self.board.data)
         self._reading: list[MPI.Request] = []
         self._reading_end = 0
+        self._answer = np.zeros(1)
+        self._asking: list[MPI.Request] = []
+        self._server_s = 0.0
         self.on_look: Callable[[Board], None] = lambda board: None
         """Called with the copy after every look, also where no answer has come."""
 
@@ -64,9 +68,17 @@ class BoardClient:
         offset = self.board.counters_offset + COUNTER_FIELDS.index(counter)
         return self.remote.add(ONE, before, offset), before
 
+    def ask_server_s(self) -> float:
+        """Rank 0's last sign of life that has come; asks for a newer one. For one other thread."""
+        with suppress(MPI.Exception):  # who cannot be reached does not answer
+            if MPI.Request.Testall(self._asking):
+                self._server_s = float(self._answer[0])
+                self._asking = self.remote.read(self._answer, HEADER_FIELDS.index("server_s"))
+        return self._server_s
+
     def finish(self) -> None:
         """Wait for what is under way, before the window is freed."""
-        wait_for(self._reading)
+        wait_for([*self._reading, *self._asking])
         self._reading = []
         self.remote.flush()
 

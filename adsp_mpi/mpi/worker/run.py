@@ -66,8 +66,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     if ready.same_workers and ready.resumes:
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up()
-    watch = ServerWatch(ready.folder, world, trace.part)
-    board.on_look = watch.look
+    watch = ServerWatch(ready.folder, world, trace.part, board)
     heart = PeriodicThread(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
     world.wait_for_all()  # nobody commits until everyone holds the first model
     dismiss_guard()
@@ -82,8 +81,9 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
             _leave(world, worker, board, trace, clock, saver)
         except MPI.Exception:
             watch.leave("rank 0 cannot be reached any more")
-    board.finish()
     world.lost_ranks = bool(board.board.lost.any())
+    if not world.lost_ranks:
+        board.finish()
     if failure:
         raise failure
     if board.board.exit_code:
