@@ -1,4 +1,4 @@
-"""The edge of a rank's program: an error is told once, and every rank of the job ends.
+"""How a rank's program ends: an error is reported once, and every rank of the job ends.
 
 Nothing here starts MPI before it is needed.
 """
@@ -24,9 +24,9 @@ OVER = "its program is over"
 
 
 def run_quietly(config: "Config", task: "Task | None" = None) -> "Result | None":
-    """`mpi.run.run`, loaded only now: wrong arguments do not pay for torch.
+    """Call `mpi.run.run`, imported only now, so that wrong arguments do not pay for torch.
 
-    The first line is on the screen before that takes its seconds.
+    The first line is on the screen before the seconds that the import takes.
     """
     if launched_rank() == 0 and num_launched() > 1:
         from adsp_mpi.screen import say, starting_line
@@ -39,7 +39,7 @@ def run_quietly(config: "Config", task: "Task | None" = None) -> "Result | None"
 
 
 def exit_on_error(action: Callable[[], T]) -> T:
-    """For the command line: do `action`; an error is told once, and every rank of the job ends."""
+    """Do `action` for the command line; an error is reported once, and every rank ends."""
     watch_exit()
     try:
         done = action()
@@ -54,8 +54,8 @@ def exit_on_error(action: Callable[[], T]) -> T:
 def watch_exit() -> None:
     """From here on this process leaves no other rank waiting, however it ends.
 
-    An error that nobody has caught is told as on the command line and ends all ranks; a rank that
-    ends before the others begin a run is no riddle to them. Calling it twice is allowed.
+    An uncaught error is reported as on the command line and ends all ranks. If this rank ends
+    before the others begin a run, they are told so. Calling this twice is allowed.
     """
     _hold_errors()
     atexit.unregister(_at_exit)
@@ -63,7 +63,7 @@ def watch_exit() -> None:
 
 
 def watch_errors() -> None:
-    """From here on an error that nobody has caught ends all processes of an MPI job."""
+    """From here on an uncaught error ends all processes of an MPI job."""
     if num_launched() > 1:
         _hold_errors()
 
@@ -80,9 +80,9 @@ def _uncaught(
 
 
 def _leave(error: BaseException) -> NoReturn:
-    """Tell `error` and leave together with the others; if they do not come, end the job.
+    """Report `error` and leave together with the other ranks, or end the job without them.
 
-    A UsageError that one rank did not tell for all is the same on every rank: rank 0 tells it.
+    A UsageError that one rank has not reported for all is the same everywhere: rank 0 reports it.
     """
     if isinstance(error, UsageError) and launched_rank() != 0:
         exit_code = error.exit_code

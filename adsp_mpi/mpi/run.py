@@ -1,4 +1,4 @@
-"""A run from start to end on one rank: set-up, its side of the run, a clean end."""
+"""A run from start to end on one rank: set-up, the rank's part of the run, a clean end."""
 
 from contextlib import ExitStack
 
@@ -31,8 +31,8 @@ def run(
 ) -> Result | None:
     """Train as `config` says; collective over all ranks of `comm`.
 
-    `task` takes the place of the config's. Rank 0 gets the Result, workers None. An error is
-    raised with its message on one rank; the others raise `Elsewhere` and say nothing.
+    `task` replaces the configured one. Returns the Result on rank 0, None elsewhere. An error is
+    raised with its message on one rank; the others raise `Elsewhere` without one.
     """
     world, stack = World(comm, config.run.servers), ExitStack()
     with Signals(has_launcher=True) as signals:
@@ -41,13 +41,13 @@ def run(
         except AdspError as error:
             _close(world, stack, error.exit_code)
             raise
-        # after any other error no other rank knows: freeing windows would wait for them forever
+        # the others do not know of any other error: freeing windows would wait for them for ever
         _close(world, stack, EXIT_DONE)
     return result
 
 
 def _close(world: World, stack: ExitStack, exit_code: int) -> None:
-    """Free what all ranks made together, unless some of them are dead."""
+    """Free what all ranks created collectively, unless some of them are dead."""
     if world.lost_ranks or not world.all_come():
         ROLL_CALL.alone = True
         return
@@ -76,7 +76,7 @@ def _run(
 
 
 def _make_window(world: World, config: Config, model: FlatModel) -> RemoteArray:
-    """Collective: room for the model on the servers, zeros, for commits as `config` has them."""
+    """Collective: create the model's array on the servers, zeros, for the configured commits."""
     is_sum = config.sync_model.commit_rule().is_sum
     if is_sum and config.codec is None:
         return make_model_array(world, model.num_elements, chosen_chunk(world))

@@ -103,7 +103,7 @@ class Resumes:
 
     num_workers: int
     step_time_s: float
-    """Step time of the fastest worker, as measured when the run began; 0: none was injected."""
+    """The fastest worker's step time, measured when the run began; 0: none was injected."""
 
     ended: str = ""
     """Why the run was over, for a checkpoint written at its end."""

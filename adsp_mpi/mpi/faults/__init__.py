@@ -1,1 +1,1 @@
-"""Watches over ranks without which a run cannot go on."""
+"""Watches over the ranks without which a run cannot go on: rank 0 and the other servers."""

@@ -1,4 +1,4 @@
-"""A worker's watch over rank 0: without it nothing can go on, and MPI itself may never say so."""
+"""A worker's watch over rank 0: without it no run can go on, and MPI may never report it."""
 
 import os
 import sys
@@ -20,11 +20,11 @@ from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 from adsp_mpi.trace.part_writer import PartWriter
 
 STUCK_S = 8.0
-"""A worker that has not left so long after rank 0 or the launcher is caught within MPI."""
+"""A worker still there this long after rank 0 or the launcher is gone hangs in a call into MPI."""
 
 
 class ServerWatch(PeriodicThread):
-    """Ends this process when rank 0 is gone; the first worker to see it says so.
+    """Ends this process when rank 0 is gone; the first worker to notice reports it.
 
     On one host all see it by themselves. Across hosts some may wait for an answer that never
     comes: there the first one ends the job. Used as a context, a thread looks as well: a rank that
@@ -55,9 +55,9 @@ class ServerWatch(PeriodicThread):
             os._exit(EXIT_FAILED)
 
     def look(self, board: Board) -> None:
-        """Judge by a copy of the board that was asked for again: rank 0 shows on it that it lives.
+        """Look for rank 0's heartbeat on a copy of the board that was asked for again.
 
-        Without an answer the copy does not change.
+        If rank 0 does not answer, the copy does not change.
         """
         now = time.monotonic()
         if board.stage == Stage.OVER or now - self._looked_s < ASK_SYSTEM_S:
@@ -67,13 +67,13 @@ class ServerWatch(PeriodicThread):
             self.leave("rank 0 is gone")
 
     def leave(self, what: str) -> NoReturn:
-        """End this process; `what` has happened to rank 0."""
+        """End this process; `what` says what has happened to rank 0."""
         if self._say(what) and not self._world.one_node:
             abort(self._world.comm)
         os._exit(EXIT_FAILED)
 
     def _say(self, what: str) -> bool:
-        """Close the trace and tell the user, unless another rank has; whether this one did."""
+        """Close the trace and report `what`, unless another rank has; returns whether it did."""
         self._part.close()
         sys.stdout.flush()
         try:

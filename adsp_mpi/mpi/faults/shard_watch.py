@@ -13,10 +13,10 @@ from adsp_mpi.runtime.run_folder import SERVER_LOST, how_to_resume
 
 
 class ShardWatch(PeriodicThread):
-    """A context in which the job ends when a shard is gone.
+    """A context in which the job ends when a server of a part of the model is gone.
 
-    A thread looks at the processes of this host and asks the other shards for a number they hold:
-    rank 0 itself may be waiting for an answer that never comes.
+    A thread watches the processes of this host, and asks the servers on other hosts for a number
+    that they hold, as rank 0 itself may be waiting for an answer that never comes.
     """
 
     def __init__(self, ready: Prepared, model: RemoteArray) -> None:
@@ -37,7 +37,7 @@ class ShardWatch(PeriodicThread):
 
 
 class Asked:
-    """A shard that is asked for its first number again and again."""
+    """A server that is asked for its first number again and again."""
 
     def __init__(self, model: RemoteArray, rank: int) -> None:
         self._model = model
@@ -47,7 +47,7 @@ class Asked:
         self._answers = 0
 
     def answers(self) -> int:
-        """How often it has answered by now."""
+        """The number of its answers so far."""
         try:
             if MPI.Request.Testall(self._requests):
                 self._answers += 1

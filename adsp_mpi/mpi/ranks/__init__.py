@@ -1,1 +1,1 @@
-"""The ranks of a job: who they are, one clock, waiting, and the end of a job."""
+"""The ranks of a job: their roles, one clock, waiting, liveness, and the end of the job."""

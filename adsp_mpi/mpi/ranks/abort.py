@@ -1,4 +1,4 @@
-"""The end of a job that cannot end in order."""
+"""Ends a job that cannot end in order."""
 
 import ctypes
 import os
@@ -13,34 +13,34 @@ from mpi4py import MPI
 from adsp_mpi.errors import EXIT_FAILED
 
 GUARD = os.environ.pop("ADSP_MPI_STARTED_FD", None)
-"""The pipe to jobs/rank.py, where that stands between the launcher and this rank."""
+"""The pipe to jobs/rank.py, if this rank was started by it."""
 
 PR_SET_PDEATHSIG = 1
 
 LAUNCHER_TAKES_S = 5.0
 
 STUCK_S = 5.0
-"""What is left to do together at the end takes less; longer means that a rank has died in it."""
+"""The last collective operations take less than this, unless a rank has died in them."""
 
 
 def abort(comm: MPI.Comm, exit_code: int = EXIT_FAILED) -> None:
-    """End all ranks of the job; this one leaves also where MPI or the launcher does nothing."""
+    """End all ranks of the job; this one leaves even if MPI or the launcher does nothing."""
     leave_anyway(exit_code)
     dismiss_guard()
     comm.Abort(exit_code)
 
 
 def leave_anyway(exit_code: int = EXIT_FAILED) -> None:
-    """Another rank ends the job: leave by oneself should that not come to pass."""
+    """Leave in a few seconds, in case the rank that is to end the job does not manage to."""
     timer = threading.Timer(LAUNCHER_TAKES_S, os._exit, [exit_code])
     timer.daemon = True
     timer.start()
 
 
 def dismiss_guard() -> None:
-    """Let jobs/rank.py know that from here on the others can do without this rank.
+    """Tell jobs/rank.py that from here on the others can do without this rank.
 
-    Before, the death of this rank ends the job, and this rank does not outlive its rank.py.
+    Before this, the death of this rank ends the job, and this rank dies with its rank.py.
     """
     if GUARD is not None:
         with suppress(OSError):
@@ -50,16 +50,16 @@ def dismiss_guard() -> None:
 
 
 def leave_at_once(exit_code: int) -> None:
-    """End this process without MPI's end, which would wait for ranks that are gone."""
+    """End this process without MPI_Finalize, which would wait for ranks that are gone."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
 
 
 def finalize_under_guard(exit_code: int) -> None:
-    """End MPI, where ranks can die in it and their end is survived: a signal ends a stuck one.
+    """Call MPI_Finalize under jobs/rank.py; a signal ends this process if it hangs there.
 
-    MPI's end holds the interpreter: no thread could do it. jobs/rank.py knows the exit code.
+    MPI_Finalize holds the interpreter, so a thread could not. rank.py is told the exit code.
     """
     if GUARD is None or MPI.Is_finalized():
         return
@@ -73,7 +73,7 @@ def finalize_under_guard(exit_code: int) -> None:
 
 @contextmanager
 def exit_if_stuck(exit_code: int) -> Iterator[None]:
-    """End this process if the block, in which it waits for all ranks within MPI, does not end."""
+    """End this process if the block, a collective operation, hangs."""
     timer = threading.Timer(STUCK_S, leave_at_once, [exit_code])
     timer.daemon = True
     timer.start()

@@ -14,13 +14,13 @@ SHORTEST_S = 50e-6
 MOST_PATIENT_S = 20e-3
 
 EAGER_S, IDLE_S = 1e-4, 8e-3
-"""A thread that moves others' data looks so often, while some is under way and otherwise."""
+"""How often a thread that serves others looks for messages, busy and idle."""
 
 
 class Backoff:
-    """Each call sleeps twice as long as the last, up to `longest_s`, or `at_most_s` of the call.
+    """Sleeps twice as long at each call, up to `longest_s`, or to the call's `at_most_s`.
 
-    A `patient` one sleeps for a sixteenth of the time so far where that is longer, up to 20 ms.
+    If `patient`, it sleeps for a sixteenth of the time so far if that is longer, up to 20 ms.
     """
 
     def __init__(self, longest_s: float = 4e-3, patient: bool = False) -> None:
@@ -44,9 +44,9 @@ class Backoff:
 
 
 def wait_until(condition: Callable[[], bool], longest_s: float = 4e-3) -> None:
-    """Sleep until `condition()` holds; it is asked at once and then at growing intervals.
+    """Sleep until `condition()` holds, which is checked at once and then at growing intervals.
 
-    A rank whose launcher is gone, with the others perhaps, does not wait for long.
+    A rank whose launcher is gone does not wait for long: the others may be gone too.
     """
     pause = Backoff(longest_s=longest_s)
     while not condition():

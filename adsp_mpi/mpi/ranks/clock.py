@@ -1,4 +1,4 @@
-"""One clock for all ranks: seconds since the start of the run, as rank 0 counts them."""
+"""One clock for all ranks: seconds since the start of the run on rank 0's clock."""
 
 import time
 from typing import Callable
@@ -14,7 +14,7 @@ AWAKE_S = 2e-3
 
 
 class Clock:
-    """`now()` is rank 0's time since `start`. `offset_s` is rank 0's counter minus ours."""
+    """`now()` is rank 0's time since `start`; `offset_s` is rank 0's counter minus this rank's."""
 
     def __init__(self, offset_s: float, start: float) -> None:
         self.offset_s = offset_s
@@ -42,7 +42,7 @@ def align(world: World, begin_s: float = 0.0) -> Clock:
 
 
 def measure_offset(comm: MPI.Comm) -> float:
-    """Rank 0's counter minus ours, in s, from the round trip that was fastest (Cristian 1989)."""
+    """Rank 0's counter minus this rank's, s, from the fastest round trip (Cristian 1989)."""
     theirs = np.zeros(1)
     best = (np.inf, 0.0)
     for _ in range(ROUND_TRIPS):
@@ -56,7 +56,7 @@ def measure_offset(comm: MPI.Comm) -> float:
 def answer_round_trips(
     comm: MPI.Comm, rank: int, is_lost: Callable[[], bool] = lambda: False
 ) -> None:
-    """Rank 0's side of `measure_offset` on `rank`, as long as that is not lost."""
+    """Rank 0's side of `measure_offset` on `rank`, until that is done or lost."""
     request, answer = np.zeros(1), np.zeros(1)
     for _ in range(ROUND_TRIPS):
         if not _arrives(comm.Irecv(request, rank, ROUND_TRIP_TAG), is_lost):
@@ -66,7 +66,7 @@ def answer_round_trips(
 
 
 def _arrives(request: MPI.Request, is_lost: Callable[[], bool]) -> bool:
-    """Wait, at first without a sleep, which would spoil the measurement."""
+    """Wait for the request, at first without sleeping, which would spoil the measurement."""
     begun = time.perf_counter()
     while not request.Test():
         if time.perf_counter() - begun > AWAKE_S:

@@ -1,4 +1,4 @@
-"""How ranks begin a run and leave the program: together, or alone where some of them are dead."""
+"""How ranks begin a run and leave the program: together, or alone if some of them are dead."""
 
 import threading
 
@@ -10,30 +10,30 @@ from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.liveness import Processes, Watch
 
 ALL_END_S = 15.0
-"""Ranks that have nothing more to do leave within this time, or have died."""
+"""Ranks that have nothing left to do leave within this time, or have died."""
 
 ABORT_AFTER_S = 4.0
-"""A rank that fails waits so long for the others to leave in order before it ends the job."""
+"""A rank that fails waits this long for the others to leave in order before it ends the job."""
 
 
 class RollCall:
-    """Every rank answers it when it begins a run and when it leaves the program.
+    """A collective that every rank enters when it begins a run and when it leaves the program.
 
-    So nobody waits in a run for a rank that has left before.
+    So no rank waits in a run for one that has left before.
     """
 
     def __init__(self) -> None:
         self.alone = False
-        """Some ranks are dead: no collective will ever end, and this process leaves by itself."""
+        """Whether some rank is dead: no collective would end, so this process leaves by itself."""
 
         self.processes: Processes | None = None
-        """Of all ranks, since the first run."""
+        """The processes of all ranks; None before the first run."""
 
         self.exit_code = EXIT_DONE
         self._has_left = False
 
     def begin_run(self) -> None:
-        """Collective over all ranks; AdspError where one of them leaves instead.
+        """Collective over all ranks; AdspError if one of them leaves instead.
 
         The lowest rank that stays raises the message, the others `Elsewhere`.
         """
@@ -52,10 +52,10 @@ class RollCall:
         )
 
     def leave(self, exit_code: int, why: str, at_once: bool = False) -> None:
-        """Collective with what every other rank does next; returns when all of them leave.
+        """Collective with whatever the other ranks do next; returns when all of them leave.
 
-        The others are waited for no longer than `ABORT_AFTER_S` after a failure, and than
-        `ALL_END_S` where all leave `at_once`.
+        It waits for them no longer than `ABORT_AFTER_S` after a failure, and no longer than
+        `ALL_END_S` if all leave `at_once`.
         """
         self.exit_code = exit_code
         if self.alone or self._has_left:
@@ -74,15 +74,15 @@ class RollCall:
         dismiss_guard()
 
     def end(self) -> None:
-        """The last thing that this process does; ranks may die in it where they can at all."""
+        """End MPI as the last thing that this process does; ranks may die in it."""
         if self.alone:
             leave_at_once(self.exit_code)
         finalize_under_guard(self.exit_code)
 
     def _call(self, answer: str) -> list[str]:
-        """The answers of all ranks; without a busy wait for those that come late.
+        """Collect the answers of all ranks, without a busy wait for late ones.
 
-        Where one has died since the last run nobody gives another answer than its end.
+        If a rank has died since the last run, all answers say so.
         """
         barrier = MPI.COMM_WORLD.Ibarrier()
         if self.processes is None:
@@ -101,4 +101,4 @@ class RollCall:
 
 
 ROLL_CALL = RollCall()
-"""That of this process."""
+"""The roll call of this process."""

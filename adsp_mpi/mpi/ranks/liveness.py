@@ -1,5 +1,5 @@
-"""Who lives: processes of this host by their numbers, ranks elsewhere by their signs of life, and
-the launcher. How long silence may last is in core/patience.py.
+"""Who is alive: processes on this host by their ids, ranks elsewhere by their heartbeats, and the
+launcher. core/patience.py says how long silence may last.
 """
 
 import math
@@ -20,12 +20,12 @@ ORPHANS_PATIENCE_S = 5.0
 
 
 def launcher_is_gone() -> bool:
-    """Whether this rank is an orphan."""
+    """Whether the process that started this rank is gone."""
     return os.getppid() != LAUNCHER
 
 
 def look_at(process: int) -> Process:
-    """The state of this host's process with this number; dead and not yet buried is dead."""
+    """The state of the process with this id on this host; a zombie is dead."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -43,7 +43,7 @@ def look_at(process: int) -> Process:
 
 
 def number_space() -> str:
-    """Names the set of process numbers that this process's own is one of; containers differ."""
+    """The name of this process's PID namespace, which differs between containers."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -51,9 +51,9 @@ def number_space() -> str:
 
 
 class Processes:
-    """What this host can see of the processes of all ranks.
+    """The states of the processes of all ranks, as far as this host can see them.
 
-    `everyone` holds the host, the number space and the process number of each rank.
+    `everyone` holds the host, the PID namespace and the process id of each rank.
     """
 
     def __init__(self, rank: int, everyone: Sequence[tuple[str, str, int]]) -> None:
@@ -74,10 +74,10 @@ class Processes:
 
 
 class Watch:
-    """Whether one of the `ranks` that are needed is gone; `processes` are those of all ranks.
+    """Watches whether one of the needed `ranks` is gone; `processes` are those of all ranks.
 
-    Ranks of other hosts are judged by their signs of life where they give some: numbers that
-    change with every sign.
+    `with_signs`, ranks on other hosts are judged by their signs of life, numbers that change with
+    every sign; else they never count as gone.
     """
 
     def __init__(self, processes: Processes, ranks: Sequence[int], with_signs: bool) -> None:
@@ -89,7 +89,7 @@ class Watch:
         self._patience_s = np.array([patience_s[process] for process in Process])
 
     def gone(self, signs: np.ndarray | None = None) -> list[int]:
-        """The ranks that are gone by now; `signs`, float64[N], of those watched."""
+        """The ranks that are gone by now; `signs`, float64[N], are those of the watched ranks."""
         seen = self._processes.look()[self._ranks]
         patience_s = np.take(self._patience_s, seen)
         signs = self._no_signs if signs is None else signs

@@ -1,4 +1,4 @@
-"""A thread that does one thing again and again while a block runs."""
+"""A thread that repeats an action while a block runs."""
 
 import threading
 from typing import Callable
@@ -7,9 +7,9 @@ from mpi4py import MPI
 
 
 class PeriodicThread:
-    """A context: `action` is called every `period_s`, for the first time after one, in a thread.
+    """A context in which a thread calls `action` every `period_s`, first after one period.
 
-    One that `needs_mpi` is called only where MPI allows calls from several threads.
+    If it `needs_mpi`, it is called only on an MPI that allows calls from several threads.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The ranks of a run: who they are, and how they agree on errors. Importing starts MPI."""
+"""The ranks of a run: their roles, and how they agree on errors. Importing starts MPI."""
 
 import os
 import socket
@@ -21,10 +21,10 @@ SERVER = 0
 
 
 class World:
-    """The ranks of a run: rank 0 steers it and serves the board, `servers` share the model.
+    """The ranks of a run: rank 0 steers it and holds the board, `servers` share the model.
 
-    The servers, rank 0 the first, are spread over the ranks and so over the nodes; all others are
-    workers, in the order of their ranks.
+    The servers, of which rank 0 is the first, are spread over the ranks and so over the nodes. All
+    other ranks are workers, in the order of their ranks.
     """
 
     def __init__(self, comm: MPI.Intracomm = MPI.COMM_WORLD, num_servers: int = 1) -> None:
@@ -65,9 +65,9 @@ class World:
 
     @property
     def part(self) -> int:
-        """Number of this rank's part of the trace: 0 for rank 0, then the workers, then shards.
+        """The number of this rank's part of the trace: 0 for rank 0, then workers, then servers.
 
-        A run may go on with other servers, and so with its workers on other ranks.
+        It is not the rank: a run can be resumed with other servers, and its workers on other ranks.
         """
         if self.is_shard:
             return self.num_workers + self.servers.index(self.rank)
@@ -79,11 +79,11 @@ class World:
 
     @property
     def is_shard(self) -> bool:
-        """This rank serves a part of the model and nothing else."""
+        """Whether this rank only serves a part of the model."""
         return self.rank in self.servers and not self.is_server
 
     def require_workers(self, spares: int) -> None:
-        """Raise UsageError where there is no worker, with the way to start one."""
+        """Raise UsageError, with the way to start more ranks, if there is no worker."""
         if self.num_workers > spares:
             return
         if len(self.servers) > 1:
@@ -107,16 +107,16 @@ class World:
         )
 
     def wait_for_all(self) -> None:
-        """A barrier that sleeps: early ranks leave their cores to late ones.
+        """A barrier that sleeps, so that early ranks leave their cores to late ones.
 
-        Where a rank of this host dies meanwhile, the job is aborted: nothing else would end it.
+        If a rank of this host dies meanwhile, the job is aborted, as nothing else would end it.
         """
         barrier = self.comm.Ibarrier()
         watch = Watch(self.processes, range(self.comm.size), with_signs=False)
         wait_until(lambda: barrier.Test() or self._abort_if_missing(watch.gone()))
 
     def all_come(self) -> bool:
-        """`wait_for_all` at the end of a run; False where a rank has died and will never come."""
+        """`wait_for_all` at the end of a run; False if a rank has died and will never come."""
         barrier = self.comm.Ibarrier()
         watch = Watch(self.processes, range(self.comm.size), with_signs=False)
         until_s = time.monotonic() + PATIENCE_S[Process.ELSEWHERE]
@@ -131,7 +131,7 @@ class World:
         return come
 
     def _abort_if_missing(self, gone: list[int]) -> bool:
-        """The first of the ranks left on this host tells it and ends the job."""
+        """Abort the job if ranks are gone; the first living rank of this host reports it."""
         if not gone or self._leaves:
             return False
         self._leaves = True
@@ -144,7 +144,7 @@ class World:
         return False
 
     def allgather(self, value: T) -> list[T]:
-        """`value` of every rank, in order."""
+        """The `value` of every rank, in the order of the ranks."""
         self.wait_for_all()
         return self.comm.allgather(value)
 

@@ -1,4 +1,4 @@
-"""Rank 0's file of a checkpoint, and the checkpoint as a whole."""
+"""Writes a checkpoint from rank 0: its own file, and the checkpoint as a whole."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from adsp_mpi.trace.part_writer import PartWriter
 
 
 class ServerSaver:
-    """Rank 0's file, and the checkpoint as a whole."""
+    """Writes rank 0's file of a checkpoint, and completes the checkpoint."""
 
     def __init__(self, ready: Prepared, part: PartWriter) -> None:
         self._ready = ready
@@ -20,19 +20,19 @@ class ServerSaver:
         self._path: Path | None = None
 
     def begin(self) -> int:
-        """Make room for a checkpoint and return its number; OSError where there is none."""
+        """Create the folder of a checkpoint and return its number; OSError if that fails."""
         self._path = self._checkpoints.begin()
         return int(self._path.stem)
 
     def drop(self) -> None:
-        """The checkpoint that was begun will not be whole."""
+        """Give up the checkpoint that was begun: it will not be whole."""
         if self._path:
             shutil.rmtree(self._path, ignore_errors=True)
 
     def finish(self, server: dict[str, Any], ended: str) -> None:
-        """Every worker has written its file: write rank 0's; OSError where the disk is full.
+        """Write rank 0's file, once every worker has written its own; OSError if that fails.
 
-        `server` is the state of the `Server`, `ended` why the run is over, empty before its end.
+        `server` is the state of the `Server`; `ended` is the reason if the run is over.
         """
         assert self._path
         state = {

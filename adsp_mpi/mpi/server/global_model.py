@@ -1,4 +1,4 @@
-"""The global model as rank 0 handles it: evaluated, stepped, kept and put back with its rule."""
+"""The global model with its commit rule, as rank 0 reads, steps, saves and restores it."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from adsp_mpi.mpi.transport.ruled import RuledArray
 class GlobalModel:
     """The model in `array`, float32[P], and its commit rule, which acts on the first T numbers.
 
-    The rule's state lies on rank 0, also where other ranks serve parts of the model: an outer
-    step takes what landed in all of them from one moment, and they need not be told of it.
+    The rule's state is on rank 0, even if other ranks serve parts of the model: rank 0 reads all
+    parts for an outer step and adds it to them like a commit.
     """
 
     def __init__(self, array: RemoteArray, rule: CommitRule, num_trained: int) -> None:
@@ -24,9 +24,9 @@ class GlobalModel:
         self._num_trained = num_trained
 
     def begin(self, saved: dict[str, np.ndarray] | None, landed: int, scratch: np.ndarray) -> None:
-        """The model that training begins from is there, with `landed` commits in it.
+        """Begin the rule, now that the initial model is there, with `landed` commits in it.
 
-        The rule goes on from `saved`, if any; `scratch`, float32[P], is overwritten.
+        The rule continues from `saved`, if any; `scratch`, float32[P], is overwritten.
         """
         self._rule.begin(self.load(scratch)[: self._num_trained])
         if saved:
@@ -35,11 +35,11 @@ class GlobalModel:
             self._array.follow(self._rule, landed)
 
     def load(self, into: np.ndarray) -> np.ndarray:
-        """`into`, float32[P], filled with the model."""
+        """Fill `into`, float32[P], with the model, and return it."""
         return self._array.load(into)
 
     def outer_step(self, scratch: np.ndarray) -> float:
-        """Add what the rule says as a commit is added; the norm of it.
+        """Make the rule's outer step, added like a commit; returns its norm.
 
         `scratch`, float32[P], is overwritten.
         """
@@ -54,17 +54,17 @@ class GlobalModel:
         return float(np.linalg.norm(kick))
 
     def require_sound(self) -> None:
-        """AdspError where the commit rule has failed."""
+        """Raise AdspError if the commit rule has failed."""
         if isinstance(self._array, RuledArray) and (error := self._array.error):
             text = f"{type(self._rule).__name__}.apply: {type(error).__name__}: {error}"
             raise AdspError(text) from error
 
     def state_dict(self) -> dict[str, Any]:
-        """Model and rule; while no commit is in flight."""
+        """The state of model and rule, while no commit is in flight."""
         values = self.load(np.empty(self._array.num_elements, np.float32))
         return {"values": values, "rule": self._rule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Model and rule become what `state_dict` gave; while no commit is in flight."""
+        """Restore what `state_dict` returned, while no commit is in flight."""
         self._array.store(state["values"])
         self._rule.load_state_dict(state["rule"])

@@ -1,4 +1,4 @@
-"""Rank 0: lets `Steering` evaluate, steer and end the run in wall time over the windows."""
+"""Rank 0's loop: drives `Steering` in wall time, over the arrays that all ranks share."""
 
 import math
 import os
@@ -26,11 +26,11 @@ from adsp_mpi.runtime.slurm import JobEnd
 from adsp_mpi.screen import Screen, Status
 
 WATCH_S = 0.1
-"""How often rank 0 looks for who is silent and for what is due, and draws."""
+"""How often rank 0 looks for silent workers and due checkpoints, and updates the screen."""
 
 
 class Server:
-    """The parameter server: `start` while the workers stand still, then `run`, `close`.
+    """The parameter server: call `start` before the workers train, then `run`, then `close`.
 
     It is the `ServerEngine` of its `Steering`.
     """
@@ -65,10 +65,10 @@ class Server:
         self._job_end = JobEnd()
         self._checkpoint_period_s = ready.config.checkpoint.period_s or math.inf
         self.stopped = ""
-        """By what from outside the run was ended."""
+        """The reason if the run was stopped from outside, else ""."""
 
         self.saved = True
-        """Everything that was to be recorded is on disk."""
+        """Whether all checkpoints could be written."""
 
         self.reason = "failed"
         self.ended_s = 0.0
@@ -83,9 +83,9 @@ class Server:
         self.progress = self._steering.progress
 
     def start(self, clock: Clock) -> None:
-        """Judge the initial model and give out the first targets, or go on with those before.
+        """Judge the initial model and set the first targets, or continue from a checkpoint.
 
-        With another number of workers counts and the scheduler begin anew.
+        With another number of workers than the checkpoint's, counts and scheduler begin anew.
         """
         self._clock = clock
         saved = self._ready.resumes.state["server"] if self._ready.resumes else {}
@@ -100,7 +100,7 @@ class Server:
         self._next_checkpoint_s = self.now() + self._checkpoint_period_s
 
     def run(self) -> None:
-        """Steer until the run is over; raises AdspError when it has failed."""
+        """Steer until the run is over; raises AdspError if it fails."""
         try:
             self.reason = self._steer()
             if self.reason == self.interrupted() and not self.board.failures:
@@ -109,9 +109,9 @@ class Server:
             self.ended_s = self.now()
 
     def close(self, good: bool) -> None:
-        """Let every worker leave and align the clocks again.
+        """Let every worker leave, and align the clocks again.
 
-        A `good` run first leaves a checkpoint, and its last model is evaluated.
+        If the run is `good`, write a checkpoint first, and evaluate the last model.
         """
         if good:
             self._checkpoint(at_the_end=True)
@@ -140,7 +140,7 @@ class Server:
             return end.value
 
     def _wait(self, until: Until) -> None:
-        """Come back when `until` is over; a checkpoint that is due meanwhile is written."""
+        """Wait until `until` is over; write checkpoints and admit workers meanwhile."""
         while True:
             time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
@@ -158,9 +158,9 @@ class Server:
             self._screen.update(self._status())
 
     def _checkpoint(self, at_the_end: bool) -> None:
-        """Let all workers pause, or at the end leave, and write; the stage stays as it is then.
+        """Write a checkpoint: all workers pause, or at the end leave, and stay so.
 
-        Where a disk does not take it, the one before stays the newest.
+        If the disk is full, the checkpoint before stays the newest.
         """
         begun_s = self.now()
         self._next_checkpoint_s = begun_s + self._checkpoint_period_s
@@ -181,7 +181,7 @@ class Server:
         self._tell("checkpoint", f"{number} of {begun_s:.1f} s, written in {seconds:.2f} s")
 
     def _write_checkpoint(self, at_the_end: bool) -> int:
-        """The number of the checkpoint; 0 where a worker has failed meanwhile: it is not whole."""
+        """Write a checkpoint; returns its number, or 0 if a worker failed and it is not whole."""
         number = self.board.checkpoint = self._saver.begin()
         if at_the_end:
             self.board.stage = Stage.STOP
@@ -202,11 +202,11 @@ class Server:
 
     @property
     def trace_is_cut(self) -> bool:
-        """Some rank's disk no longer takes its trace."""
+        """Whether some rank can no longer write its trace."""
         return bool(self._trace.part.cut) or bool(self.board.column("trace_cut").any())
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run goes on from; while everybody stands still."""
+        """The state from which a run can go on, while all workers pause."""
         return {
             "now": self.now(),
             "model": self._global_model.state_dict(),
@@ -218,7 +218,7 @@ class Server:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the server that gave `state` stood, but for model and board."""
+        """Continue from `state`; model and board are restored elsewhere."""
         self._good_values.copy_(torch.from_numpy(state["good_values"]))
         self._snapshot = state["snapshot"]
         self._trace.resume(state["counts"])
@@ -271,7 +271,7 @@ class Server:
         return float((self.board.column("sample_s") * self.board.column("batch_size")).max())
 
     def _tell(self, kind: str, text: str) -> None:
-        """Into the trace and onto the screen."""
+        """Write an event to the trace and to the screen."""
         now = self.now()
         self._trace.part.event(now, kind, text)
         self._screen.note(f"{now:8.1f} s  {kind}: {text}")

@@ -1,4 +1,4 @@
-"""What rank 0 leaves of a run: model, merged trace and the last table."""
+"""Writes the results of a run: the model, the merged trace and the last table."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from adsp_mpi.trace.merge import merge_parts
 
 @dataclass(frozen=True)
 class Result:
-    """What rank 0 gets of a run that ended well."""
+    """The result of a run that ended well, on rank 0."""
 
     report: Report
     trace_path: Path
@@ -29,7 +29,7 @@ class Result:
 def write_results(
     ready: Prepared, server: Server, trace: ServerTrace
 ) -> tuple[Result, AdspError | None]:
-    """Model, merged trace and the last table; an error says what the disk did not take."""
+    """Write model, merged trace and the last table; AdspError if the disk is full."""
     unwritten = [] if server.saved else ["a checkpoint could not be written"]
     trace.part.event(server.ended_s, "end", server.reason)
     trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})

@@ -1,4 +1,4 @@
-"""Rank 0's dealings with the workers: who is lost, who is taken in, waiting for all of them."""
+"""Rank 0's roster of the workers: who is lost, who is admitted, and waiting for all of them."""
 
 import sys
 import time
@@ -19,11 +19,11 @@ LOOK_S = 0.02
 """Rank 0 looks at the board at least this often."""
 
 FOLLOWS_S = 2.0
-"""A worker that is admitted has followed by then, or stays outside."""
+"""An admitted worker must follow within this time, or it stays out of the run."""
 
 
 class Workers:
-    """All workers of `board`; what happens to one is told by `tell(kind, text)`."""
+    """All workers of `board`; events about them go to `tell(kind, text)`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Workers:
         self._tell = tell
 
     def watch(self) -> None:
-        """Give up who gives no sign of life; AdspError when nobody is left."""
+        """Give up silent workers; AdspError if none is left."""
         self._give_up()
         if not self._board.present.any() and self._board.lost[: self._ready.num_shares].all():
             raise AdspError(f"every worker is lost; {how_to_resume(self._ready.folder)}")
@@ -62,11 +62,11 @@ class Workers:
             self._tell_of("recovered", worker, "goes on as before")
 
     def candidate(self) -> int | None:
-        """A worker to take in now."""
+        """A worker that can be admitted now, or None."""
         return self._members.candidate()
 
     def take_in(self, worker: int) -> None:
-        """Let a worker that was given up, or a spare, take part from here on."""
+        """Admit a lost worker or a spare, while all others pause."""
         board = self._board
         board.pause(PauseReason.ADMISSION)
         presence, admitted = board.column("presence"), board.column("admitted")
@@ -83,7 +83,7 @@ class Workers:
         board.stage = Stage.TRAIN
 
     def wait_for(self, done: Callable[[], np.ndarray]) -> None:
-        """Until `done`, bool[M], holds for every worker that takes part."""
+        """Wait until `done`, bool[M], holds for every present worker."""
 
         def all_done() -> bool:
             self.watch()
@@ -92,12 +92,12 @@ class Workers:
         wait_until(all_done)
 
     def release(self) -> None:
-        """The run is over: who is outside and lives leaves like everybody else."""
+        """At the end of the run, let living workers and spares outside leave like all others."""
         self._give_up()
         self._members.release()
 
     def wait_for_everyone(self, done: Callable[[], np.ndarray]) -> None:
-        """Until `done`, bool[M], holds for every worker that is not lost, left ones too."""
+        """Wait until `done`, bool[M], holds for every worker that is not lost, left or not."""
 
         def all_done() -> bool:
             self._give_up()
@@ -106,7 +106,7 @@ class Workers:
         wait_until(all_done)
 
     def wait_for_presence(self, presence: Presence) -> None:
-        """Until every worker that is not lost says so."""
+        """Wait until every worker that is not lost has this presence or a later one."""
         column = self._board.column("presence")
         self.wait_for_everyone(lambda: column >= presence)
 

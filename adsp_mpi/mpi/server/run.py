@@ -1,4 +1,4 @@
-"""Rank 0's side of a run: starts the server, ends the run in order, writes the results."""
+"""Rank 0's part of a run: starts the server, ends the run in order, writes the results."""
 
 import shutil
 import time
@@ -36,16 +36,16 @@ LINGERS_S = 2.0
 which over a network they cannot do without it."""
 
 LIFE_S = 0.5
-"""How often rank 0 shows on the board that it lives, whatever it is busy with."""
+"""The time between two heartbeats of rank 0 on the board, which come from a thread."""
 
 
 def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> Result:
-    """Rank 0 from the initial model to the last table. Raises what made the run fail."""
+    """Run rank 0 from the initial model to the last table. Raises the error of a failed run."""
     world, config = ready.world, ready.config
     board = server_board(world, remote)
 
     def build() -> tuple[Evaluator, PartWriter, Screen]:
-        import scipy.optimize  # noqa: F401  the search's first fit must not pay for it
+        import scipy.optimize  # noqa: F401  imported before the search's first fit needs it
 
         window.store(initial_values(ready))
         share_out(board, ready.num_shares)
@@ -108,7 +108,7 @@ def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Si
 
 
 def initial_values(ready: Prepared) -> np.ndarray:
-    """The model that training starts from, float32[P]; UsageError if the checkpoint has another."""
+    """The initial model, float32[P]; UsageError if the checkpoint is of another model."""
     if not ready.resumes:
         return ready.model.values.cpu().numpy()
     state = ready.resumes.state
@@ -117,14 +117,14 @@ def initial_values(ready: Prepared) -> np.ndarray:
 
 
 def share_out(board: Board, num_shares: int) -> None:
-    """Every worker has a share of the data; spares have none and stay outside."""
+    """Give every worker a share of the data; spares get none and stay outside."""
     workers = np.arange(board.num_workers)
     board.assignment("share")[:] = np.where(workers < num_shares, workers, -1)
     board.assignment("lost")[:] = workers >= num_shares
 
 
 def put_back(board: Board, data: np.ndarray) -> None:
-    """The board as a checkpoint has it, of a run that goes on with all its workers."""
+    """Restore the board from a checkpoint with the same number of workers."""
     board.data[:] = data
     board.column("presence")[:] = Presence.TRAINING
     board.counters[1:] = 0
@@ -132,13 +132,13 @@ def put_back(board: Board, data: np.ndarray) -> None:
 
 
 def _remove_parts(folder: Path, trace: ServerTrace) -> None:
-    """Nothing was trained: leave the folder free for another try."""
+    """Remove the parts of a run that trained nothing, so that the folder can be used again."""
     trace.part.close()
     shutil.rmtree(folder / schema.PARTS_NAME)
 
 
 def _attempt(action: Callable[[], None]) -> AdspError | None:
-    """Do it; an error, expected or not, ends the run in order and is raised at its end."""
+    """Do `action`; returns its error, to be raised after the run has ended in order."""
     try:
         action()
     except AdspError as error:

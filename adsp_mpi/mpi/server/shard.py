@@ -1,4 +1,4 @@
-"""A rank that serves a part of the model: it sleeps until the run is over."""
+"""A rank that serves a part of the model, and sleeps until the run is over."""
 
 from adsp_mpi.core.board import Stage
 from adsp_mpi.errors import Elsewhere
@@ -16,7 +16,7 @@ from adsp_mpi.trace.part_writer import PartWriter
 
 
 def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
-    """From the first model to the end of the run; raises `Elsewhere` where that has failed."""
+    """Serve from the initial model to the end of the run; raises `Elsewhere` if the run fails."""
     world = ready.world
     client = BoardClient(world, remote)
 

@@ -15,12 +15,12 @@ from adsp_mpi.mpi.transport.remote_array import RemoteArray
 ONE = np.ones(1)
 
 LOOK_S = 0.05
-"""A worker whose model does not look at others exchanges news with the board this often, and a
-sleeping or standing one too: over a network every exchange costs both ends."""
+"""How often a worker reads and writes the board if its scheme does not look at others, or while it
+sleeps or pauses: over a network every exchange costs both ends."""
 
 
 class BoardClient:
-    """A local copy, `board`, that is refreshed without blocking, and ways to write one's part."""
+    """A local copy of the board, `board`, that is refreshed without blocking."""
 
     def __init__(self, world: World, remote: RemoteArray) -> None:
         self.remote = remote
@@ -32,13 +32,10 @@ class BoardClient:
         self._asking: list[MPI.Request] = []
         self._server_s = 0.0
         self.on_look: Callable[[Board], None] = lambda board: None
-        """Called with the copy after every look, also where no answer has come."""
+        """Called with the copy after every `refresh`, even if no answer has come."""
 
     def refresh(self, everything: bool = True) -> None:
-        """Bring the copy up to date as far as can be done without waiting.
-
-        Reads all but the rows, with `everything` these too.
-        """
+        """Update the copy as far as possible without waiting; the rows only with `everything`."""
         if not self._reading:
             end = len(self._incoming) if everything else self.board.rows_offset
             self._reading = self.remote.read(self._incoming[:end])
@@ -48,7 +45,7 @@ class BoardClient:
         self.on_look(self.board)
 
     def refresh_now(self) -> None:
-        """Bring the whole copy up to date."""
+        """Wait until the whole copy is up to date."""
         wait_for(self._reading)
         self._reading = []
 
@@ -63,7 +60,7 @@ class BoardClient:
         self._reading = []
 
     def count(self, counter: str) -> tuple[list[MPI.Request], np.ndarray]:
-        """Add one to a counter; the array holds its value before when the request is done."""
+        """Add one to a counter; the array holds the value before once the requests are done."""
         before = np.empty(1)
         offset = self.board.counters_offset + COUNTER_FIELDS.index(counter)
         return self.remote.add(ONE, before, offset), before
@@ -84,7 +81,7 @@ class BoardClient:
 
 
 class WorkerBoard(BoardClient):
-    """A worker's access: it writes its own row."""
+    """A worker's access to the board: it also writes its own row."""
 
     def __init__(self, world: World, remote: RemoteArray) -> None:
         super().__init__(world, remote)
@@ -97,12 +94,12 @@ class WorkerBoard(BoardClient):
         self._beating: list[MPI.Request] = []
 
     def take_row(self) -> None:
-        """The row becomes what the board, just refreshed, says of this worker."""
+        """Set the row from the refreshed board."""
         start = self._offset
         self.row.values[:] = self.board.data[start : start + len(self.row.values)]
 
     def publish(self, now: float) -> list[MPI.Request]:
-        """Show the row to everyone as it is now; the requests are done when rank 0 has it."""
+        """Send the row to rank 0 as it is now; the requests are done when it has arrived."""
         wait_for(self._publishing)
         self.row.acted(now)
         self._sent[:] = self.row.values
@@ -110,17 +107,17 @@ class WorkerBoard(BoardClient):
         return self._publishing
 
     def show_life(self, now: float) -> None:
-        """`publish_if_idle`, where the loop's last sign is `LOOK_S` old."""
+        """Call `publish_if_idle` if the loop's last sign is more than `LOOK_S` old."""
         if now - self.row.acted_s > LOOK_S:
             self.publish_if_idle(now)
 
     def publish_if_idle(self, now: float) -> None:
-        """`publish`, unless the last one is still under way."""
+        """Call `publish`, unless the last one is still under way."""
         if MPI.Request.Testall(self._publishing):
             self.publish(now)
 
     def beat(self, now: float) -> None:
-        """Give a heartbeat, unless the last one is still under way; for a thread of its own."""
+        """Send a heartbeat, unless the last one is still under way; for a separate thread."""
         if MPI.Request.Testall(self._beating):
             self._beat[:] = now
             offset = self._offset + ROW_FIELDS.index("heartbeat_s")
@@ -132,5 +129,5 @@ class WorkerBoard(BoardClient):
 
 
 def server_board(world: World, remote: RemoteArray) -> Board:
-    """Rank 0's board is the window's own memory: no copy to refresh, nothing to publish."""
+    """Rank 0's board, in the array's own memory, with nothing to refresh or publish."""
     return Board(world.num_workers, remote.memory)

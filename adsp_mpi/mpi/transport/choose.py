@@ -1,4 +1,4 @@
-"""Which kind of remote array suits these hosts and this MPI, and whether it adds correctly."""
+"""Chooses the kind of remote array for these hosts and this MPI, and tests that it adds."""
 
 from contextlib import suppress
 
@@ -22,9 +22,10 @@ def make_array(
     chunk_elements: int = CHUNK_ELEMENTS,
     root: int = SERVER,
 ) -> RemoteArray:
-    """Collective: zeros on rank `root`.
+    """Collective: an array of zeros on rank `root`.
 
-    In shared memory on one node; elsewhere by one-sided operations wherever these are any good.
+    On one node it is in shared memory. Elsewhere it is a window with one-sided operations, or, on
+    an MPI where these exclude each other, an array with messages.
     """
     if world.one_node:
         with suppress(NotShared):
@@ -35,7 +36,7 @@ def make_array(
 
 
 def make_model_array(world: World, num_elements: int, chunk_elements: int) -> RemoteArray:
-    """Collective: zeros for a model, float32[num_elements], on all servers."""
+    """Collective: an array of zeros for a model, float32[num_elements], on all servers."""
 
     def make(size: int, root: int) -> RemoteArray:
         return make_array(world, size, "f4", chunk_elements, root)
@@ -46,7 +47,7 @@ def make_model_array(world: World, num_elements: int, chunk_elements: int) -> Re
 
 
 def self_test(world: World, array: RemoteArray) -> None:
-    """Collective: every rank adds known integers; raises AdspError unless all arrive exactly once.
+    """Collective: add known integers from every rank; AdspError unless all arrive exactly once.
 
     Leaves the array zero. Some MPI releases add wrongly on some transports.
     """

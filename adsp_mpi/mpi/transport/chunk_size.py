@@ -1,4 +1,4 @@
-"""Into how large operations a commit is cut: what `bench commit` found best for this MPI."""
+"""The size of the operations of a commit: the best one found by `bench` for this MPI."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS
 
 
 def chosen_chunk(world: World) -> int:
-    """Collective: the elements of an operation, as rank 0 finds them stored; else the usual."""
+    """Collective: the number of elements in an operation, stored on rank 0, or the default."""
     mine = _stored().get(_key(world), CHUNK_ELEMENTS) if world.is_server else 0
     return world.comm.bcast(mine)
 
 
 def store_chunk(world: World, num_elements: int) -> Path:
-    """Rank 0: every later run with this MPI takes operations of so many elements."""
+    """On rank 0: store `num_elements` per operation for later runs with this MPI."""
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**_stored(), _key(world): num_elements}, indent=1)

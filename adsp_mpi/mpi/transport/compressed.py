@@ -1,4 +1,4 @@
-"""Compressed commits over MPI: blocks cut down by the worker, undone and answered by rank 0."""
+"""Compressed commits over MPI: workers send encoded blocks, rank 0 decodes and answers them."""
 
 from enum import IntEnum
 
@@ -11,14 +11,14 @@ from adsp_mpi.mpi.transport.two_sided import ServedArray
 
 
 class BlockKind(IntEnum):
-    """What a worker asks of a block beyond what every array does."""
+    """The operations on a block that only this array has."""
 
-    EXCHANGE = 10  # add what is sent, if anything; answer with what the worker does not know
+    EXCHANGE = 10  # add what is sent, if anything; answer with what the worker does not know yet
     FETCH = 11  # answer with the block as it is
 
 
 class CompressedArray(ServedArray):
-    """The model on rank 0, float32[num_elements], with what each worker knows of its beginning."""
+    """The model on rank 0, float32[num_elements], and what each worker knows of its first part."""
 
     def __init__(self, world: World, num_elements: int, codec: Codec, num_rebased: int) -> None:
         self.codec = codec
@@ -30,7 +30,7 @@ class CompressedArray(ServedArray):
     def exchange(
         self, sent: list[np.ndarray] | None, answers: list[np.ndarray]
     ) -> list[MPI.Request]:
-        """Send encoded blocks, or none for a pull; `answers` are as long as such blocks."""
+        """Send encoded blocks, or none for a pull; the encoded answers go into `answers`."""
         requests = []
         for number, block in enumerate(blocks(self.num_rebased)):
             payload = sent[number] if sent else None
@@ -38,7 +38,7 @@ class CompressedArray(ServedArray):
         return requests
 
     def fetch(self, into: np.ndarray) -> list[MPI.Request]:
-        """Read the first `num_rebased` elements, as rank 0 notes."""
+        """Read the first `num_rebased` elements; rank 0 notes that the worker knows them."""
         requests = []
         for block in blocks(self.num_rebased):
             requests += self._ask(BlockKind.FETCH, block, None, into[block].view("u1"))

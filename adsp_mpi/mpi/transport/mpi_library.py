@@ -12,11 +12,11 @@ def library_version() -> str:
 
 
 def excludes_others_in_flight(world: World) -> bool:
-    """Whether a one-sided operation in flight keeps all others out until its origin looks again.
+    """Whether a one-sided operation in flight blocks all others until its origin calls MPI again.
 
-    Open MPI's osc/rdma does over a network: the origin takes a lock on rank 0, reads, writes and
-    unlocks, each in its own call into MPI. Left alone during a step or a sleep, one operation
-    starves every other rank; 4 MB take seconds; and a rank that dies takes the lock along.
+    Open MPI's osc/rdma does so over a network: the origin takes a lock on rank 0, reads, writes
+    and unlocks, each in a call into MPI of its own. During the origin's step or sleep one such
+    operation starves every other rank, 4 MB take seconds, and a rank that dies keeps the lock.
     """
     threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
     return not world.one_node and MPI.get_vendor()[0] == "Open MPI" and threads

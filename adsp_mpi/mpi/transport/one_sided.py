@@ -13,7 +13,7 @@ MPI_TYPES = {np.dtype("f4"): MPI.FLOAT, np.dtype("f8"): MPI.DOUBLE}
 
 
 class WindowArray(RemoteArray):
-    """In one passive-target epoch from creation to `free`; all operations are accumulates."""
+    """A remote array whose operations are all accumulates in one passive-target epoch."""
 
     way = "one-sided MPI operations"
 
@@ -47,11 +47,11 @@ class WindowArray(RemoteArray):
 
     @property
     def memory(self) -> np.ndarray:
-        """As of every remote array.
+        """The root's own view of the array: loads and stores, one element at a time atomic.
 
-        That is what MPI's unified memory model gives on every machine where an aligned load of
-        4 or 8 bytes is one access. The root needs no MPI call of its own then, which some MPIs
-        delay while others' accumulates are queued.
+        MPI's unified memory model guarantees this on every machine where an aligned load of 4 or 8
+        bytes is one access. So the root needs no MPI call, which some MPIs delay while others'
+        accumulates are queued.
         """
         if self._memory is None:
             raise RuntimeError("only the root holds the memory, until the window is freed")

@@ -1,8 +1,8 @@
 """Keeps one-sided traffic between hosts moving while rank 0 computes or sleeps.
 
-Across hosts nothing lands in rank 0's windows unless rank 0 enters MPI. A thread does: often
-while a commit is in flight, rarely otherwise. Nobody needs it on one node, and where threads of
-their own serve the arrays.
+Across hosts nothing lands in rank 0's windows unless rank 0 calls MPI. A thread calls it, often
+while a commit is in flight and rarely otherwise. It is not needed on one node, nor where arrays
+have threads of their own.
 """
 
 import threading
@@ -16,7 +16,7 @@ from adsp_mpi.mpi.transport.mpi_library import excludes_others_in_flight
 
 
 class ProgressHelper:
-    """A context in which rank 0 makes progress. `seen` is the board in rank 0's window memory."""
+    """A context in which rank 0 makes MPI progress. `seen` is the board in the array's memory."""
 
     def __init__(self, world: World, seen: Board) -> None:
         self._probed: MPI.Comm = world.comm

@@ -1,9 +1,9 @@
-"""Locks in shared memory that are free again when the process that holds one dies.
+"""Locks in shared memory that become free when the process that holds them dies.
 
-These are the C library's robust mutexes. A free lock costs no system call, who waits for a taken
-one sleeps, and the kernel gives the lock of a killed process to the next that wants it. File locks
-would do so too, but a child process (a data loader's) keeps its parent's files open, and with them
-the locks of a parent that was killed.
+These are the C library's robust mutexes. Taking a free lock needs no system call, waiting for a
+taken one sleeps, and the kernel gives the lock of a killed process to the next waiter. File locks
+would do so too, but a child process (of a data loader) keeps its parent's files open, and with them
+the locks of a killed parent.
 """
 
 import ctypes
@@ -19,16 +19,16 @@ LOCK_BYTES = 64
 PTHREAD_PROCESS_SHARED = PTHREAD_MUTEX_ROBUST = 1
 """In glibc and in musl."""
 
-_waiting = ctypes.CDLL(None)  # Python's other threads run meanwhile
-_at_once = ctypes.PyDLL(None)  # they do not: who holds a lock need not wait for their leave
+_waiting = ctypes.CDLL(None)  # Python's other threads run during a call
+_at_once = ctypes.PyDLL(None)  # they do not: the holder of a lock need not wait for them
 
 _try_lock, _unlock = _at_once.pthread_mutex_trylock, _at_once.pthread_mutex_unlock
 
 
 class RobustLocks:
-    """As many locks as fit into `memory`, uint8[locks * LOCK_BYTES], which several processes map.
+    """Locks in `memory`, uint8[locks * LOCK_BYTES], which several processes map.
 
-    They exclude threads too. One process calls `initialize` before any other uses them.
+    They exclude threads too. One process must call `initialize` before any other uses them.
     """
 
     def __init__(self, memory: np.ndarray) -> None:
@@ -37,7 +37,7 @@ class RobustLocks:
         self._places = [ctypes.c_void_p(place) for place in places]
 
     def initialize(self) -> bool:
-        """Make all locks, free; False where the system has none of this kind."""
+        """Initialize all locks as free; False if the system has no such locks."""
         if sys.platform != "linux":
             return False
         attributes = ctypes.create_string_buffer(LOCK_BYTES)
@@ -50,7 +50,7 @@ class RobustLocks:
         return not any(errors)
 
     def acquire(self, number: int) -> None:
-        """Hold this lock; sleeps while another thread of any process does."""
+        """Take this lock; sleeps while another thread of any process holds it."""
         place = self._places[number]
         error = _try_lock(place)
         if not error:
@@ -63,5 +63,5 @@ class RobustLocks:
             raise OSError(error, os.strerror(error))
 
     def release(self, number: int) -> None:
-        """Give the lock back."""
+        """Release this lock."""
         _unlock(self._places[number])

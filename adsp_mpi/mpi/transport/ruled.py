@@ -13,9 +13,10 @@ header's offset carries the number of commits in the worker's base."""
 
 
 class RuledArray(ServedArray):
-    """float32[num_elements]; the rule acts on the first `num_trained` numbers.
+    """An array, float32[num_elements], whose first `num_trained` numbers a commit rule changes.
 
-    A thread of rank 0 applies the rule. Whoever dies has committed as a whole or not at all.
+    A thread of rank 0 applies the rule. The commit of a rank that dies lands as a whole or not at
+    all.
     """
 
     def __init__(
@@ -23,7 +24,7 @@ class RuledArray(ServedArray):
     ) -> None:
         self.num_trained = num_trained
         self.error: Exception | None = None
-        """What the rule raised; from then on commits change nothing."""
+        """The error that the rule raised; after it commits change nothing."""
 
         self._rule: CommitRule | None = None
         self._landed = 0

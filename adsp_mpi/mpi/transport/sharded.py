@@ -1,4 +1,4 @@
-"""A remote array whose parts lie on several servers: commits no longer queue at one of them."""
+"""A remote array in parts on several servers, so that commits do not queue at one of them."""
 
 from typing import Callable, Iterator
 
@@ -10,11 +10,11 @@ from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
 
 MakePart = Callable[[int, int], RemoteArray]
-"""Makes the array of so many elements on a server's rank."""
+"""Makes an array with this number of elements on this server's rank."""
 
 
 class ShardedArray(RemoteArray):
-    """Consecutive parts of almost the same size, one on each of the world's servers."""
+    """An array in consecutive parts of almost equal size, one on each server."""
 
     def __init__(
         self, world: World, num_elements: int, dtype: str, chunk_elements: int, make: MakePart

@@ -1,6 +1,6 @@
-"""A remote array for the ranks of one node: memory that all of them map, without MPI.
+"""A remote array for the ranks of one node, in memory that all of them map, without MPI.
 
-A rank that is killed inside an operation leaves nothing locked behind, as MPI itself may.
+Unlike with MPI, a rank that is killed inside an operation leaves nothing locked.
 """
 
 import mmap
@@ -22,9 +22,10 @@ class NotShared(AdspError):
 
 
 class SharedArray(RemoteArray):
-    """One lock per chunk; an operation is done when it returns. Raises NotShared, on all ranks.
+    """An array in shared memory, with one lock per chunk; operations are done when they return.
 
-    A rank killed inside a chunk leaves some of the chunk's elements changed and the others not.
+    Raises NotShared on all ranks if that is impossible. A rank that is killed inside a chunk may
+    have changed only some of its elements.
     """
 
     way = "memory that all ranks share"
@@ -50,7 +51,7 @@ class SharedArray(RemoteArray):
 
     @property
     def values(self) -> np.ndarray:
-        """The array itself, on every rank."""
+        """The array itself; the same memory on every rank."""
         if self._values is None:
             raise RuntimeError("this array has been freed")
         return self._values
@@ -89,7 +90,7 @@ class SharedArray(RemoteArray):
                 self._locks.release(chunk)
 
     def _chunks(self, offset: int, count: int) -> list[tuple[int, slice, slice]]:
-        """The chunks that an operation meets: each one's number, place in the array and part."""
+        """The chunks of an operation: each one's number, and its slice of array and values."""
         first, end, size = offset, offset + count, self.chunk_elements
         if count and end <= (first // size + 1) * size:
             return [(first // size, slice(first, end), slice(None))]
@@ -105,10 +106,10 @@ class SharedArray(RemoteArray):
 
 
 def map_together(world: World, num_bytes: int, root: int) -> np.ndarray:
-    """Collective: the same zeros, uint8[num_bytes], for all ranks; they live once on the host.
+    """Collective: map the same memory, uint8[num_bytes] of zeros, on all ranks of the host.
 
-    The memory has no name and no limit of its own, and is gone with its last process. Raises
-    NotShared on all ranks where one of them cannot have it, as between containers.
+    The memory has no name and no size limit of its own, and is freed with its last process.
+    Raises NotShared on all ranks if one of them cannot map it, as between containers.
     """
     file = _new_file(num_bytes) if world.rank == root else None
     offer = world.allgather((os.getpid(), file, _identity(file)))[root]
@@ -128,7 +129,7 @@ def map_together(world: World, num_bytes: int, root: int) -> np.ndarray:
 
 
 def _new_file(num_bytes: int) -> int | None:
-    """A file in memory with room for so much; None where there is none."""
+    """A file in memory with `num_bytes` bytes; None if that is impossible."""
     file = None
     try:
         file = os.memfd_create("adsp_mpi")

@@ -1,7 +1,7 @@
-"""A remote array by messages: a thread of a server applies what the others send.
+"""A remote array by messages: a thread of the server applies the operations that others send.
 
-For an MPI whose one-sided operations are no good between hosts. Each operation is one message,
-its header in front of its values, and one answer; both carry the operation's number as their tag.
+For an MPI whose one-sided operations are too slow between hosts. Each operation is one message, a
+header before the values, and one answer; both have the operation's number as their tag.
 """
 
 import threading
@@ -18,12 +18,12 @@ HEADER = np.dtype([("kind", "i8"), ("offset", "i8"), ("count", "i8")])
 MANY_TAGS = 2**14
 
 EAGER_FOR = 200
-"""So many times without a message, and the thread looks less often."""
+"""After this many looks without a message the thread looks less often."""
 
 
 @dataclass
 class Arriving:
-    """A message on its way to the root."""
+    """A message that the root is receiving."""
 
     source: int
     tag: int
@@ -32,7 +32,7 @@ class Arriving:
 
 
 class ServedArray(RemoteArray):
-    """Needs MPI_THREAD_MULTIPLE. Ranks that die are served no more; nobody else notices."""
+    """An array by messages; needs MPI_THREAD_MULTIPLE. A rank that dies does not affect others."""
 
     way = "messages to a thread of the server"
 
@@ -77,7 +77,7 @@ class ServedArray(RemoteArray):
     def _ask(
         self, kind: int, there: slice, payload: np.ndarray | None, answer: np.ndarray
     ) -> list[MPI.Request]:
-        """Send one operation on the elements `there`; done when its `answer`, uint8[], is here."""
+        """Send an operation on the elements `there`; done when `answer`, uint8[], is complete."""
         head = np.array([(kind, there.start, there.stop - there.start)], HEADER).view("u1")
         message = head if payload is None else np.concatenate([head, payload])
         with self._asking:  # heartbeats come from another thread
@@ -101,7 +101,7 @@ class ServedArray(RemoteArray):
             self._over.wait(EAGER_S if idle < EAGER_FOR else IDLE_S)
 
     def _receive(self) -> bool:
-        """Begin to receive whatever has been sent; whether anything has."""
+        """Begin to receive all messages that have been sent; returns whether there are any."""
         found = False
         for source in list(self._sources):
             status = MPI.Status()
@@ -118,7 +118,7 @@ class ServedArray(RemoteArray):
         return found
 
     def _answer(self) -> bool:
-        """Apply and answer what has arrived; whether anything is under way."""
+        """Apply and answer all messages that have arrived; returns whether any are under way."""
         under_way = bool(self._arriving or self._leaving)
         for arriving in list(self._arriving):
             if _ends(arriving.request):
@@ -143,7 +143,7 @@ class ServedArray(RemoteArray):
     def _carry_out(
         self, source: int, kind: int, offset: int, count: int, payload: np.ndarray
     ) -> np.ndarray:
-        """Do what rank `source` has sent; the answer, uint8[]."""
+        """Carry out an operation of rank `source`; returns the answer, uint8[]."""
         return self._apply(kind, offset, count, payload.view(self.dtype)).view("u1")
 
     def _apply(self, kind: int, offset: int, count: int, values: np.ndarray | None) -> np.ndarray:
@@ -167,7 +167,7 @@ class ServedArray(RemoteArray):
 
 
 def _ends(request: MPI.Request) -> bool:
-    """Whether it is complete, or will never be: its other side has died."""
+    """Whether the request is complete, or never will be, as the other side has died."""
     try:
         return bool(request.Test())
     except MPI.Exception:
