@@ -27,7 +27,7 @@ Limit = Callable[[int, str], None]
 
 @pytest.mark.parametrize("servers", ["1", "2"])
 def test_no_commit_is_lost_or_doubled_over_tcp(hosts: Limit, servers: str) -> None:
-    arguments = ("4", servers, "usual:50000")
+    arguments = ("4", f"{servers}:usual:50000")
     run = launch_on_hosts(
         HOSTS, sys.executable, "-m", "tests.mpi.stress_commits", *arguments, cwd=ROOT
     )

@@ -20,7 +20,7 @@ from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.core.models.asp import Asp
 from adsp_mpi.core.patience import Process
 from adsp_mpi.core.worker import Worker
-from adsp_mpi.mpi.ranks.abort import leave_at_once
+from adsp_mpi.mpi.ranks.abort import dismiss_guard, leave_at_once
 from adsp_mpi.mpi.ranks.liveness import look_at
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.board_client import WorkerBoard, server_board
@@ -39,6 +39,7 @@ def main(elements: int, kills: int, seed: int) -> None:
     model = make_model_array(world, elements, CHUNK_ELEMENTS)
     remote = make_array(world, Board.size(world.num_workers), "f8")
     processes = world.allgather(os.getpid())
+    dismiss_guard()  # a rank that is killed from here on does not end the others
     if world.is_server:
         board = server_board(world, remote)
         killed = kill_and_watch(processes[1:], board, kills, random.Random(seed))
