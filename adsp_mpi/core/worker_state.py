@@ -1,4 +1,4 @@
-"""What one worker knows of itself when it decides."""
+"""A worker's own state, on which its decisions depend."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ from adsp_mpi.core.actions import Targets
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A wait that has begun: since when, what for, and what the decision was based on."""
+    """A wait that has begun: its start, its reason, and the basis of the decision to wait."""
 
     since_s: float
     reason: str
@@ -30,11 +30,11 @@ class WorkerState:
     pulls: int = 0  # pulls since the start or the last restore
     steps_since_commit: int = 0
     last_commit_begun_s: float = 0.0
-    step_s: float = 0.0  # what the last step took
-    rest_s: float = 0.0  # of the last step's time, still to come when a pause cut it short
-    rest_until_s: float = 0.0  # when that rest, slept after the pause, is over; 0: no rest
-    commit_s: float = 0.0  # O_i: from the begin of the last commit until it was done
-    version: int = 0  # of the targets it follows
+    step_s: float = 0.0  # the time of the last step
+    rest_s: float = 0.0  # what is left of the time of a step that a pause cut short
+    rest_until_s: float = 0.0  # when that rest, slept after the pause, ends; 0: no rest
+    commit_s: float = 0.0  # O_i: the time from the begin of the last commit until it was done
+    version: int = 0  # of the targets that the worker follows
     targets: Targets = field(default_factory=Targets)
     assigned_batch_size: int = 0
     commits_due: float = 0.0  # dC_i: commits due in the check period that these targets opened
@@ -43,10 +43,10 @@ class WorkerState:
     landed: int = 0  # commits of all workers in the global model, as last seen on the board
     landed_at_base: int = 0  # commits of all workers in the model that the local one started from
     staleness: int = 0  # the lag of the last commit when it landed
-    sent_bytes: int = 0  # by the last commit
-    seen: float = math.nan  # the count on the board that the last decision looked at; NaN: none
+    sent_bytes: int = 0  # in the last commit
+    seen: float = math.nan  # the smallest count on which the last decision was based; NaN: none
     commit_steps: int = 0  # local steps in the last commit
-    commit_version: int = 0  # of the targets that the last commit was decided by
+    commit_version: int = 0  # of the targets under which the last commit was decided
     commit_seen: float = math.nan  # `seen` of that decision
     paused: bool = False  # stands still, with no commit in flight, because rank 0 asked for it
     leaving: bool = False  # its last commit has begun, as all its steps are taken
@@ -58,21 +58,21 @@ class WorkerState:
 
     @property
     def in_flight(self) -> bool:
-        """A commit has begun and is not done."""
+        """Whether a commit has begun and is not done."""
         return self.begun > self.commits
 
     @property
     def batch_share(self) -> float:
-        """Its batch size over the configured one."""
+        """The batch size over the configured one."""
         return self.batch_size / self.configured_batch_size
 
     @property
     def lag(self) -> int:
-        """Commits that have landed since the worker's base, as far as it has seen."""
+        """The number of commits landed since the worker's base, as far as it has seen."""
         return max(0, self.lag_at(self.landed))
 
     def lag_at(self, landed: int) -> int:
-        """Commits that have landed since the worker's base, when `landed` have of all workers."""
+        """The number of commits landed since the worker's base, if `landed` are in the model."""
         return landed - self.landed_at_base
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class WorkerState:
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the worker that gave `state` stood."""
+        """Continue from what `state_dict` returned."""
         waiting = state["waiting"]
         values = {
             **state,

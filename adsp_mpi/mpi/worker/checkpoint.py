@@ -1,4 +1,4 @@
-"""A worker's file of a checkpoint: written while everybody stands still, read on resume."""
+"""A worker's file of a checkpoint, written while all workers pause and read on resume."""
 
 import errno
 from pathlib import Path
@@ -19,7 +19,7 @@ from adsp_mpi.trace.part_writer import PartWriter
 
 
 class WorkerSaver:
-    """One worker's file."""
+    """Writes and reads one worker's file of a checkpoint."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class WorkerSaver:
         self._commits, self._part = commits, part
 
     def save(self, number: int) -> int:
-        """Write this worker's file of checkpoint `number`; errno where the disk is full, else 0."""
+        """Write this worker's file of checkpoint `number`; returns an errno, or 0 for success."""
         state = {
             "worker": self._worker.state_dict(),
             "trainer": self.trainer.state_dict(),
@@ -52,7 +52,7 @@ class WorkerSaver:
         return 0
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Stand where this worker stood when it wrote `state`."""
+        """Continue from `state`, which this worker wrote."""
         self._worker.load_state_dict(state["worker"])
         self.trainer.load_state_dict(state["trainer"])
         self._replica.load_state_dict(state["replica"])
@@ -60,12 +60,12 @@ class WorkerSaver:
         put_random_state(state["random"])
 
     def catch_up(self) -> None:
-        """Stand where this worker had left the run before the checkpoint: its counts are known."""
+        """Continue as a worker that had left before the checkpoint, from its row's counts."""
         self._worker.take_counts_of_row()
         self.trainer.steps = self._worker.steps
 
 
 def saved_state(checkpoint: Path, worker: int) -> dict[str, Any]:
-    """What `worker` wrote into a checkpoint; {} where it took no part in it."""
+    """The state that `worker` wrote into a checkpoint; {} if it took no part in it."""
     path = checkpoint / worker_file(worker)
     return load(path) if path.exists() else {}

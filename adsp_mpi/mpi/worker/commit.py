@@ -11,17 +11,17 @@ from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 
 LOOK_S = 2e-4
-"""How often a rank that waits for its commit lets MPI move data."""
+"""How often a rank that waits for its commit calls MPI, which moves data only then."""
 
 
 class CommitPath:
-    """At most one commit at a time; the worker may train on while it is in flight.
+    """Sends one commit at a time, while the worker may train on.
 
-    `begin`, then `poll` after each step until it says True. In between, in this order and each
-    only when the one before is complete at rank 0: the row says begun + 1; the injected delay
-    passes; the update is added to the model chunk by chunk; the counter of landed commits rises
-    and the row says commits + 1. A worker that dies in between leaves begun = commits + 1. On one
-    node all of it is done within `begin`.
+    Call `begin`, then `poll` after each step until it returns True. Meanwhile these happen in
+    order, each only when the one before is complete at rank 0: the row shows begun + 1; the
+    injected delay passes; the update is added to the model chunk by chunk; the counter of landed
+    commits rises; the row shows commits + 1. A worker that dies in between leaves begun =
+    commits + 1. On one node, without a delay, all of it is done within `begin`.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class CommitPath:
         self._buffer_share = buffer_share
         self._protocol: Iterator[None] | None = None
         self.num_bytes = replica.update.nbytes
-        """What a commit sends."""
+        """The bytes that a commit sends."""
 
     @property
     def in_flight(self) -> bool:
         return self._protocol is not None
 
     def begin(self, factor: float, delay_s: float) -> None:
-        """Take the update, times `factor`, and set out; it lands no sooner than in `delay_s`.
+        """Take the update, times `factor`, and send it; it lands no sooner than in `delay_s`.
 
-        The worker has begun the commit: its row says so, and is shown first.
+        The worker's row, which counts the commit as begun already, is sent first.
         """
         if self.in_flight:
             raise RuntimeError("a commit is in flight already")
@@ -64,23 +64,23 @@ class CommitPath:
         self.poll()
 
     def poll(self) -> bool:
-        """Go on as far as can be done without waiting; True when no commit is in flight."""
+        """Move the commit on as far as possible without waiting; True if none is in flight."""
         if self._protocol is not None and next(self._protocol, self) is self:
             self._protocol = None
         return self._protocol is None
 
     def finish(self) -> None:
-        """Wait until no commit is in flight; data moves only when this rank looks too."""
+        """Wait until no commit is in flight."""
         wait_until(self.poll, longest_s=LOOK_S)
 
     def fetch(self) -> int:
-        """Begin anew from the global model; wait for it. How many commits it holds at least."""
+        """Replace the local model by the global one; returns how many commits it holds at least."""
         return self.pull(keep_local=False)
 
     def pull(self, keep_local: bool) -> int:
-        """Take up the global model and wait for it; `keep_local` keeps what was learnt on top.
+        """Replace the local model by the global one, plus local - base if `keep_local`.
 
-        How many commits of all workers it holds at least.
+        Returns how many commits of all workers the global model holds at least.
         """
         landed = self._refresh()
         self._model.read_now(self._replica.answer)
@@ -88,14 +88,14 @@ class CommitPath:
         return landed
 
     def state_dict(self) -> dict[str, Any]:
-        """What it holds back, for `load_state_dict`; while no commit is in flight."""
+        """What commits have held back so far, for `load_state_dict`, while none is in flight."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where the path that gave `state` stood."""
+        """Continue from what `state_dict` returned."""
 
     def _refresh(self) -> int:
-        """The model is about to be read: which commits it holds at least."""
+        """Before the model is read: the number of commits that it holds at least."""
         if self.in_flight:
             raise RuntimeError("a pull while a commit is in flight")
         self._replica.settle()
@@ -126,7 +126,7 @@ class CommitPath:
             self._replica.land_part(part)
 
     def _commit_whole(self, shown: list[MPI.Request], lands_from: float) -> Iterator[None]:
-        """Add what was taken when the commit set out, and land it when all of it is there."""
+        """Add the update taken at the begin of the commit, and rebase once all of it has landed."""
         yield from _until_done(shown)
         while self._now() < lands_from or not self._replica.taken:
             yield
@@ -135,12 +135,12 @@ class CommitPath:
         self._land()
 
     def _add_taken(self) -> list[MPI.Request]:
-        """Send off what was taken."""
+        """Begin to add the update that was taken."""
         whole = slice(0, self._replica.num_rebased)
         return self._model.add(self._replica.update[whole], self._replica.answer[whole])
 
     def _land(self) -> None:
-        """What was sent off has landed: go on from there."""
+        """Rebase onto the answer, now that the update has landed."""
         self._replica.rebase()
 
     def _add_buffers(self) -> Iterator[None]:

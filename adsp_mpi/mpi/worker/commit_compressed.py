@@ -1,4 +1,4 @@
-"""Compressed commits: the worker cuts its update down and learns what rank 0 answers."""
+"""Compressed commits: the worker encodes its update, and decodes rank 0's answer."""
 
 from typing import Any, Callable
 
@@ -15,9 +15,9 @@ from adsp_mpi.mpi.worker.commit import CommitPath
 
 
 class CompressedCommits(CommitPath):
-    """Float buffers that are averaged go as they are; everything else is encoded, both ways.
+    """A commit path that encodes commits and answers; averaged float buffers are sent unencoded.
 
-    A worker goes on from what it knows of the model and what it has not sent yet.
+    A worker goes on from its own copy of the global model plus what it has not sent yet.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class CompressedCommits(CommitPath):
         self._replica.replace(keep_local=True)
 
     def _learn_answers(self) -> None:
-        """Know what rank 0 has just told."""
+        """Add rank 0's decoded answer to the copy of the global model."""
         for block, data in zip(blocks(self._size), self._answers, strict=True):
             self._compressed.codec.add(data, self._known[block])
 
     def _go_on(self, keep_local: bool) -> None:
-        """From what is known now, with the buffers as they are on rank 0."""
+        """Go on from the copy of the global model, with the buffers as they are on rank 0."""
         self._answer_what_is_known()
         self._model.read_now(self._replica.answer[self._size :], self._size)
         self._replica.replace(keep_local)

@@ -1,4 +1,4 @@
-"""Which commit path suits the array that holds the model."""
+"""Chooses the commit path for the kind of array that holds the model."""
 
 from typing import Callable
 
@@ -21,7 +21,7 @@ def commit_path(
     now: Callable[[], float],
     buffer_share: float,
 ) -> CommitPath:
-    """The commit path that suits the array."""
+    """The commit path for this kind of array."""
     if isinstance(model, RuledArray):
         return RuledCommits(model, board, worker, replica, now, buffer_share)
     if isinstance(model, CompressedArray):

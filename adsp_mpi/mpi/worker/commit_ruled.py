@@ -1,4 +1,4 @@
-"""Commits that the server applies by a rule which is no sum."""
+"""Commits under a rule that is not a sum, which the server applies."""
 
 from typing import Callable
 
@@ -12,7 +12,7 @@ from adsp_mpi.mpi.worker.commit import CommitPath
 
 
 class RuledCommits(CommitPath):
-    """What is trained goes to the rule as a whole; buffers add up or are averaged as always."""
+    """A commit path that sends trained parameters to the rule; buffers are summed or averaged."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A worker rank: asks its protocol what comes next and does it in wall time."""
+"""A worker rank's loop: asks its `Worker` what comes next, and does it in wall time."""
 
 import math
 import time
@@ -90,7 +90,7 @@ class WorkerLoop:
             self._pause(action)
 
     def _look(self) -> None:
-        """Take in what the board says now and let a commit in flight move on."""
+        """Read the board, show life on it, and let a commit in flight move on."""
         now = self._clock.now()
         if self._worker.paused:
             self._client.refresh_now()
@@ -119,9 +119,9 @@ class WorkerLoop:
     def _sleep_out_step(self, start: float, computed: float) -> None:
         """Sleep until the injected step time is over.
 
-        Steps that follow one another directly share one schedule, so that a late wake-up does
-        not slow the worker down for good; what is late by more than a step is not caught up.
-        Without a step time the step is stretched by the injected factor.
+        Consecutive steps share one schedule, so that a late wake-up does not slow the worker down
+        for good; a delay of more than a step is not caught up. Without a step time the step is
+        stretched by the injected factor.
         """
         conditions = self._profile.at(self._worker.index, start, self._worker.steps)
         if not conditions.step_time_s:
@@ -168,7 +168,7 @@ class WorkerLoop:
             self._worker.commit_done(self._clock.now(), self._commit_blocked_s)
 
     def _finish_commit(self) -> None:
-        """Stand still until no commit is in flight."""
+        """Wait until no commit is in flight."""
         if not self._worker.in_flight:
             return
         before = self._clock.now()
@@ -185,14 +185,14 @@ class WorkerLoop:
         self._client.publish(self._clock.now())
 
     def _pause(self, pause: Pause) -> None:
-        """Stand still; what is due meanwhile is done at once."""
+        """Do what is due in the pause, or sleep a little."""
         if pause.due:
             self._paused_work.do(pause.due)
         else:
             self._wait()
 
     def _wait(self, at_most_s: float = math.inf) -> None:
-        """Sleep a little, longer each time while one wait lasts."""
+        """Sleep a little, longer each time during one wait."""
         self._step_due_s = None
         if self._worker.waits != self._wait_number:
             self._wait_number = self._worker.waits

@@ -1,5 +1,5 @@
-"""What a worker does while it stands still: write its part of a checkpoint, take a snapshot, or
-be admitted."""
+"""A worker's work during a pause: write its part of a checkpoint, return to a snapshot, or be
+admitted."""
 
 from typing import Callable
 
@@ -33,7 +33,7 @@ class PausedWork:
         self._now = now
 
     def do(self, due: str) -> None:
-        """`due` is that of the `Pause`; empty: nothing."""
+        """Do what is `due` in the `Pause`; nothing if it is empty."""
         worker, board = self._worker, self._client.board
         if due == Pause.SAVE:
             worker.saved(board.checkpoint, self._saver.save(board.checkpoint))

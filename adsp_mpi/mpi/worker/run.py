@@ -1,4 +1,4 @@
-"""A worker's side of a run: starts the worker loop and leaves in order, also after a failure."""
+"""A worker's part of a run: starts the loop, and leaves in order, even after a failure."""
 
 import math
 import sys
@@ -91,7 +91,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
 
 
 def _beat(board: WorkerBoard, clock: Clock) -> None:
-    """Show that this worker lives, whatever its loop is busy with."""
+    """Send a heartbeat, whatever the loop is busy with."""
     with suppress(MPI.Exception):  # the loop meets that too
         board.beat(clock.now())
 
@@ -99,7 +99,7 @@ def _beat(board: WorkerBoard, clock: Clock) -> None:
 def _count_failure(
     error: BaseException, world: World, board: WorkerBoard, trace: WorkerTrace, clock: Clock
 ) -> AdspError:
-    """Count this failure; what to raise: the error if it is the run's first, else `Elsewhere`."""
+    """Count this failure; returns the error if it is the run's first, else `Elsewhere`."""
     counted, failures_before = board.count("failures")
     wait_for(counted)
     story = "".join(traceback.format_exception(error))
@@ -120,7 +120,7 @@ def _leave(
     clock: Clock,
     saver: WorkerSaver,
 ) -> None:
-    """Leave the counts, write the last checkpoint, measure the clock again, close the trace."""
+    """Show the counts, write the last checkpoint, align the clock, and close the trace."""
     worker.left()
     board.row.trace_cut = bool(trace.part.cut)
     board.publish(clock.now())

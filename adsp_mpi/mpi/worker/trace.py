@@ -11,7 +11,7 @@ from adsp_mpi.trace.part_writer import PartWriter
 
 
 class WorkerTrace:
-    """The part file of one worker and where its rows go in it."""
+    """The part of one worker, with its four tables."""
 
     def __init__(self, folder: Path, world: World, flush_s: float, keep_bytes: int) -> None:
         self.part = PartWriter(part_path(folder, world.part), world.rank, flush_s, keep_bytes)
