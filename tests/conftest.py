@@ -1,4 +1,4 @@
-"""For all tests: how long an example may take, and which tests go to one process."""
+"""Settings of all tests: the time limit of an example, and which tests share a process."""
 
 import pytest
 from hypothesis import HealthCheck, settings

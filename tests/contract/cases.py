@@ -1,4 +1,4 @@
-"""The runs that the contract is checked on: every synchronization model, on either engine."""
+"""The runs on which the contract is checked: every synchronization scheme, on either engine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ CASES = {
 
 
 def config_of(case: Case, profile: Path, out: Path) -> Config:
-    """What either engine is given."""
+    """The configuration that both engines get."""
     settings = (
         "task.name=cancer-svm",
         f"sync.model={case.name}",

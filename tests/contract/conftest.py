@@ -1,4 +1,4 @@
-"""Every test gets its run by `engine` and `name`; no run is made twice, or without being wanted."""
+"""Provides each test's run by `engine` and `name`; a run is made once, and only if needed."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 def runs(
     engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Run]:
-    """On this engine the run of every model that a chosen test names."""
+    """The runs on this engine of all schemes that the selected tests name."""
     if engine == "mpi" and not find_mpirun():
         pytest.skip("no mpirun beside this Python or on PATH")
     chosen = (getattr(item, "callspec", None) for item in request.session.items)
@@ -27,5 +27,5 @@ def runs(
 
 @pytest.fixture
 def run(runs: dict[str, Run], name: str) -> Run:
-    """The run of the model that the test is parametrized with."""
+    """The run of the scheme with which the test is parametrized."""
     return runs[name]

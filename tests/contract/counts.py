@@ -1,5 +1,5 @@
-"""What is counted on the board, in the trace and in the model is one and the same: checks that
-hold for every run on either engine."""
+"""Checks that the counts on the board, in the trace and in the model agree, for every run on
+either engine."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ WITHOUT_PULLS = ("asp", "ssp", "adsp", "adsp-fixed")
 
 
 def ends(steps: np.ndarray) -> np.ndarray:
-    """When each step was over."""
+    """The times at which each step ended."""
     return steps["start_s"] + (steps["compute_s"] + steps["sleep_s"])
 
 
@@ -32,7 +32,7 @@ def the_last_evaluation_sees_every_step_and_commit(run: Run) -> None:
 
 
 def every_evaluation_counts_what_had_landed(run: Run) -> None:
-    """All that was done before it, nothing that began after it."""
+    """An evaluation counts all commits done before it, and none begun after it."""
     commits = np.concatenate(run.tables("commits"))
     for row in run.table("ps/evals"):
         now, until = row["time_s"], row["time_s"] + row["duration_s"]
@@ -41,7 +41,7 @@ def every_evaluation_counts_what_had_landed(run: Run) -> None:
 
 
 def the_scheduler_sees_what_the_workers_did(run: Run) -> None:
-    """Under MPI a worker may tell of its steps a little later; in virtual time at once."""
+    """Under MPI a worker's steps appear on the board a little later; in virtual time at once."""
     commits, step_ends = run.tables("commits"), [ends(steps) for steps in run.tables("steps")]
     times = run.table("ps/observed")["time_s"]
     for row in run.table("ps/observed_workers"):

@@ -20,7 +20,7 @@ ENGINES = ("mpi", pytest.param("sim", marks=pytest.mark.one_mpi_is_enough))
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the model `name` that is over."""
+    """A finished run of the scheme `name`."""
 
     engine: str
     name: str
@@ -28,7 +28,7 @@ class Run:
 
     @property
     def clock_s(self) -> float:
-        """How far the clocks of its workers may be apart."""
+        """The largest difference between its workers' clocks, s."""
         return 5e-4 if self.engine == "mpi" else 0.0
 
     @cached_property
@@ -45,7 +45,7 @@ class Run:
 
 
 def run_on(engine: str, folder: Path, cases: Iterable[Case]) -> dict[str, Run]:
-    """Run all cases, each into its own folder; the runs by the cases' names."""
+    """Run all cases, each into its own folder; returns the runs by name."""
     profile = folder / "p.toml"
     profile.write_text(PROFILE)
     configs = [config_of(case, profile, folder / case.name) for case in cases]
@@ -57,7 +57,7 @@ def run_on(engine: str, folder: Path, cases: Iterable[Case]) -> dict[str, Run]:
 
 
 def _train(folder: Path, configs: list[Config]) -> None:
-    """Under one mpirun."""
+    """Train all configurations under one mpirun."""
     files = [folder / f"{config.sync.model}.toml" for config in configs]
     for file, config in zip(files, configs, strict=True):
         file.write_text(config.to_toml())

@@ -1,4 +1,4 @@
-"""A trace in memory: what a replay is fed with, and what it is compared with."""
+"""A trace in memory: the input of a replay, and what its decisions are compared with."""
 
 import tomllib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from adsp_mpi.trace.schema import WORKER_TABLES
 
 
 class Different(AssertionError):
-    """A replay did not do what was recorded; the message says where, and what either did."""
+    """A replay differs from the recording; the message says where, and what each did."""
 
 
 OF_EVERY_RUN = {"evals", "targets", "observed", "observed_workers"}
@@ -34,18 +34,18 @@ class Recording:
         return cls(config, len(trace.workers), tables)
 
     def of_worker(self, worker: int) -> dict[str, np.ndarray]:
-        """Its tables by name."""
+        """A worker's tables by name."""
         return {name: self.tables[f"workers/{worker}/{name}"] for name in WORKER_TABLES}
 
     @cached_property
     def setup(self) -> Setup:
-        """What the scheduler knew of the run."""
+        """The scheduler's knowledge of the run."""
         config = self.config
         return Setup(self.num_workers, config.train.batch_size, config.stop.target_loss)
 
     @cached_property
     def observations(self) -> list[Observed]:
-        """What the scheduler saw, each time it decided."""
+        """The scheduler's observations, in order."""
         evals, seen = self.tables["ps/evals"], self.tables["ps/observed"]
         workers = self.tables["ps/observed_workers"].reshape(len(seen), self.num_workers)
         assert (workers["observation"] == np.arange(len(seen))[:, None]).all()
@@ -63,6 +63,6 @@ class Recording:
 
     @cached_property
     def told(self) -> dict[str, np.ndarray]:
-        """What the model told of itself: its own tables by name."""
+        """The scheme's own tables by name."""
         names = [path.removeprefix("ps/") for path in self.tables if path.startswith("ps/")]
         return {name: self.tables[f"ps/{name}"] for name in names if name not in OF_EVERY_RUN}

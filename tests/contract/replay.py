@@ -1,4 +1,4 @@
-"""What a run recorded, fed through the core once more."""
+"""Replays a recorded run through the core."""
 
 from tests.contract.recording import Recording
 from tests.contract.replay_scheduler import replay_scheduler

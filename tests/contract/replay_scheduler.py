@@ -1,4 +1,4 @@
-"""The scheduler half again: the recorded observations must give the recorded targets and words."""
+"""Replays the scheduler half: the recorded observations must give the recorded targets."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -15,10 +15,10 @@ NUMBERS = tuple(f.name for f in fields(Targets) if f.name not in (*PLAN, "since_
 
 @dataclass
 class Schedule:
-    """What the workers were to do."""
+    """The targets, batch sizes and pauses that the workers followed."""
 
     targets: dict[int, Targets] = field(default_factory=dict)
-    """By version."""
+    """The targets by version."""
     sizes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Batch sizes by version; none: as configured."""
     pauses: list[tuple[float, ...]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Board:
         self._schedule = Schedule()
 
     def compare(self, commands: list[Command]) -> Schedule:
-        """Every command against the rows of the check period that it opened."""
+        """Compare every command with the rows of the check period that it opened."""
         of_row = np.searchsorted(self._times, self._rows["since_s"], "right") - 1
         paused = False
         for k, command in enumerate(commands):
@@ -88,7 +88,7 @@ class Board:
             pauses[-1] = (*pauses[-1], self._times[k + 1])
 
     def _end_s(self, k: int) -> float:
-        """When the scheduler observed what came of command `k`."""
+        """The time of the observation that ended command `k`."""
         return self._times[k + 1] if k + 1 < len(self._times) else math.inf
 
     def _compare_run(

@@ -1,7 +1,7 @@
 """Kills workers of a run at seeded random moments, and says what must hold afterwards.
 
-python -m tests.launch.faults 20 [--sync asp]      so many runs, seeds 0, 1, ...
-python -m tests.launch.faults 20 --hosts           on those that cluster/hosts.sh makes
+python -m tests.launch.faults 20 [--sync asp]      20 runs, seeds 0, 1, ...
+python -m tests.launch.faults 20 --hosts           on the hosts that cluster/hosts.sh makes
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.launch.launcher import (
 WORKERS = 7
 OPTIONS = ("--hetero", "ratio:2.0", "--target-loss", "0", "--max-seconds", "12")
 IN_FLIGHT = ("--set", "hetero.step_time_s=0.02", "--set", "hetero.delay_s=0.3")
-"""Commits that are under way for 300 ms, half of the time: many a kill meets one."""
+"""Commits take 300 ms, half of the time, so that many kills meet one in flight."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run_with_faults(
 
 
 def wait_until_all_train(run: Path, process: subprocess.Popen[str], workers: int = WORKERS) -> None:
-    """Until steps of so many workers are recorded."""
+    """Wait until steps of `workers` workers are recorded."""
     follower, started = Follower(run), time.monotonic()
     while sum(worker.steps > 0 for worker in follower.look().workers) < workers:
         assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
@@ -86,7 +86,7 @@ def wait_until_all_train(run: Path, process: subprocess.Popen[str], workers: int
 
 
 def check(folder: Path, plan: Plan, run: Finished, sync: str) -> str:
-    """Assert what must hold; a line about the run."""
+    """Assert what must hold after the run; returns a line about it."""
     assert run.code == 0, run.err + run.out
     assert "Traceback" not in run.err, run.err
     assert not ranks(folder), "a rank was left behind"

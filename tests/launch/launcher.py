@@ -39,7 +39,7 @@ class Finished:
 
     @property
     def error_lines(self) -> list[str]:
-        """Lines on stderr, without what the launcher itself says."""
+        """The lines on stderr, without the launcher's own."""
         lines = [line.strip() for line in self.err.splitlines()]
         return [line for line in lines if line and not LAUNCHERS_OWN.match(line)]
 
@@ -96,7 +96,7 @@ class Rank:
 
 
 def ranks(folder: Path) -> dict[int, Rank]:
-    """The ranks that live of the only job that was started in `folder`."""
+    """The living ranks of the only job that was started in `folder`."""
     found: dict[int, Rank] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -111,7 +111,7 @@ def ranks(folder: Path) -> dict[int, Rank]:
 
 
 def wait_until_no_rank_is_left(folder: Path, limit_s: float = 30) -> None:
-    """Under jobs/rank.py Open MPI's launcher is gone before its ranks."""
+    """Wait for all ranks to end: under jobs/rank.py Open MPI's launcher ends before them."""
     started = time.monotonic()
     while ranks(folder):
         assert time.monotonic() - started < limit_s
@@ -150,7 +150,7 @@ def launch_all(ranks: int, commands: Sequence[Sequence[str]], cwd: Path) -> list
 
 
 def _of_all_ranks(folder: Path, number: int, ranks: int) -> Finished:
-    """What all ranks printed for one command, and the exit code that all left with."""
+    """The output of all ranks for one command, and the exit code of all of them."""
     codes, out, err = set[int](), "", ""
     for rank in range(ranks):
         stem = folder / f"{number}-{rank}"

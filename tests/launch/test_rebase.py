@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Where the run stops and goes on from its checkpoint: with what the server remembers."""
+        """The steps at which the run stops, to be resumed with the state on the server."""
         stops = self.model == BUFFERED or self.outer.startswith("momentum")
         return (STEPS // 2, STEPS) if stops else (STEPS,)
 
@@ -93,7 +93,7 @@ def test_the_model_is_the_exact_sum_of_all_steps(runs: Path, case: Case) -> None
 
 
 def added_by_outer_steps(run: Path, outer: str) -> np.ndarray:
-    """What they added in all, float[P]; each is checked against what had landed since the last."""
+    """The sum of all outer steps, float[P]; each is checked against what landed since the last."""
     seen, added = list[np.ndarray](), list[np.ndarray]()
     for path in sorted(run.glob("outer-*.npz"), key=lambda path: path.stat().st_mtime):
         with np.load(path) as record:

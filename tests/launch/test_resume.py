@@ -32,7 +32,7 @@ FOREVER = ("--target-loss", "0", "--max-seconds", "600")
 
 
 SIGNALS = {"mpirun": signal.SIGTERM, "rank 0": signal.SIGINT, "rank 2": signal.SIGUSR2}
-"""Whom a run is stopped by, and by which signal."""
+"""The process to signal, and the signal, for each way to stop a run."""
 
 MORE_S = 2.0
 BSP_STEPS = 30
@@ -55,7 +55,7 @@ def stop(folder: Path, whom: str, out: str, *options: str) -> Finished:
 
 @dataclass(frozen=True)
 class Gone:
-    """A run that was stopped and went on: how it was told, and the time and steps in between."""
+    """A run that was stopped and resumed: its output, and its time and steps in between."""
 
     told: Finished
     resumed: Finished

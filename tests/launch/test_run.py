@@ -52,7 +52,7 @@ def test_quickstart_keeps_what_it_promises(tmp_path: Path) -> None:
 
 
 def speed_is_that_asked_for(steps: np.ndarray, step_time_s: float) -> bool:
-    """Whether no more steps were done than there was time for; the last may have been cut short."""
+    """Whether there was time for all steps that were done; the last one may have been cut short."""
     whole = steps[:-1]
     passed_s = (
         whole["start_s"][-1] + whole["compute_s"][-1] + whole["sleep_s"][-1] - whole["start_s"][0]
@@ -164,7 +164,7 @@ def fails_later():
 
 
 def assert_one_line(run: Finished, arguments: list[str], code: int, message: str) -> None:
-    """One rank says what is wrong; a traceback only of what nobody foresaw."""
+    """Exactly one rank reports the error, in one line unless it is unexpected."""
     assert run.code == code, (arguments, run.err)
     told = [line for line in run.error_lines if line.startswith("adsp_mpi: error:")]
     assert len(told) == 1 and message in run.err, (arguments, run.err)
@@ -185,7 +185,7 @@ def test_bad_input_is_one_line_on_one_rank(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["--bogus", "no_data", "fails_later", "nan_data"])
 def test_bad_input_ends_every_rank(tmp_path: Path, word: str) -> None:
-    """Under every MPI one of each way to fail: before a run, as it begins, in it, in a worker."""
+    """One failure of each kind under every MPI: before a run, at its start, in it, in a worker."""
     (tmp_path / "broken.py").write_text(BROKEN_TASKS)
     arguments, code, message = next(case for case in BAD if word in case[0][-1])
     assert_one_line(launch(3, *MODULE, *arguments, cwd=tmp_path), arguments, code, message)

@@ -30,7 +30,7 @@ OPTIONS = (
 
 
 def test_it_trains_and_goes_on_with_one_server(tmp_path: Path) -> None:
-    """Where the model lies is no part of what was learnt."""
+    """A run can be resumed with another number of servers."""
     resume = ("--resume", "r", "--servers", "1", "--max-seconds", "7", "--screen", "log")
     trained, resumed, refused = launch_all(
         6,

@@ -52,9 +52,9 @@ def main(elements: int, kills: int, seed: int) -> None:
 def kill_and_watch(
     processes: list[int], board: Board, kills: int, draw: random.Random
 ) -> list[int]:
-    """Rank 0: the workers killed, of those with these numbers of processes.
+    """On rank 0: kill some of the workers with these process ids; returns those killed.
 
-    Ends all ranks where the others do not go on.
+    Ends all ranks if the others do not go on.
     """
     victims = draw.sample(range(len(processes)), kills)
     living = set(range(len(processes)))
@@ -69,7 +69,7 @@ def kill_and_watch(
 
 
 def wait_for_commits(processes: list[int], board: Board, living: set[int]) -> None:
-    """Until each of these workers has made so many more commits."""
+    """Wait until each of these workers has made some more commits."""
     commits = board.column("commits")
     goal = commits + COMMITS_AFTER_A_KILL
     wait_until(processes, lambda: all(commits[w] >= goal[w] for w in living))
@@ -101,7 +101,7 @@ def kill_in_a_commit(processes: list[int], board: Board, victim: int, draw: rand
 
 
 def facts(model: RemoteArray, board: Board, killed: list[int]) -> dict[str, object]:
-    """What must hold: all that was committed is there, and of the torn commits any part."""
+    """Facts to check: the model holds all whole commits, and any parts of the torn ones."""
     begun, commits = board.column("begun"), board.column("commits")
     added = np.arange(1, board.num_workers + 1)
     torn = [int(added[w]) for w in killed if begun[w] != commits[w]]
@@ -116,7 +116,7 @@ def facts(model: RemoteArray, board: Board, killed: list[int]) -> dict[str, obje
 
 
 def possible_sums(torn: list[int]) -> list[int]:
-    """What the torn commits may have added to an element: each of them all it had or nothing."""
+    """The sums that torn commits can add to an element: each adds its whole value or nothing."""
     sizes = range(len(torn) + 1)
     return [sum(chosen) for size in sizes for chosen in combinations(torn, size)]
 

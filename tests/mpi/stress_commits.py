@@ -102,7 +102,7 @@ def stress(world: World, elements: int, seconds: float, kind: str) -> None:
 
 
 def make_arrays(world: World, elements: int, kind: str) -> tuple[RemoteArray, RemoteArray]:
-    """Model and board, as a run has them or of the kind given."""
+    """The arrays of model and board: those that a run would take, or of the given kind."""
     board_size = Board.size(world.num_workers)
     if kind == "usual":
         model = make_model_array(world, elements, CHUNK_ELEMENTS)

@@ -2,7 +2,7 @@
 
     python -m tests.unit.golden_tables > tests/unit/golden/simulated_tables.json
 
-writes the reference of test_golden_tables anew: only where a change of the tables is meant.
+writes the reference of test_golden_tables anew: only if the tables are meant to change.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ CASES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "asp, all steps taken": ("asp", {"stop": {"max_steps": 25}}),
     "bsp, float16": ("bsp", {"train": {"compress": "float16"}}),
 }
-"""Name: the scheme and its settings."""
+"""The scheme and its settings, by the name of the case."""
 
 
 def digests(case: str, folder: Path) -> dict[str, str]:
-    """Simulate one of `CASES` into `folder`; a digest by table, those of all workers together."""
+    """Simulate one of `CASES` into `folder`; returns a digest per table, over all workers."""
     model, settings = CASES[case]
     (folder / "p.toml").write_text(PROFILE)
     sections: dict[str, dict[str, Any]] = {

@@ -52,8 +52,8 @@ MAY_IMPORT = {
     ),
     "analysis": f"tables {TRACE}",
 }
-"""Each part, a folder or a file below adsp_mpi, and what it may import beside itself. A longer name
-is a part of its own; a shorter one may import it: mpi/run.py all of mpi."""
+"""Each part, a folder or a file below adsp_mpi, and what it may import beside itself. A subfolder
+or file named here is a part of its own, which the folder around it may import."""
 
 ONLY_IN = {
     "mpi4py": ("mpi", "bench", "tools"),

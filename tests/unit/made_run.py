@@ -1,4 +1,4 @@
-"""Traces made by hand, so small that every figure of them can be worked out on paper."""
+"""Traces made by hand, so small that every number in them can be worked out on paper."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A board with workers that act in any order: what every engine must keep, without an engine."""
+"""A board with workers that act in any order, to test decisions without an engine."""
 
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Run, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Board

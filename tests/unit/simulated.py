@@ -1,4 +1,4 @@
-"""Small runs in virtual time, as the tests of the simulator want them."""
+"""Small runs in virtual time for the tests of the simulator."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ QUIET = {"task": {"name": "quadratic"}, "run": {"screen": "quiet"}}
 
 @dataclass(frozen=True)
 class Played:
-    """A simulated run and what it recorded."""
+    """A simulated run with its tables."""
 
     result: Simulated
     folder: Path
@@ -32,7 +32,7 @@ class Played:
 
 
 def config_of(model: str, **sections: dict[str, Any]) -> Config:
-    """The quadratic with `model`; `sections` are settings, those of [sync] too."""
+    """A configuration of the quadratic with `model`; `sections` are further settings."""
     values: dict[str, dict[str, Any]] = {k: dict(v) for k, v in QUIET.items()}
     values["sync"] = {"model": model}
     for name, settings in sections.items():

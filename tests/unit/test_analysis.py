@@ -1,4 +1,4 @@
-"""Figures of a tiny trace made by hand."""
+"""Numbers of a tiny trace made by hand."""
 
 import json
 import math

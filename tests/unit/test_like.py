@@ -27,7 +27,7 @@ FAST = Conditions(step_time_s=0.1, delay_s=0.2, busy_s=0.02)
 
 
 def settings(**sections: dict[str, Any]) -> Config:
-    """Of a run on the quadratic, as far as `sections` say nothing else."""
+    """The settings of a run on the quadratic, with `sections` over them."""
     usual = {"task": {"name": "quadratic"}, "sync": {"model": "adsp", "check_period_s": 5.0}}
     return Config().with_values(usual, "test").with_values(sections, "test")
 

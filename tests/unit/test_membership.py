@@ -1,4 +1,4 @@
-"""Who is given up, who is taken in, and from where: on a board, by hand."""
+"""Which workers are given up or admitted, and with which counts: on a board, by hand."""
 
 import numpy as np
 import pytest

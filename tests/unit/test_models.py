@@ -86,7 +86,7 @@ def test_asp_commits_every_tau_steps() -> None:
 @pytest.mark.parametrize("name", MODELS)
 @given(order=orders)
 def test_somebody_can_always_go_on(name: str, order: list[int]) -> None:
-    """No deadlock: after any order, four workers taking turns get everyone to new steps."""
+    """No deadlock: after any order, four workers acting one after another all reach new steps."""
     play = Play(make_model(name, {}), 4)
     steer_first(play)
     for i in order:

@@ -1,4 +1,4 @@
-"""One record of what a run came to: the board at its end and the trace ever after say the same."""
+"""One report of a run: from the board at its end, and later from the trace, it is the same."""
 
 from dataclasses import fields
 from pathlib import Path

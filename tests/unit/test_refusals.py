@@ -22,7 +22,7 @@ OTHER: dict[str, str] = {
     "sync.model": "bsp",
     "hetero.profile": "ratio:2",
 }
-"""Another value than the default, where one more than the default does not do."""
+"""Values that differ from the default, for options where default + 1 is not valid."""
 
 USED: dict[str, str] = {
     "run": "run task train sync hetero stop eval trace checkpoint",

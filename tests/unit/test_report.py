@@ -1,4 +1,4 @@
-"""The page of `report` as text: what it says, what it leaves out, and what it lets nobody do."""
+"""The page of `report` as text: its content, what it leaves out, and that it runs no input."""
 
 import base64
 import hashlib
@@ -66,7 +66,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def make_hostile(folder: Path) -> Path:
-    """A run that says of itself what would run as a script, wherever a user has a say."""
+    """A run with a script in every text that a user can choose."""
     run = simulated(folder / "<script>hacked=1<" / "script>", "adsp", [0.1, 0.2])
     with h5py.File(run / "trace.h5", "r+") as file:
         file.attrs["task"] = file.attrs["model"] = file.attrs["reason"] = HOSTILE

@@ -1,4 +1,4 @@
-"""Rank 0's dealings with the workers, on a board in memory."""
+"""Rank 0's roster of the workers, on a board in memory."""
 
 from types import SimpleNamespace
 from typing import Any

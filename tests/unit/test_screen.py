@@ -16,7 +16,7 @@ from adsp_mpi.screen import LogScreen, Status, _view, starting_line, worker_tabl
 
 
 def report(worker: int, **more: Any) -> WorkerReport:
-    """As long as numbers get in a run of hours."""
+    """A worker's report with numbers as long as in a run of hours."""
     long = {
         "steps": 123456,
         "commits": 12345,

@@ -11,10 +11,10 @@ from adsp_mpi.core.models.reward import LossCurve
 
 MAX_RATE = 10
 STEP = 1.3
-"""Least ratio of the rewards of neighbouring rates on the way to the peak and down again."""
+"""The least ratio between the rewards of two adjacent rates, up to the peak and down again."""
 
 NOISE = 0.1
-"""Each evaluation is off by up to so much of itself: less than neighbours differ."""
+"""The relative error of each evaluation, less than adjacent rewards differ."""
 
 
 def evaluate(now: float, speed: float) -> Observed:
