@@ -87,7 +87,7 @@ class TrainSection:
 @dataclass(frozen=True)
 class SyncSection:
     model: str = option(
-        "adsp", "a synchronization model, or package.module:Class", check=model_class
+        "adsp", "a synchronization scheme, or package.module:Class", check=model_class
     )
     options: dict[str, Any] = field(default_factory=dict)
 
