@@ -5,7 +5,7 @@ import sys
 from typing import NoReturn, Sequence
 
 if __name__ == "__main__":
-    # until a run watches for it, Ctrl-C ends the process without a word
+    # until a run handles it, Ctrl-C ends the process silently
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from adsp_mpi.cli import parse
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def leave_with(error: AdspError, alone: bool) -> NoReturn:
-    """Say what was wrong with the arguments; every rank has met the same, the first one says so."""
+    """Exit after wrong arguments: every rank has the same error, and the first one prints it."""
 
     def fail() -> NoReturn:
         raise error

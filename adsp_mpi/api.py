@@ -20,8 +20,8 @@ def train(
     defaults, as in a configuration file. Returns the Result on rank 0, None on workers.
 
     A run that fails raises on every rank: an AdspError with the message on one of them,
-    `adsp_mpi.errors.Elsewhere` on the others; wrong settings raise UsageError on all. Where nobody
-    catches it the message is printed once, and all ranks end with the command line's exit code.
+    `adsp_mpi.errors.Elsewhere` on the others; wrong settings raise UsageError on all. If the error
+    is not caught, it is printed once, and all ranks end with the command line's exit code.
     """
     from adsp_mpi.mpi.exit import run_quietly, watch_exit
 

@@ -9,7 +9,7 @@ EXIT_INTERRUPTED = 3
 
 
 class AdspError(Exception):
-    """A run cannot go on. The message is the one line that the user reads."""
+    """The run cannot go on. The message is the one line that the user reads."""
 
     exit_code = EXIT_FAILED
 
@@ -21,13 +21,13 @@ class UsageError(AdspError):
 
 
 class Interrupted(AdspError):
-    """A signal ended the run; what was learnt is saved."""
+    """A signal ended the run; what was learnt has been saved."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 class Elsewhere(AdspError):
-    """A run has failed, and another rank raises and tells the reason."""
+    """The run has failed, and another rank raises and reports the reason."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__("the run has failed; another rank tells why")
@@ -35,12 +35,12 @@ class Elsewhere(AdspError):
 
 
 def cause(error: BaseException) -> str:
-    """An error in words, with its kind."""
+    """An error as text, with its kind."""
     if isinstance(error, SystemExit):
         return f"sys.exit({error.code!r}) was called"
     return f"{type(error).__name__}: {error}"
 
 
 def tell(message: str) -> None:
-    """Show the user the line."""
+    """Print the message for the user on stderr."""
     print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)

@@ -52,7 +52,7 @@ def preset_layer(name: str) -> list[Setting]:
 
 
 def file_layer(path: str) -> list[Setting]:
-    """The settings of a TOML file; UsageError where it cannot be read or is not TOML."""
+    """The settings of a TOML file; UsageError if it cannot be read or is not TOML."""
     source = f"config file {path}"
     try:
         return layer_of(tomllib.loads(Path(path).read_text()), source)

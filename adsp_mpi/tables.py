@@ -1,4 +1,4 @@
-"""One table for all that is printed: as plain text, as Markdown, as CSV."""
+"""The table behind everything printed: as plain text, as Markdown, as CSV."""
 
 import csv
 import io
@@ -10,10 +10,10 @@ from typing import Any, Callable, Collection, Iterable, Mapping, Sequence, TypeV
 T = TypeVar("T")
 
 WIDTH = 80
-"""Columns of a usual terminal."""
+"""The width of a usual terminal, in characters."""
 
 GAPS = ("  ", " ")
-"""Between the columns of plain text; the narrow one where the wide one takes too much room."""
+"""The gap between columns of plain text; the narrow one if the wide one takes too much room."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Table:
         return cls(list(formats), cells)
 
     def lines(self, width: int | None = None) -> list[str]:
-        """Plain text, no line longer than `width` characters where its columns allow that.
+        """Plain text with lines of at most `width` characters, if the columns allow it.
 
-        Columns that do not fit follow below the others, beside the first column once more.
+        Columns that do not fit follow below the others, with the first column repeated.
         """
         widths = self._widths()
         for gap in GAPS:
@@ -94,7 +94,7 @@ class Table:
 
 
 def _folded(widths: Sequence[int], width: int) -> list[list[int]]:
-    """Columns in blocks of at most `width` characters, the first column in each of them."""
+    """The columns in blocks of at most `width` characters, each with the first column."""
     blocks = [[0]]
     for column in range(1, len(widths)):
         room = width - sum(widths[c] + 1 for c in blocks[-1])
@@ -111,7 +111,7 @@ def labelled(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal that standard output is; None where it is none."""
+    """The width of the terminal to which standard output goes; None if it is not a terminal."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (OSError, ValueError):

@@ -19,15 +19,15 @@ import time
 from contextlib import suppress
 
 STARTED = "ADSP_MPI_STARTED_FD"
-"""Names the pipe through which the rank says that the others can do without it."""
+"""The variable with the pipe through which the rank says that the others can do without it."""
 
 PR_SET_PDEATHSIG = 1
 LAUNCHER_TAKES_S = 5.0
 
 
 def stand_between(command: list[str]) -> int:
-    """Run a rank, forward it the signals that stop it; its exit code, 0 if it was killed."""
-    # a signal before the rank can take one waits until then
+    """Run a rank and forward signals to it; returns its exit code, 0 if it was killed."""
+    # hold signals back until the rank can take them
     forwarded = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
     received: list[int] = []
     for number in forwarded:
@@ -36,7 +36,7 @@ def stand_between(command: list[str]) -> int:
     os.set_blocking(has_started, False)
     os.set_inheritable(tells_it, True)
     given = int(os.environ.get("PMI_FD", "-1"))
-    line = os.dup(given) if given >= 0 else None  # the rank does not get this one
+    line = os.dup(given) if given >= 0 else None  # a copy that the rank does not inherit
     rank = subprocess.Popen(
         command,
         close_fds=False,
@@ -56,12 +56,12 @@ def stand_between(command: list[str]) -> int:
     for number in list(received):
         rank.send_signal(number)
     code = rank.wait()
-    # MPICH's launcher tells the others of every rank that has ended
+    # MPICH's launcher reports every rank that has ended to the others
     signal.pthread_sigmask(signal.SIG_BLOCK, forwarded)
     stopped = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2} & set(received)
     told = said(has_started)
     if code == -signal.SIGALRM and len(told) > 1:
-        return told[-1]  # all was done, but MPI's end waited for a rank that had died
+        return told[-1]  # all was done, but MPI_Finalize waited for a dead rank
     if code and not stopped and not told:
         rank_number = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK", "?")
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -72,20 +72,20 @@ def stand_between(command: list[str]) -> int:
 
 
 def die_with_parent() -> None:
-    """In the rank, before it begins: until it says that it has started, it dies with rank.py."""
+    """Called in the rank before it begins: it dies with rank.py until it says that it trains."""
     with suppress(AttributeError):  # only Linux has it
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def said(pipe: int) -> bytes:
-    """What has come: a byte when training had begun, and another, the exit code, at the end."""
+    """The bytes in the pipe: one when training had begun, and at the end the exit code."""
     with suppress(BlockingIOError):
         return os.read(pipe, 16)
     return b""
 
 
 def end_job(line: int | None, code: int) -> None:
-    """Let the launcher end all ranks, as MPI_Abort would; `line` leads to MPICH's."""
+    """Let the launcher end all ranks, as MPI_Abort would; `line` is the pipe to MPICH's."""
     if line is not None:
         os.write(line, f"cmd=abort exitcode={code}\n".encode())
     elif "OMPI_COMM_WORLD_RANK" in os.environ:

@@ -50,9 +50,9 @@ WorkerAction = Step | Commit | Pull | Wait
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Stand still, as rank 0 asks; not an action of a scheme.
+    """Do not train, as rank 0 asks; not an action of a scheme.
 
-    `due` is what is to be done meanwhile: ADMIT, SAVE, RESTORE or, empty, nothing.
+    `due` is what to do meanwhile: ADMIT, SAVE, RESTORE, or "" for nothing.
     """
 
     ADMIT: ClassVar[str] = "admit"  # take the global model and the counts that rank 0 gave
@@ -65,7 +65,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Take part no longer: the run is over or all steps are taken; not an action of a scheme."""
+    """Leave: the run is over or all steps are taken; not an action of a scheme."""
 
 
 @dataclass(frozen=True, slots=True)

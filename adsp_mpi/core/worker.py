@@ -1,7 +1,8 @@
-"""A worker's protocol: what it does next, and what it counts, shows and records of what it did.
+"""A worker's protocol: what it does next, and what it counts, shows and records afterwards.
 
 Both engines drive the same `Worker`, and so does the replay of a trace. A driver asks `next` what
-to do, does it with its own clock, network and model, and reports it by the method of that name.
+to do, does it with its own clock, network and model, and reports it by calling the method for it,
+such as `stepped` or `commit_begun`.
 """
 
 import math
@@ -16,7 +17,7 @@ from adsp_mpi.errors import AdspError
 
 
 class Tables(NamedTuple):
-    """Where a worker's rows go: each takes the values of one row in the order of the schema."""
+    """Functions that record a row of a worker's tables, given its values in the schema's order."""
 
     steps: Callable[..., None]
     commits: Callable[..., None]
@@ -32,9 +33,9 @@ NO_TABLES = Tables(_ignore, _ignore, _ignore, _ignore)
 
 
 class Worker(WorkerState):
-    """One worker of a run that follows `scheme`.
+    """One worker of a run with the scheme `scheme`.
 
-    `row` is what it shows of itself on the board; the driver sends it where that is needed.
+    It keeps `row`, its row of the board, up to date; the driver sends it if that is needed.
     """
 
     def __init__(
@@ -53,10 +54,10 @@ class Worker(WorkerState):
         self.max_steps = max_steps
 
     def next(self, now: float, board: Board) -> WorkerAction | Pause | Leave:
-        """What to do at `now`; decided anew at every call.
+        """The action to do at `now`, decided anew at every call.
 
-        Pause and Leave hold once no commit is in flight: finish it and ask again. Raises
-        AdspError where the scheme returns none of its actions.
+        After Pause or Leave, finish the commit in flight, if any, and ask again. Raises AdspError
+        if the scheme returns something other than its actions.
         """
         if self.paused or self.rest_until_s or self.leaving or not board.trains(self.index):
             asked = self._stand_still(now, board)
@@ -87,7 +88,7 @@ class Worker(WorkerState):
         return action
 
     def _stand_still(self, now: float, board: Board) -> Wait | Pause | Leave | None:
-        """What a worker does that does not train now; None: it trains on from here."""
+        """The action of a worker that pauses, rests or leaves; None if it trains on now."""
         stage, outside = board.stage, board.is_lost(self.index)
         reason = (PauseReason.ADMISSION if outside else board.pause_reason).name.lower()
         if self.paused and (due := self._due(board, stage)):
@@ -107,7 +108,7 @@ class Worker(WorkerState):
         return self._rest(now) or (Leave() if self.leaving else None)
 
     def _end_pause(self, now: float) -> None:
-        """What the pause cut off from a step's time comes after it: who is slow stays slow."""
+        """End the pause; what it cut off from a step's time is slept now, to keep the speed."""
         self.paused = False
         self.row.show(Presence.TRAINING)
         self.rest_until_s, self.rest_s = now + self.rest_s if self.rest_s else 0.0, 0.0
@@ -115,7 +116,7 @@ class Worker(WorkerState):
             self._end_wait(now)
 
     def _rest(self, now: float) -> Wait | None:
-        """The rest of a step whose time a pause cut short, as part of the pause's wait."""
+        """The rest of a step's time that a pause cut short, as part of the pause's wait."""
         if self.waiting and now < self.rest_until_s:
             return Wait(self.waiting.reason, self.rest_until_s)
         if self.rest_until_s:
@@ -124,7 +125,7 @@ class Worker(WorkerState):
         return None
 
     def _due(self, board: Board, stage: Stage) -> str:
-        """What rank 0 asks of a worker that stands still."""
+        """What rank 0 asks of a paused worker, as in `Pause.due`; "" for nothing."""
         if board.assignment("admitted")[self.index] > self.row.admitted:
             return Pause.ADMIT
         if stage is Stage.PAUSE and board.checkpoint != self.row.checkpoint:
@@ -140,20 +141,20 @@ class Worker(WorkerState):
         self.row.show(Presence.PAUSED)
 
     def _last_action(self) -> Commit | Leave:
-        """All steps are taken: commit what is left, then leave."""
+        """After the last step: commit what is left, then leave."""
         if self._scheme.commits_leftovers and self.steps_since_commit and not self.in_flight:
             self.leaving = True
             return Commit()
         return Leave()
 
     def _take_up_plan(self) -> None:
-        """The first step since a commit follows the newest plan."""
+        """Adopt the newest plan, before the first step since a commit."""
         if self.rounds >= self.targets.from_round:
             self.local_steps = self.targets.local_steps
             self.batch_size = self.assigned_batch_size or self.configured_batch_size
 
     def _begin_wait(self, now: float, reason: str) -> None:
-        """Unless it waits already."""
+        """Begin a wait, unless the worker waits already."""
         if self.waiting is None:
             self.waits += 1
             self.waiting = Waiting(now, reason, self.version, self.seen)
@@ -168,14 +169,14 @@ class Worker(WorkerState):
         self._record_wait(waiting.since_s, seconds, waiting.reason, waiting.version, waiting.seen)
 
     def follow(self, version: int, targets: Targets, assigned_batch_size: int = 0) -> None:
-        """Take over new targets and what is due under them."""
+        """Adopt new targets, and compute the commits due under them."""
         self.version = version
         self.targets = targets
         self.assigned_batch_size = assigned_batch_size
         self.commits_due = targets.commit_target - self.begun
 
     def require_finite(self, loss: float) -> None:
-        """Raise AdspError where the loss of the step under way says that training diverges."""
+        """Raise AdspError if the loss of the present step is not finite: training diverges."""
         if not math.isfinite(loss):
             raise AdspError(
                 f"worker {self.index}: the loss became {loss} at its step {self.steps + 1}; "
@@ -183,7 +184,7 @@ class Worker(WorkerState):
             )
 
     def stepped(self, start_s: float, compute_s: float, sleep_s: float, loss: float) -> None:
-        """The step decided last is done."""
+        """Report that the step decided last is done."""
         self.step_s = compute_s + sleep_s
         self.steps += 1
         self.steps_since_commit += 1
@@ -193,7 +194,7 @@ class Worker(WorkerState):
         self._record_step(start_s, compute_s, sleep_s, loss, size, self.version, self.seen)
 
     def commit_begun(self, now: float) -> None:
-        """The commit decided last sets out; RuntimeError while one is in flight."""
+        """Report that the commit decided last begins; RuntimeError if one is in flight."""
         if self.in_flight:
             raise RuntimeError(f"worker {self.index}: a second commit while one is in flight")
         self.begun += 1
@@ -204,9 +205,9 @@ class Worker(WorkerState):
         self.last_commit_begun_s = now
 
     def commit_landed(self, landed_before: int, sent_bytes: int) -> None:
-        """The commit in flight is in the global model, after `landed_before` commits of all.
+        """Report that the commit in flight has landed, after `landed_before` commits of all.
 
-        The row says so; the worker itself goes by `commit_done`, once everyone can see the row.
+        Only the row counts it now. The worker counts it at `commit_done`, when rank 0 has the row.
         """
         if not self.in_flight:
             raise RuntimeError(f"worker {self.index}: a commit landed that was not begun")
@@ -220,7 +221,7 @@ class Worker(WorkerState):
         row.count("rounds", self.rounds + 1)
 
     def commit_done(self, now: float, blocked_s: float) -> None:
-        """The commit has landed, and kept the worker from training for `blocked_s`."""
+        """Report that the commit is done; it kept the worker from training for `blocked_s`."""
         if not self.in_flight:
             raise RuntimeError(f"worker {self.index}: a commit done that was not begun")
         begun_s = self.last_commit_begun_s
@@ -236,7 +237,7 @@ class Worker(WorkerState):
     def pulled(
         self, start_s: float, seconds: float, blocked_s: float, keep_local: bool, landed: int
     ) -> None:
-        """The worker has the global model, with at least `landed` commits of all in it."""
+        """Report a pull of the global model, with at least `landed` commits of all in it."""
         if self.in_flight:
             raise RuntimeError(f"worker {self.index}: a pull while a commit is in flight")
         self.landed_at_base = landed
@@ -246,7 +247,7 @@ class Worker(WorkerState):
         self._record_pull(start_s, seconds, keep_local, self.version, self.seen)
 
     def restored(self, now: float, landed: int, restores: int) -> None:
-        """It holds the snapshot, put back for the `restores`-th time: rounds begin again."""
+        """Report that the worker has the snapshot, by restore number `restores`; rounds restart."""
         self.landed_at_base = landed
         self.rounds = self.pulls = self.steps_since_commit = 0
         self.last_commit_begun_s = now
@@ -255,9 +256,9 @@ class Worker(WorkerState):
         self.row.restores = restores
 
     def admitted(self, now: float, landed: int, board: Board) -> None:
-        """It is taken in, with the global model, and counts from where `board` says it does.
+        """Report that the worker is admitted, with the global model and the counts on `board`.
 
-        Everybody stands still and no one waits for it to catch up.
+        All workers pause. The counts are such that none waits for this one to catch up.
         """
         said = board.assigned[self.index].astype(int).tolist()
         counts = dict(zip(ASSIGNED_FIELDS, said, strict=True))
@@ -279,17 +280,17 @@ class Worker(WorkerState):
         row.admitted = counts["admitted"]
 
     def saved(self, checkpoint: int, error: int) -> None:
-        """Its part of a checkpoint is written; `error` is the errno where that failed, else 0."""
+        """Report that its part of a checkpoint is written; `error` is an errno if that failed."""
         self.row.disk_error = error
         self.row.checkpoint = checkpoint
 
     def take_counts_of_row(self) -> None:
-        """Its row survived it: count from there, as a worker that has left the run before."""
+        """Continue from the counts in its row, as a worker that had left the run before."""
         row = self.row
         self.steps = int(row.steps)
         self.begun = self.commits = int(row.commits)
         self.rounds, self.pulls = int(row.rounds), int(row.pulls)
 
     def left(self) -> None:
-        """It takes part in nothing any more."""
+        """Report that the worker has left the training."""
         self.row.show(Presence.LEFT)

@@ -1,4 +1,4 @@
-"""The edge of a program: an error becomes one line and an exit code."""
+"""Turns an error into one line for the user and an exit code."""
 
 import traceback
 from typing import Callable
@@ -7,9 +7,9 @@ from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, cause,
 
 
 def tell_error(error: BaseException, where: str = "") -> int:
-    """Tell the user an error, once among all ranks; returns the exit code.
+    """Print an error, once among all ranks; returns the exit code.
 
-    One that the program did not foresee comes with its traceback, and with `where` it happened.
+    An unexpected one is printed with its traceback, and with `where` it happened.
     """
     if isinstance(error, Elsewhere):
         return error.exit_code
@@ -22,7 +22,7 @@ def tell_error(error: BaseException, where: str = "") -> int:
 
 
 def exit_code_of(action: Callable[[], None]) -> int:
-    """Do `action`; an error is told. Returns the exit code."""
+    """Do `action` and print its error, if any; returns the exit code."""
     try:
         action()
     except Exception as error:

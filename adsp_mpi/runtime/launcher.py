@@ -1,4 +1,4 @@
-"""What an MPI launcher tells each of its processes in the environment."""
+"""What an MPI launcher puts into the environment of its processes."""
 
 import os
 import time
@@ -11,19 +11,19 @@ LAUNCHER_TAKES_S = 5.0
 
 
 def num_launched() -> int:
-    """How many processes were started together; 1 without a launcher."""
+    """The number of processes that were started together; 1 without a launcher."""
     return max(_numbers(SIZES), default=1)
 
 
 def launched_rank() -> int:
-    """Which of them this process is."""
+    """This process's number among them."""
     return max(_numbers(RANKS), default=0)
 
 
 def abort_by_launcher(exit_code: int) -> None:
-    """Let the launcher end all processes without MPI.
+    """Let the launcher end all processes, without using MPI.
 
-    MPICH's does so when it is told on its line to this process; others when this one has failed.
+    MPICH's launcher is told through its pipe to this process; others end all when one has failed.
     """
     line = os.environ.get("PMI_FD")
     if num_launched() > 1 and line is not None:

@@ -20,7 +20,7 @@ TASKS = {
 
 
 def task_factory(name: str) -> Callable[..., Task]:
-    """The factory behind a name of `TASKS` or behind `package.module:factory`."""
+    """The factory for a name in `TASKS` or a path `package.module:factory`."""
     if name == "quadratic":
         raise UsageError("task 'quadratic' is only simulated: python -m adsp_mpi simulate")
     try:
@@ -33,7 +33,7 @@ def task_factory(name: str) -> Callable[..., Task]:
 
 
 def make_task(name: str, options: dict[str, Any]) -> Task:
-    """The task `name`, its factory called with `options`; UsageError where they do not fit."""
+    """Make the task `name` by calling its factory with `options`; UsageError if they do not fit."""
     factory = task_factory(name)
     try:
         inspect.signature(factory).bind(**options)

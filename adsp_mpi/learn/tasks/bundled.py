@@ -7,7 +7,7 @@ from adsp_mpi.errors import AdspError
 
 
 def bundled(name: str) -> Path:
-    """Path of a data file of scikit-learn, without the second that importing it costs each rank."""
+    """The path of a data file of scikit-learn, found without importing it, which takes a second."""
     spec = find_spec("sklearn")
     for folder in spec.submodule_search_locations or () if spec else ():
         path = Path(folder) / "datasets" / "data" / name

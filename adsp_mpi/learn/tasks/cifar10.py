@@ -21,7 +21,7 @@ RECORD_BYTES = 1 + 3 * 32 * 32
 
 CHANNEL_MEAN = (125.3, 123.0, 113.9)
 CHANNEL_DEVIATION = (63.0, 62.1, 66.7)
-"""Of the pixels of the 50,000 training images."""
+"""Mean and deviation of each channel over the pixels of the 50,000 training images."""
 
 
 def cifar10(folder: str = "") -> Task:
@@ -50,10 +50,10 @@ def _task(make_model: Callable[[], nn.Module], folder: str) -> Task:
 
 
 def read_folder(folder: str) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
-    """Training images from every data_batch_*.bin of `folder`, held-out ones from test_batch.bin.
+    """Read training images from data_batch_*.bin in `folder`, held-out ones from test_batch.bin.
 
-    Both as (uint8[N, 3, 32, 32], int64[N]). Raises UsageError without `folder`, AdspError where a
-    file is missing, empty or truncated, or holds a label that is none.
+    Both are (uint8[N, 3, 32, 32], int64[N]). Raises UsageError without `folder`, AdspError if a
+    file is missing, empty or truncated, or has an invalid label.
     """
     meaning = "a folder with data_batch_*.bin and test_batch.bin"
     path = required_path(folder, "folder", meaning)
@@ -66,7 +66,7 @@ def read_folder(folder: str) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tens
 
 
 def read_records(path: Path) -> np.ndarray:
-    """The records of one file, uint8[N, 3073]; AdspError names the record that is none."""
+    """The records of one file, uint8[N, 3073]; AdspError names the first invalid one."""
     content = np.frombuffer(read_bytes(path), np.uint8)
     whole, rest = divmod(len(content), RECORD_BYTES)
     if rest:
@@ -85,7 +85,7 @@ def _tensors(files: list[np.ndarray]) -> tuple[torch.Tensor, ...]:
 
 
 def _normalised(batch: Batch) -> Batch:
-    """Images uint8[B, 3, 32, 32] of a batch as float32, each channel standardised."""
+    """Convert a batch's images, uint8[B, 3, 32, 32], to float32 with standardised channels."""
     images, classes = batch
     mean, deviation = (
         torch.tensor(channels, device=images.device).view(3, 1, 1)
@@ -95,7 +95,7 @@ def _normalised(batch: Batch) -> Batch:
 
 
 def _tutorial_cnn() -> nn.Module:
-    """Pools as TensorFlow does, padding right and below only; the norm's alpha is 0.001 / 9."""
+    """The CNN; pools pad right and below as in TensorFlow, the norm's alpha is 0.001 / 9."""
     return nn.Sequential(
         nn.Conv2d(3, 64, 5, padding=2),
         nn.ReLU(),

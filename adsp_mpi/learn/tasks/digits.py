@@ -29,7 +29,7 @@ def digits_lstm() -> Task:
 
 
 def _digits(make_model: Callable[[], nn.Module], shape: tuple[int, ...]) -> Task:
-    """The task of telling digits apart, each a float32 tensor of `shape` with values 0 to 1."""
+    """The task of classifying digits, given as float32 tensors of `shape` with values 0 to 1."""
     rows = np.loadtxt(bundled("digits.csv.gz"), delimiter=",", dtype=np.float32)
     x = torch.from_numpy(rows[:, :-1] / 16.0).reshape(-1, *shape)
     y = torch.from_numpy(rows[:, -1]).long()

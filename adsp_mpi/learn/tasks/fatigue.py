@@ -1,4 +1,4 @@
-"""Fatigue of high-speed-train bogies: which stress comes next, from the last ten values.
+"""Fatigue of high-speed-train bogies: predicts the next stress from the last ten values.
 
 Hu, Wang, Wu, "Distributed Machine Learning through Heterogeneous Edge Systems" (AAAI 2020) train
 this LSTM on measured stress; the exact edges of their classes are not published.
@@ -46,11 +46,11 @@ def fatigue(file: str = "") -> Task:
 
 
 def density_classes(standardised: np.ndarray) -> np.ndarray:
-    """Each value's class, int64[N], by the height of the normal density there.
+    """The class of each value, int64[N], by the height of the normal density at it.
 
-    The height, as a share of the peak, exp(-z^2 / 2), is cut into five steps of equal size. Below
-    the mean, where the density rises with z, the classes are 0 (lowest step, far below) to 4
-    (next to the mean); from the mean on, where it falls, 5 (next to the mean) to 9 (far above).
+    The height relative to the peak, exp(-z^2 / 2), is cut into five steps of equal size. Below the
+    mean, where the density rises with z, the classes are 0 (lowest step, far below) to 4 (next to
+    the mean); from the mean on, where it falls, 5 (next to the mean) to 9 (far above).
     """
     half = CLASSES // 2
     height = np.exp(-(standardised**2) / 2)

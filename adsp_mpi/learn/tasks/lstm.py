@@ -1,11 +1,11 @@
-"""The recurrent classifier of the tasks on sequences."""
+"""The recurrent classifier for tasks on sequences."""
 
 import torch
 from torch import nn
 
 
 class SequenceClassifier(nn.Module):
-    """One LSTM layer, and a linear one on its last output: [B, T, features] to [B, classes]."""
+    """An LSTM layer with a linear layer on its last output: [B, T, features] to [B, classes]."""
 
     def __init__(self, features: int, units: int, classes: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Data files that a user names, read with errors that say which file, which row and why."""
+"""Reads a user's data files; errors name the file, the row and the reason."""
 
 import csv
 import io
@@ -15,14 +15,14 @@ SHOWN_CHARACTERS = 40
 
 
 def required_path(value: object, option: str, meaning: str) -> Path:
-    """The path given as `task.<option>`; UsageError saying what to set it to where it is none."""
+    """The path given as `task.<option>`; UsageError, with its meaning, if it is missing."""
     if not isinstance(value, str) or not value:
         raise UsageError(f"set task.{option} to {meaning}")
     return Path(os.path.expanduser(value))
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a file holds; AdspError where it is missing, unreadable or empty."""
+    """The contents of a file; AdspError if it is missing, unreadable or empty."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -33,7 +33,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 text file, each line ended by a newline; AdspError where it is none."""
+    """The text of a UTF-8 file, with newlines normalised; AdspError if it is not UTF-8."""
     try:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -42,7 +42,7 @@ def read_text(path: Path) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether `text` reads as a float, be it finite or not."""
+    """Whether `text` is a float, finite or not."""
     try:
         float(text)
     except ValueError:
@@ -51,7 +51,7 @@ def is_number(text: str) -> bool:
 
 
 def finite(text: str, where: str) -> float:
-    """`text` as a finite float; AdspError that starts with `where`."""
+    """`text` as a finite float; AdspError, starting with `where`, if it is not one."""
     shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
     if not is_number(text):
         raise AdspError(f"{where}: {shown!r} is not a number")
@@ -61,14 +61,14 @@ def finite(text: str, where: str) -> float:
 
 
 def read_series(path: Path) -> np.ndarray:
-    """A file of one number per line, float64[N]; AdspError names the row that holds none."""
+    """Read a file with one number per line, float64[N]; AdspError names a row without one."""
     lines = read_text(path).rstrip().split("\n")
     return np.array([finite(line, f"{path}, row {i}") for i, line in enumerate(lines, start=1)])
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: `rows[i]` has one text per column and ends on line `lines[i]` of the file."""
+    """A CSV file: `rows[i]` holds one text per column and ends on line `lines[i]` of the file."""
 
     path: Path
     columns: list[str]
@@ -76,19 +76,19 @@ class Table:
     lines: list[int]
 
     def texts(self, column: str) -> list[str]:
-        """A column as it was written."""
+        """A column as text."""
         return [row[self.columns.index(column)] for row in self.rows]
 
     def numbers(self, column: str) -> np.ndarray:
-        """A column as float64[N]; AdspError names the row that holds no finite number."""
+        """A column as float64[N]; AdspError names a row without a finite number."""
         texts = zip(self.texts(column), self.lines, strict=True)
         return np.array([finite(t, f"{self.path}, row {n}, column {column!r}") for t, n in texts])
 
 
 def read_table(path: Path) -> Table:
-    """A comma-separated file whose first line names its columns; empty lines are skipped.
+    """Read a comma-separated file whose first line names its columns; empty lines are skipped.
 
-    Raises AdspError for two columns of one name, and for a row with more or fewer values.
+    Raises AdspError for two columns with the same name, and for a row with more or fewer values.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     rows, lines = [], []

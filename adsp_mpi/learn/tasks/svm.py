@@ -19,12 +19,12 @@ QUANTILES = 10
 
 
 def svm(csv: str = "", target: str = "", l2: float = 1e-4, split_seed: int = 0) -> Task:
-    """A linear SVM that tells the classes of column `target` of the file `csv` apart.
+    """A linear SVM that predicts the column `target` of the file `csv`.
 
-    The file's first line names its columns; every column but `target` must be numeric. Classes
-    are those of `target_classes`; training is that of `linear_svm`. Raises UsageError for a
-    missing `csv` or a `target` that is no column, AdspError for a file with bad rows and for a
-    class all of whose rows are held out.
+    The file's first line names its columns; every column but `target` must be numeric. See
+    `target_classes` for the classes, `linear_svm` for the training. Raises UsageError for a missing
+    `csv` or an unknown `target`, AdspError for a file with bad rows, and for a class of which all
+    rows are held out.
     """
     table = read_table(required_path(csv, "csv", "a CSV file whose first line names its columns"))
     if target not in table.columns:
@@ -56,7 +56,7 @@ def cancer_svm(l2: float = 1e-4, split_seed: int = 0) -> Task:
 
 
 def held_out_rows(num_rows: int, split_seed: int) -> np.ndarray:
-    """A fifth of the rows, rounded down, drawn with `split_seed`: bool[N]."""
+    """Which rows are held out, bool[N]: a fifth of them, rounded down, drawn with `split_seed`."""
     if not isinstance(split_seed, int) or split_seed < 0:
         raise UsageError(f"task.split_seed = {split_seed!r} must be a whole number of at least 0")
     order = np.random.default_rng(split_seed).permutation(num_rows)
@@ -66,10 +66,10 @@ def held_out_rows(num_rows: int, split_seed: int) -> np.ndarray:
 def target_classes(table: Table, target: str, held_out: np.ndarray) -> np.ndarray:
     """The class of each row, int64[N].
 
-    Text, or at most 20 distinct numbers: the place of the row's value among the sorted distinct
-    ones. More numbers: which tenth of the training rows' values it lies in. The column is numeric
-    if its first value is a number. AdspError where there are not two classes, or a row of a
-    numeric column holds no number.
+    For text, or at most 20 distinct numbers, it is the place of the row's value among the sorted
+    distinct values; for more numbers, the tenth of the training rows' values in which it lies. The
+    column is numeric if its first value is a number. Raises AdspError if there are fewer than two
+    classes, or if a row of a numeric column has no number.
     """
     texts = table.texts(target)
     values = table.numbers(target) if is_number(texts[0]) else np.array(texts)
@@ -85,7 +85,7 @@ def target_classes(table: Table, target: str, held_out: np.ndarray) -> np.ndarra
 def require_training_rows(
     table: Table, target: str, classes: np.ndarray, held_out: np.ndarray
 ) -> None:
-    """AdspError where all rows of some class are held out: it would never be learnt."""
+    """Raise AdspError if all rows of some class are held out: it would never be learnt."""
     for missing in np.setdiff1d(classes, classes[~held_out])[:1]:
         value = table.texts(target)[int(np.argmax(classes == missing))]
         raise AdspError(
@@ -95,12 +95,12 @@ def require_training_rows(
 
 
 def linear_svm(inputs: np.ndarray, classes: np.ndarray, held_out: np.ndarray, l2: float) -> Task:
-    """One linear layer with hinge loss on float64[N, features] and int64[N].
+    """The task of training one linear layer with hinge loss on float64[N, features], int64[N].
 
-    The loss of a sample is the mean over all classes of max(0, 1 - right + other), of the scores
-    of the right class and each other one (Weston and Watkins 1999), plus `l2` times the squared
-    norm of the weights. Inputs are standardised with the statistics of the training rows; a
-    column that is constant there becomes zero. UsageError for a negative `l2`.
+    The loss of a sample is the mean over all classes of max(0, 1 - right + other), with the scores
+    of the right class and of each other one (Weston and Watkins 1999), plus `l2` times the squared
+    norm of the weights. Inputs are standardised with the statistics of the training rows; columns
+    that are constant there become zero. Raises UsageError for a negative `l2`.
     """
     if not isinstance(l2, (int, float)) or not 0 <= l2 < math.inf:
         raise UsageError(f"task.l2 = {l2!r} must be a number of at least 0")
@@ -120,7 +120,7 @@ def linear_svm(inputs: np.ndarray, classes: np.ndarray, held_out: np.ndarray, l2
 
 
 def standardised(inputs: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Columns less their mean, over their deviation, both of the `known` rows: float32."""
+    """The columns, float32, standardised with mean and deviation of the `known` rows."""
     rows = inputs[known]
     constant = rows.min(axis=0) == rows.max(axis=0)
     deviation = np.where(constant, np.inf, rows.std(axis=0))
@@ -128,13 +128,13 @@ def standardised(inputs: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def hinge(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """Mean hinge loss of a batch (inputs, class indices), as in `linear_svm`."""
+    """The mean hinge loss of a batch (inputs, class indices), as in `linear_svm`."""
     inputs, classes = batch
     return functional.multi_margin_loss(model(inputs), classes)
 
 
 def accuracy_and_hinge(model: nn.Module, batch: Batch) -> dict[str, float]:
-    """Share of right classes in a batch (inputs, class indices), and the mean hinge loss."""
+    """The share of right classes in a batch (inputs, class indices), and the mean hinge loss."""
     inputs, classes = batch
     right = (model(inputs).argmax(dim=1) == classes).float().mean()
     return {"accuracy": right.item(), "loss": hinge(model, batch).item()}
