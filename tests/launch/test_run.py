@@ -64,8 +64,10 @@ def speed_is_that_asked_for(steps: np.ndarray, step_time_s: float) -> bool:
 def test_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     run = launch(3, *MODULE, "--max-seconds", "5", cwd=tmp_path)
     assert run.code == 0 and "\x1b" not in run.out, run.err
-    assert sum("C_target" in line for line in run.out.splitlines()) == 2
-    assert len(list((tmp_path / "runs").iterdir())) == 1
+    (folder,) = (tmp_path / "runs").iterdir()
+    with adsp_mpi.trace.open(folder) as trace:
+        checks = len(trace.table("ps/targets"))
+    assert 1 <= sum("C_target" in line for line in run.out.splitlines()) <= checks
 
 
 @pytest.mark.one_mpi_is_enough
