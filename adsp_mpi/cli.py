@@ -137,7 +137,7 @@ def _parse_like(options: argparse.Namespace) -> Request:
 
 
 def config_of(options: argparse.Namespace, use: str, base: Config) -> Config:
-    """`base`, then preset, file and command line, each where it is given.
+    """`base` with the preset, the file and the command line over it.
 
     Raises UsageError where the command line, or for a `use` that trains the file, asks for what
     would be ignored. For the other uses a file describes the run that they examine.

@@ -1,7 +1,7 @@
 """The verbs of `python -m adsp_mpi.analysis`. A new one is a module and a line below.
 
 A verb's module has `HELP`, one line; `add_arguments(parser)`; and `run(options)`, which prints to
-stdout or writes files and raises AdspError where it cannot.
+stdout or writes files, and raises AdspError if it fails.
 """
 
 import argparse

@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Findings:
     if workers < 1:
         return Findings([f"left out: {max(SERVERS)} servers need more than {size} ranks"])
     rows = [row for params in PARAMS for row in compare(bench, params, workers)]
-    lines = [f"{workers} workers, the model on so many servers; in turns", ""]
+    lines = [f"{workers} workers, the model on one server or several, measured alternately", ""]
     return Findings(lines + Table.formatted(rows, COLUMNS).lines(), rows)
 
 

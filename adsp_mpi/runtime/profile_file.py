@@ -144,7 +144,7 @@ def _require_known(where: str, table: dict[str, Any], known: Iterable[str]) -> N
 
 
 def _number(where: str, value: Any, smallest: float, largest: float = sys.float_info.max) -> float:
-    """`value` as a float where it is a number in that range; `where` ends in its key."""
+    """`value` as a float; ValueError, with `where`, unless it is a number in the range."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not smallest <= value <= largest:
         bound = f" and at most {largest:g}" if largest < sys.float_info.max else ""

@@ -55,5 +55,5 @@ def _replayed(path: str, num_workers: int) -> Profile:
 
 
 def injected_h(profile: Profile) -> float | None:
-    """H of the injected step times; None where none are injected for some worker."""
+    """H of the injected step times; None if some worker has none."""
     return injected_step_times_h([conditions.step_time_s for conditions in profile.workers])

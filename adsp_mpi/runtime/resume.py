@@ -58,7 +58,7 @@ def find_checkpoint(config: Config) -> Checkpoint | None:
 def resumed_config(name: str) -> Config:
     """The configuration of the run that `--resume NAME` goes on with, in its own folder.
 
-    Raises UsageError where it has no checkpoint that can be read.
+    Raises UsageError if it has no checkpoint that can be read.
     """
     try:
         found = open_checkpoint(name)

@@ -71,7 +71,7 @@ class Chromium:
         os.close(self._answers)
 
     def _attach(self) -> None:
-        """To the page that a new browser shows. EOFError or TimeoutError where it is no browser."""
+        """Attach to the page of a new browser; EOFError or TimeoutError if there is no browser."""
         targets = self.call("Target.getTargets", timeout_s=START_S)["targetInfos"]
         page = next(target["targetId"] for target in targets if target["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=page, flatten=True)

@@ -1,4 +1,4 @@
-"""Several hosts over TCP on this machine; skipped, with the reason, where they cannot be made."""
+"""Several hosts over TCP on this machine; tests are skipped, with the reason, if that fails."""
 
 import os
 import shutil
@@ -50,7 +50,7 @@ def launch_on_hosts(ranks: int, *arguments: str, cwd: Path, limit_s: float = 120
 def command_on_hosts(
     ranks: int, *arguments: str, hosts: int = HOSTS
 ) -> tuple[list[str], dict[str, str]]:
-    """`mpirun` of so many ranks over TCP, evenly over the hosts, and its environment."""
+    """The command `mpirun` for ranks spread evenly over TCP hosts, and its environment."""
     mpirun = find_mpirun()
     assert mpirun
     addresses = [f"10.77.0.{i + 1}" for i in range(hosts)]

@@ -1,4 +1,4 @@
-"""The batch scripts on a real Slurm; skipped, with the reason, where there is none to be had."""
+"""The batch scripts on a real Slurm; skipped, with the reason, if there is none."""
 
 import os
 import shutil

@@ -13,7 +13,7 @@ BESIDE_THE_REPOSITORY = Path(__file__).parents[3] / "shared" / "data"
 
 
 def real_data(name: str) -> str:
-    """Path of a real data file or folder; skips the test where there is none."""
+    """The path of a real data file or folder; skips the test without one."""
     path = Path(os.environ.get("ADSP_TEST_DATA", BESIDE_THE_REPOSITORY)) / name
     if not path.exists():
         pytest.skip(f"no {name} in {path.parent}; ADSP_TEST_DATA names a folder that holds it")

@@ -1,4 +1,4 @@
-"""Snapshots in virtual time: everyone stands still, and goes back to exactly the same model."""
+"""Snapshots in virtual time: all workers pause, and return to exactly the same model."""
 
 from itertools import pairwise
 from pathlib import Path
