@@ -1,17 +1,23 @@
 """Short pages of documentation that the package ships: `python -m adsp_mpi guide [PAGE]`."""
 
+import re
 import signal
 import sys
 from importlib import resources
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from adsp_mpi.errors import UsageError
 
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
+
 PAGES = {
     "tasks": "your own model and data, from the command line and from Python",
+    "built-in": "the tasks that come with the program; how data is dealt out",
     "settings": "every setting, where it comes from, when a run ends",
     "schemes": "the synchronization schemes, compared",
-    "own-scheme": "a scheme of your own, with a state on the server if it needs one",
+    "own-scheme": "a scheme of your own, in one file",
+    "commit-rule": "commits that do something else than add up, with a state on the server",
     "heterogeneity": "real speeds, injected speeds, links, changes over time",
     "simulate": "the same run in virtual time; what other machines would need",
     "paper": "the comparisons of the ADSP paper, repeated",
@@ -39,6 +45,13 @@ def list_pages() -> str:
     return "\n".join(["python -m adsp_mpi guide PAGE prints one of these pages:", "", *lines])
 
 
+def for_terminal(text: str) -> "Markdown":
+    """A page of Markdown without its images, and with the target of each link beside it."""
+    from rich.markdown import Markdown
+
+    return Markdown(re.sub(r"^!\[.*\]\(.*\)\n+", "", text, flags=re.M), hyperlinks=False)
+
+
 def show_guide(arguments: Sequence[str]) -> None:
     """Print a page, or the list of pages; formatted where the output is a terminal."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `guide | head` is no error
@@ -52,6 +65,5 @@ def show_guide(arguments: Sequence[str]) -> None:
         print(text, end="")
         return
     from rich.console import Console
-    from rich.markdown import Markdown
 
-    Console().print(Markdown(text))
+    Console().print(for_terminal(text))

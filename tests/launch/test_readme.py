@@ -17,7 +17,13 @@ TEXTS = [README, *map(read_page, PAGES)]
 BLOCKS = [
     block for text in TEXTS for block in re.findall(r"^```(\w+)\n(.*?)^```", text, re.M | re.S)
 ]
-COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+COMMANDS = [
+    command
+    for kind, text in BLOCKS
+    if kind == "bash"
+    for command in text.replace("\\\n", "").splitlines()
+]
+"""With the lines joined that a backslash continues."""
 SET_UP = ["bash jobs/local.sh", "bash jobs/test.sh"]
 PYTHON_COMMANDS = [c for c in dict.fromkeys(COMMANDS) if c not in SET_UP]
 
