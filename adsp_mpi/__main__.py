@@ -29,8 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AdspError as error:
         leave_with(error, alone=bool({"simulate", "guide"} & set(arguments)))
     if verb == "config":
-        print(config.to_toml(comments=True), end="")
-        return
+        from adsp_mpi.runtime.exit import exit_code_of
+        from adsp_mpi.tools.settings import settings_text
+
+        sys.exit(exit_code_of(lambda: print(settings_text(config), end="")))
     if verb == "simulate":
         from adsp_mpi.sim.command import predict_and_show, simulate_and_show
 

@@ -7,7 +7,7 @@ the task and of the synchronization model that they name.
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Sequence
 
 from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import checked_option, make_model, model_class
@@ -229,12 +229,14 @@ class Config:
                 "compressed commits go to one server: train.compress or run.servers, not both"
             )
 
-    def to_toml(self, comments: bool = False) -> str:
-        """The whole configuration as TOML; with `comments`, each key's help beside it."""
-        return "\n".join(
-            _section_toml(section.name, getattr(self, section.name), self, comments)
-            for section in fields(self)
-        )
+    def to_toml(self, comments: bool = False, more_of_task: Sequence[str] = ()) -> str:
+        """The whole configuration as TOML; with `comments`, each key's help beside it.
+
+        The lines `more_of_task` end the section `[task]`.
+        """
+        sections = {s.name: _section_toml(s.name, self, comments) for s in fields(self)}
+        sections["task"] += more_of_task
+        return "\n".join("\n".join(lines) + "\n" for lines in sections.values())
 
 
 def _task_options(old: Config, layers: tuple[Layer, ...]) -> dict[str, Any]:
@@ -254,27 +256,29 @@ def _sync_options(old: Config, model: str, layers: tuple[Layer, ...]) -> dict[st
     }
 
 
-def _section_toml(name: str, section: Any, config: Config, comments: bool) -> str:
+def _section_toml(name: str, config: Config, comments: bool) -> list[str]:
+    section = getattr(config, name)
     described = [section, config.sync_model] if name == "sync" else [section]
     lines = [f"[{name}]"]
     for instance in described:
         for key, spec in options_of(type(instance)).items():
             help = spec.metadata.get("help", "")
             note = f"  # {help}" if comments and help else ""
-            lines.append(f"{key} = {_toml_value(getattr(instance, key))}{note}")
+            lines.append(f"{key} = {toml_value(getattr(instance, key))}{note}")
     if name == "task":
-        lines += [f"{key} = {_toml_value(value)}" for key, value in section.options.items()]
-    return "\n".join(lines) + "\n"
+        lines += [f"{key} = {toml_value(value)}" for key, value in section.options.items()]
+    return lines
 
 
-def _toml_value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A bool, number, text, or list of them, as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return repr(value)

@@ -1,5 +1,6 @@
 """What the simulator trains: a problem with one learner per worker, by torch or without."""
 
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Protocol, Sequence
 
@@ -13,7 +14,7 @@ from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
-from adsp_mpi.learn.tasks import make_task
+from adsp_mpi.learn.tasks import make_task, task_factory
 from adsp_mpi.learn.trainer import Evaluator, Trainer
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 
@@ -89,6 +90,15 @@ def make_problem(config: Config, num_workers: int) -> Problem:
         raise UsageError(
             f"task {name!r}: {error}; its options: dimensions, condition, noise, start"
         ) from error
+
+
+def task_arguments(name: str) -> list[Parameter]:
+    """The arguments that a task's factory takes by name; UsageError if there is no such task."""
+    simulated = name in PROBLEMS
+    factory = load("problem", name, PROBLEMS, "factory") if simulated else task_factory(name)
+    named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    found = [arg for arg in signature(factory).parameters.values() if arg.kind in named]
+    return found[2:] if simulated else found  # a problem also takes config and number of workers
 
 
 class TorchLearner(Replica):

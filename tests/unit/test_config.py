@@ -10,6 +10,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.models import MODELS
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Setting, parse_setting, preset_layer, presets
+from adsp_mpi.tools.settings import settings_text
 from tests.unit.own_schemes import Growing
 
 
@@ -184,3 +185,30 @@ def test_every_option_of_every_section_and_scheme_says_what_it_means() -> None:
         config = Config().with_values({"sync": {"model": model}}, "test")
         for line in config.to_toml(comments=True).splitlines():
             assert not line or line.startswith("[") or "  # " in line, line
+
+
+def own_task(samples=2000, *, skew=None, name):
+    """A factory whose arguments are printed, and that is not called."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["svm", "--set", "task.csv=a.csv"], ['csv = "a.csv"', 'target = ""  # argument of svm']),
+        (["quadratic"], ["dimensions = 16  # argument of quadratic"]),
+        (
+            ["tests.unit.test_config:own_task", "--set", "task.samples=3"],
+            ["samples = 3", "# skew: argument of", "# name: argument of"],
+        ),
+    ],
+)
+def test_the_arguments_of_the_task_are_printed_and_read_back(
+    arguments: Arguments, lines: list[str]
+) -> None:
+    config = parse(["config", "--task", *arguments]).config
+    text = settings_text(config)
+    shown = text.split("[task]\n")[1].split("\n\n")[0].splitlines()
+    for line in lines:
+        assert any(there.startswith(line) for there in shown)
+    again = Config().with_values(tomllib.loads(text), "printed")
+    assert again.task.options.items() >= config.task.options.items()
