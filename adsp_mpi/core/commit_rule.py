@@ -15,6 +15,8 @@ from typing import Callable, ClassVar
 
 import numpy as np
 
+from adsp_mpi.errors import AdspError
+
 
 @dataclass(frozen=True, slots=True)
 class Landing:
@@ -65,8 +67,23 @@ class CommitRule(ABC):
         """
         return None
 
+    def check_state(self) -> None:
+        """Raise AdspError unless `state` holds arrays of numbers, which alone can be saved."""
+        for name, value in self.state.items():
+            if not isinstance(value, np.ndarray):
+                is_now = f"of type {type(value).__name__}"
+            elif value.dtype.kind not in "biuf":
+                is_now = f"an array of {value.dtype}"
+            else:
+                continue
+            raise AdspError(
+                f"{type(self).__name__}.state[{name!r}] is {is_now}: a commit rule's state holds "
+                "numpy arrays of numbers, changed in place; for one number np.zeros(1)"
+            )
+
     def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of `state`."""
+        """A copy of `state`; AdspError if it cannot be saved."""
+        self.check_state()
         return {name: array.copy() for name, array in self.state.items()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:

@@ -21,6 +21,7 @@ class Exchange:
         self._buffers = values[num_trained:]
         self._rule = rule
         rule.begin(self.trained)
+        rule.check_state()
         self.commit_bytes = commit_bytes(None, len(values))
         """What a worker sends for a commit."""
 

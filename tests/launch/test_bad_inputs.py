@@ -30,6 +30,11 @@ EXPECTED = {
         "the task's loss must be a scalar tensor, the mean over the batch; "
         "it is a torch.float32 of shape [32]",
     ),
+    "state of a rule": (
+        1,
+        "CountingRule.state['count'] is of type int: a commit rule's state holds numpy arrays of "
+        "numbers, changed in place; for one number np.zeros(1)",
+    ),
     "metrics": (1, "the task's metrics must return a dict of numbers; it returned a float"),
 }
 

@@ -5,16 +5,37 @@ that raised a message of its own.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any, Callable
 
+import numpy as np
 import torch
 from mpi4py import MPI
 from torch import nn
 
 import adsp_mpi
 from adsp_mpi.config import Config
+from adsp_mpi.core.commit_rule import CommitRule, Landing
+from adsp_mpi.core.models.asp import Asp
 from adsp_mpi.errors import AdspError, Elsewhere
 from adsp_mpi.mpi.run import run
+
+
+@dataclass(frozen=True)
+class Counting(Asp):
+    """A scheme whose commit rule keeps a plain number in its state."""
+
+    def commit_rule(self) -> CommitRule:
+        return CountingRule()
+
+
+class CountingRule(CommitRule):
+    def begin(self, values: np.ndarray) -> None:
+        self.state = {"count": 0}  # type: ignore[dict-item]
+
+    def apply(self, values: np.ndarray, update: np.ndarray, landing: Landing) -> None:
+        values += update
+
 
 COMM = MPI.COMM_WORLD
 ODD = COMM.rank == 2
@@ -55,6 +76,7 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], Callable[[], adsp_mpi.Task]]] 
         lambda: make_task(samples=59 if ODD else 60),
     ),
     "vector on workers": ({}, lambda: make_task(loss=vector_in_training)),
+    "state of a rule": ({"sync": {"model": "bad_inputs:Counting"}}, make_task),
     "metrics": ({}, lambda: make_task(metrics=lambda model, batch: 0.5)),
 }
 

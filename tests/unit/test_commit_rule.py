@@ -1,5 +1,6 @@
 """What a commit does to the global model, and what rank 0 adds to it between commits."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from adsp_mpi.core.commit_rule import CommitRule, Landing, OuterMomentum, Sum, make_rule
 from adsp_mpi.core.models import MODELS, make_model, model_class
 from adsp_mpi.core.models.rounds import RoundModel
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.resume import resumed_config
 from adsp_mpi.sim.run import simulate
-from tests.unit.buffered_scheme import Buffer, begun
+from tests.unit.buffered_scheme import Buffer, Buffered, begun
 from tests.unit.constant_task import RATE
 from tests.unit.simulated import Played, config_of, play, profile_of
 from tests.unit.test_sim_resume import after, contents, make_config
@@ -227,6 +228,35 @@ def test_it_goes_on_from_a_checkpoint_with_its_buffer_half_full(tmp_path: Path) 
         simulate(resumed_config(str(folder)), folder)
         assert contents(folder) == contents(whole)
     assert half_full
+
+
+@dataclass(frozen=True)
+class Careless(Buffered):
+    """Keeps a plain number from the start (`buffer` 1), or from the first commit on."""
+
+    def commit_rule(self) -> CommitRule:
+        return CarelessRule(self.buffer == 1)
+
+
+class CarelessRule(CommitRule):
+    def __init__(self, from_the_start: bool) -> None:
+        super().__init__()
+        self._from_the_start = from_the_start
+
+    def begin(self, values: np.ndarray) -> None:
+        self.state = {"count": 0 if self._from_the_start else np.zeros(1)}  # type: ignore[dict-item]
+
+    def apply(self, values: np.ndarray, update: np.ndarray, landing: Landing) -> None:
+        self.state["count"] = int(np.sum(self.state["count"])) + 1  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("buffer", [1, 2])
+def test_a_state_that_is_no_array_is_one_line(tmp_path: Path, buffer: int) -> None:
+    sync = {"buffer": buffer, "check_period_s": 1.5}
+    config = make_config(tmp_path, "tests.unit.test_commit_rule:Careless", sync=sync)
+    told = r"CarelessRule\.state\['count'\] is of type int: .*np\.zeros\(1\)$"
+    with pytest.raises(AdspError, match=told):
+        simulate(config, tmp_path)
 
 
 @pytest.mark.parametrize("setting", [{"run": {"servers": 3}}, {"train": {"compress": "float16"}}])

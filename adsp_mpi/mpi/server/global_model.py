@@ -29,6 +29,7 @@ class GlobalModel:
         The rule continues from `saved`, if any; `scratch`, float32[P], is overwritten.
         """
         self._rule.begin(self.load(scratch)[: self._num_trained])
+        self._rule.check_state()
         if saved:
             self._rule.load_state_dict(saved)
         if isinstance(self._array, RuledArray):
