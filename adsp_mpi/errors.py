@@ -26,6 +26,12 @@ class Interrupted(AdspError):
     exit_code = EXIT_INTERRUPTED
 
 
+class NothingToDo(AdspError):
+    """What is asked for has been done already."""
+
+    exit_code = EXIT_DONE
+
+
 class Elsewhere(AdspError):
     """The run has failed, and another rank raises and reports the reason."""
 
@@ -42,5 +48,5 @@ def cause(error: BaseException) -> str:
 
 
 def tell(message: str) -> None:
-    """Print the message for the user on stderr."""
+    """Print the message of an error for the user on stderr."""
     print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)

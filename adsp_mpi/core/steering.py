@@ -21,7 +21,7 @@ from adsp_mpi.core.scheduler import (
     observe,
     put_on_board,
 )
-from adsp_mpi.core.stop import StopRule
+from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
 from adsp_mpi.errors import AdspError
 
 
@@ -287,7 +287,7 @@ class Steering:
     def _ended_by_workers(self) -> str | None:
         reason = self._engine.interrupted()
         if not reason and not self._board.present.any():
-            return "every worker took its last step"
+            return STEPS_TAKEN
         return reason
 
     def _workers(self, done: Callable[[], np.ndarray]) -> Until:

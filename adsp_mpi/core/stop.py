@@ -40,6 +40,10 @@ def _held_from(evaluations: Sequence[tuple[float, float]], target_loss: float) -
     return None
 
 
+STEPS_TAKEN = "every worker took its last step"
+"""The reason to stop when nobody has steps left to take."""
+
+
 @dataclass
 class StopRule:
     """Decides whether a run stops, and why, after each evaluation and at given times.
@@ -56,6 +60,10 @@ class StopRule:
     def evaluated(self, loss: float) -> str | None:
         """Record the loss of an evaluation; returns the reason to stop, or None."""
         self.recent.append(loss)
+        return self.settled()
+
+    def settled(self) -> str | None:
+        """The reason to stop that the recent losses give, or None."""
         if len(self.recent) < HELD:
             return None
         if self.target_loss and max(self.recent) <= self.target_loss:

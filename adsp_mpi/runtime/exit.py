@@ -3,7 +3,7 @@
 import traceback
 from typing import Callable
 
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, cause, tell
+from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, NothingToDo, cause, tell
 
 
 def tell_error(error: BaseException, where: str = "") -> int:
@@ -12,6 +12,9 @@ def tell_error(error: BaseException, where: str = "") -> int:
     An unexpected one is printed with its traceback, and with `where` it happened.
     """
     if isinstance(error, Elsewhere):
+        return error.exit_code
+    if isinstance(error, NothingToDo):
+        print(f"adsp_mpi: {error}", flush=True)
         return error.exit_code
     if isinstance(error, AdspError):
         tell(str(error))

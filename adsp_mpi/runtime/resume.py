@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adsp_mpi.config import Config
-from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.config import Config, StopSection
+from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
+from adsp_mpi.errors import AdspError, NothingToDo, UsageError
 from adsp_mpi.runtime.checkpoint_files import SERVER, load, newest_checkpoint, whole_checkpoints
 
 AUTO = "auto"
@@ -41,7 +42,8 @@ def find_checkpoint(config: Config) -> Checkpoint | None:
     """Read the checkpoint that `run.resume` names; None with "auto" and no checkpoint yet.
 
     Raises UsageError if a setting differs from the checkpoint's and may not change midway,
-    AdspError if the checkpoint cannot be read.
+    NothingToDo if the run had ended and its limits let it train no more, AdspError if the
+    checkpoint cannot be read.
     """
     if not config.run.resume:
         return None
@@ -51,7 +53,9 @@ def find_checkpoint(config: Config) -> Checkpoint | None:
         if not whole_checkpoints(Path(config.run.out)):
             return None
     found = open_checkpoint(config.run.out if config.run.resume == AUTO else config.run.resume)
-    _require_same(config, Config().with_values(tomllib.loads(found.state["config"]), "checkpoint"))
+    before = Config().with_values(tomllib.loads(found.state["config"]), "checkpoint")
+    _require_same(config, before)
+    _require_unfinished(found, config.stop, before.stop)
     return found
 
 
@@ -68,14 +72,37 @@ def resumed_config(name: str) -> Config:
     return config.with_values({"run": {"resume": name, "out": str(found.run)}}, "--resume")
 
 
+def _require_unfinished(found: Checkpoint, limits: StopSection, before: StopSection) -> None:
+    """Raise NothingToDo if the run had ended and may not go on under `limits` either."""
+    state, ended = found.state, found.state["ended"]
+    if not ended:
+        return
+    simulated = "engine" in state
+    now = state["engine"]["clock"][0] if simulated else state["server"]["now"]
+    rule = StopRule(limits.target_loss, limits.loss_variance, limits.max_seconds)
+    rule.recent.extend(state["engine" if simulated else "server"]["steering"]["recent"])
+    if rule.timed(now):
+        wanted = "a larger --max-seconds"
+    elif ended == STEPS_TAKEN and 0 < limits.max_steps <= before.max_steps:
+        wanted = "a larger --max-steps"
+    elif rule.settled():
+        wanted = "a smaller --target-loss or stop.loss_variance"
+    else:
+        return
+    raise NothingToDo(
+        f"{found.run} had ended after {now:.1f} s: {ended}; it goes on only with {wanted}"
+    )
+
+
 def _require_same(now: Config, before: Config) -> None:
     is_now, was = tomllib.loads(now.to_toml()), tomllib.loads(before.to_toml())
-    for section in is_now.keys() - set(MAY_CHANGE):
+    for section in [name for name in is_now if name not in MAY_CHANGE]:
         may_change = RATES if section == "train" else ()
-        for key in sorted((is_now[section].keys() | was[section].keys()) - {*may_change}):
+        keys = [*is_now[section], *was[section]]  # what names a scheme or a task comes first
+        for key in [key for key in keys if key not in may_change]:
             mine, theirs = is_now[section].get(key), was[section].get(key)
             if mine != theirs:
                 raise UsageError(
                     f"resume: {section}.{key} was {theirs!r} and cannot become {mine!r} midway; "
-                    "leave it, or begin a new run"
+                    "leave it, or begin a new run with another --out"
                 )

@@ -11,7 +11,7 @@ import torch
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.models import MODELS
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import NothingToDo, UsageError
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from adsp_mpi.runtime.resume import resumed_config
 from adsp_mpi.screen import QuietScreen
@@ -124,6 +124,46 @@ def test_a_run_that_reached_its_target_goes_on_to_a_lower_one(tmp_path: Path) ->
     report = simulate(resumed_config(str(parts)).with_values(low, "test"), parts).report
     assert report == simulate(make_config(whole, "asp", **low), whole).report
     assert contents(parts) == contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("limits", "smaller", "told"),
+    [
+        ({"max_seconds": 7.0}, {"max_seconds": 6.0}, r"7 s are over; .* larger --max-seconds"),
+        (
+            {"max_steps": 9},
+            {"max_steps": 8},
+            r"every worker took .* larger --max-steps",
+        ),
+        (
+            {"target_loss": 0.5},
+            {"target_loss": 0.6},
+            r"target loss 0\.5 held .* smaller --target-loss",
+        ),
+        ({"loss_variance": 1.0}, {"loss_variance": 2.0}, r"converged: .* or stop\.loss_variance"),
+    ],
+)
+def test_a_run_that_had_ended_is_left_alone_unless_it_may_go_on(
+    tmp_path: Path, limits: dict[str, float], smaller: dict[str, float], told: str
+) -> None:
+    folder = tmp_path / "a"
+    stop = {"max_seconds": 0.0} | limits
+    simulate(make_config(folder, "asp", stop=stop), folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    resumed = resumed_config(str(folder))
+    for values in ({}, smaller):
+        with pytest.raises(NothingToDo, match=f"had ended after .* s: {told}") as raised:
+            simulate(resumed.with_values({"stop": values}, "test"), folder)
+        assert raised.value.exit_code == 0 and "\n" not in str(raised.value)
+    assert {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()} == before
+
+
+def test_another_scheme_is_refused_by_its_name(tmp_path: Path) -> None:
+    simulate(make_config(tmp_path, "adsp"), tmp_path, stopped=after(50))
+    other = resumed_config(str(tmp_path)).with_values({"sync": {"model": "bsp"}}, "test")
+    told = r"sync\.model was 'adsp' and cannot become 'bsp' midway; leave it, or begin"
+    with pytest.raises(UsageError, match=told):
+        simulate(other, tmp_path)
 
 
 class Notes(QuietScreen):

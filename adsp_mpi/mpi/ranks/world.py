@@ -9,7 +9,16 @@ from typing import Callable, TypeVar
 from mpi4py import MPI
 
 from adsp_mpi.core.patience import PATIENCE_S, Process
-from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, UsageError, cause, tell
+from adsp_mpi.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    AdspError,
+    Elsewhere,
+    NothingToDo,
+    UsageError,
+    cause,
+    tell,
+)
 from adsp_mpi.mpi.ranks.abort import abort, leave_anyway
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
@@ -167,6 +176,8 @@ class World:
         rank, host, (exit_code, message) = first
         if not self.is_server:
             raise Elsewhere(exit_code)
+        if exit_code == EXIT_DONE:
+            raise NothingToDo(message)
         everywhere = all(f == failures[0][1] for _, f in failures)
         told = AdspError(message if everywhere else f"rank {rank} on {host}: {message}")
         told.exit_code = exit_code
