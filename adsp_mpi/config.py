@@ -2,7 +2,7 @@
 
 Precedence, lowest first: the defaults below, a preset, `--config FILE`, and then the command line,
 `--set section.key=value` over the short options. `[task]` and `[sync]` also hold the options of
-the task and of the synchronization model that they name.
+the task and of the scheme that they name.
 """
 
 import math
@@ -29,7 +29,7 @@ class RunSection:
     seed: int = option(1, "makes every random number of the run", low=0, used_by=TASK)
     out: str = option(
         "",
-        "folder for the trace and the model; empty: runs/<time>-<model>",
+        "folder for the trace and the model; empty: runs/<time>-<scheme>",
         used_by=("run", "simulate", "doctor", "profile"),
     )
     device: str = option(

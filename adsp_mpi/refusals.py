@@ -38,7 +38,7 @@ def _value(setting: Setting, config: Config) -> object:
 def _ignoring(setting: Setting, verb: str, config: Config) -> Iterator[str]:
     """The beginnings of messages, one for each reason why the setting would be ignored."""
     specs = options_of(type(getattr(config, setting.section)))
-    chooser = next(iter(specs.values()))  # the options of a task or a model are used where it is
+    chooser = next(iter(specs.values()))  # the options of a task or a scheme are used where it is
     if verb not in specs.get(setting.key, chooser).metadata["used_by"]:
         yield f"{NAMES.get(verb, verb)} makes"
     key = (setting.section, setting.key)

@@ -7,7 +7,7 @@ from typing import Callable, Sequence
 from adsp_mpi.analysis.metrics import json_text, run_metrics
 from adsp_mpi.analysis.spread import Spread
 from adsp_mpi.core.report import Report
-from adsp_mpi.tables import Table
+from adsp_mpi.tables import Table, labelled, terminal_width
 
 HELP = "compare runs: one line per setting, soonest at the target first"
 
@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    print(compare(options.runs, options.target_loss, options.json))
+    print(compare(options.runs, options.target_loss, options.json, terminal_width()))
 
 
 COLUMNS: dict[str, Callable[[Sequence[Report]], str]] = {
+    "scheme": lambda runs: runs[0].model,
     "engine": lambda runs: runs[0].engine,
-    "model": lambda runs: runs[0].model,
     "task": lambda runs: runs[0].task,
     "workers": lambda runs: Spread.of(r.num_workers for r in runs).text(0),
     "speeds": lambda runs: runs[0].hetero,
@@ -35,16 +35,22 @@ COLUMNS: dict[str, Callable[[Sequence[Report]], str]] = {
     "steps": lambda runs: Spread.of(r.steps for r in runs).text(0),
     "commits": lambda runs: Spread.of(r.commits for r in runs).text(0),
     "MB sent": lambda runs: Spread.of(r.sent_mb for r in runs).text(0),
-    "staleness": lambda runs: Spread.of(r.staleness for r in runs).text(1),
+    "lag": lambda runs: Spread.of(r.staleness for r in runs).text(1),
     "waiting %": lambda runs: Spread.of(100 * r.waiting_share for r in runs).text(1),
     "H": lambda runs: Spread.of(r.measured_h for r in runs).text(2, infinite="-"),
 }
 
+WORDS = ("scheme", "engine", "task", "workers", "speeds", "runs")
+"""The columns that say what was run; on a terminal, those that are the same for all come first."""
 
-def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> str:
+
+def compare(
+    paths: Sequence[str], target_loss: float | None, as_json: bool, width: int | None = None
+) -> str:
     """The comparison as a Markdown table, or every run's metrics as JSON.
 
-    Runs that differ only in seed and folder share a line of medians, with ranges in brackets.
+    With a `width`, in characters, it is plain text for a terminal. Runs that differ only in seed
+    and folder share a line of medians, with ranges in brackets.
     """
     runs = [run_metrics(path, target_loss) for path in paths]
     if as_json:
@@ -53,7 +59,21 @@ def compare(paths: Sequence[str], target_loss: float | None, as_json: bool) -> s
     for run in runs:
         groups.setdefault(f"{run.engine} {run.settings}", []).append(run)
     ordered = sorted(groups.values(), key=lambda g: (times(g).middle, median(r.steps for r in g)))
-    return Table.of(COLUMNS, ordered).markdown()
+    if width is None:
+        return Table.of(COLUMNS, ordered).markdown()
+    return _for_terminal(ordered, width)
+
+
+def _for_terminal(groups: Sequence[Sequence[Report]], width: int) -> str:
+    """What is the same for all settings, line by line, and a table of the rest."""
+    shared, differing = [], dict(COLUMNS)
+    for name in WORDS[1:]:
+        first, *others = {COLUMNS[name](runs) for runs in groups}
+        if not others:
+            shared.append((name, first))
+            del differing[name]
+    table = Table.of(differing, groups, WORDS)
+    return "\n".join([*labelled(shared), "", *table.lines(width)])
 
 
 def times(runs: Sequence[Report]) -> Spread:

@@ -11,7 +11,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.tables import Table
 
 HELP = "compare real runs with simulated ones of the same settings"
-HEADER = ("model", "speeds", "seeds", "MPI: s to target", "simulated: s to target", "off by %")
+HEADER = ("scheme", "speeds", "seeds", "MPI: s to target", "simulated: s to target", "off by %")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from adsp_mpi.analysis.run_trace import RunTrace
 from adsp_mpi.analysis.worker_metrics import worker_metrics
 from adsp_mpi.core.report import Report, WorkerReport, make_report
-from adsp_mpi.core.theory import momentum_of_staleness
+from adsp_mpi.core.theory import momentum_of_lag
 from adsp_mpi.trace import schema
 
 QUIET_SHARE, QUIET_STEPS = 0.1, 5
@@ -39,7 +39,7 @@ def run_metrics(path: str | Path, target_loss: float | None = None) -> Report:
         in_rounds = any(trace.num_rows(worker, "pulls") for worker in trace.workers)
     if in_rounds or not report.commits:  # no implicit momentum where workers pull
         return report
-    return replace(report, momentum_by_staleness=momentum_of_staleness(report.staleness))
+    return replace(report, momentum_by_staleness=momentum_of_lag(report.staleness))
 
 
 def json_text(value: Any) -> str:

@@ -34,7 +34,7 @@ class WorkerPart:
     steps: int
     commits: int
     staleness: int | None
-    """The staleness of the last commit; None before the first."""
+    """The lag of the last commit; None before the first."""
 
     speed: float
     """The last steps per second of computing and injected sleep; NaN before the first step."""

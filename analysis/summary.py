@@ -7,7 +7,7 @@ from adsp_mpi.analysis.metrics import json_text, run_metrics
 from adsp_mpi.core.report import Report, WorkerReport
 from adsp_mpi.tables import Table, labelled, terminal_width
 
-HELP = "report on one run: steps, time, staleness, time to target, traffic, worker by worker"
+HELP = "report on one run: steps, time, lag, time to target, traffic, worker by worker"
 
 SHOWN_WORKERS = 40
 """With more workers than this, the text shows only the slowest and the fastest."""
@@ -21,8 +21,8 @@ COLUMNS: dict[str, Callable[[Report | WorkerReport], str]] = {
     "committing": lambda f: f"{f.committing_share:.1%}",
     "waiting": lambda f: f"{f.waiting_share:.1%}",
     "commits": lambda f: str(f.commits),
-    "staleness": lambda f: f"{f.staleness:.1f}" if f.commits else "",
-    "max": lambda f: str(f.max_staleness) if f.commits else "",
+    "lag": lambda f: f"{f.staleness:.1f}" if f.commits else "",
+    "max lag": lambda f: str(f.max_staleness) if f.commits else "",
     "MB sent": lambda f: f"{f.sent_mb:.4g}",
     "MB/s": lambda f: f"{f.sent_mb_s:.3g}",
 }
@@ -128,8 +128,8 @@ def _heterogeneity(report: Report) -> str:
 
 
 def _momentum(report: Report) -> str:
-    theorem, staleness = (
+    theorem, lag = (
         "none" if value is None else f"{value:.3f}"
         for value in (report.momentum_by_theorem, report.momentum_by_staleness)
     )
-    return f"{theorem} by ADSP's Theorem 1, {staleness} by the staleness of commits"
+    return f"{theorem} by ADSP's Theorem 1, {lag} by the lag of commits"

@@ -24,7 +24,7 @@ LISTED_WORKERS = 12
 """A line of the log lists the commits of up to this many workers; for more, the range."""
 
 MAX_EVERY_S = 3600.0
-COLUMNS = ("worker", "steps", "commits", "steps/s", "staleness", "written")
+COLUMNS = ("worker", "steps", "commits", "steps/s", "lag", "written")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

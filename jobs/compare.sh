@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run every synchronization model on the same work and print one table, soonest at the target first.
+# Run every synchronization scheme on the same work and print one table, soonest at the target first.
 #   bash jobs/compare.sh                                  digits, 7 workers, H = 3.2, three seeds
 #   MODELS="adsp bsp" SEEDS=1 bash jobs/compare.sh --task my_task:factory   these arguments and no others go to every run
 #   OUT=runs/mine bash jobs/compare.sh                    where the runs go; those there are kept

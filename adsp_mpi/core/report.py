@@ -36,10 +36,10 @@ class WorkerReport:
     committing_share: float = 0.0
     waiting_share: float = 0.0
     staleness: float | None = None
-    """The mean number of others' commits between a commit's base and itself."""
+    """The mean lag: the number of others' commits between a commit's base and itself."""
 
     max_staleness: int | None = None
-    """The largest such number; known only from a trace."""
+    """The largest lag; known only from a trace."""
 
     sent_mb: float = 0.0
     sent_mb_s: float = 0.0
@@ -100,7 +100,7 @@ class Report:
     """MB/s that a worker sends, mean over the workers."""
 
     staleness: float = 0.0
-    """The mean staleness of all commits."""
+    """The mean lag of all commits."""
 
     max_staleness: int | None = None
     measured_h: float | None = None

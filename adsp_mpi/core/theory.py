@@ -27,16 +27,16 @@ def implicit_momentum(commits_due: np.ndarray, steps_per_period: np.ndarray) -> 
     return float(1 - 1 / (1 + (1 - 1 / due.size) * (1 / (due * speed)).sum()))
 
 
-def momentum_of_staleness(mean_staleness: float) -> float:
-    """The momentum mu that asynchrony amounts to, from the mean staleness of commits.
+def momentum_of_lag(mean_lag: float) -> float:
+    """The momentum mu that asynchrony amounts to, from the mean lag of commits.
 
-    mu = 1 - 1 / (1 + E[staleness]). A commit's staleness (its lag) is the number of other workers'
-    commits between its base and itself. If it is geometrically distributed, P(l) = (1 - mu) mu^l,
-    the expected update has momentum mu and the mean staleness is mu / (1 - mu). M workers that
-    commit equally often have a mean staleness of M - 1, hence mu = 1 - 1/M. Source: Mitliagkas et
-    al., "Asynchrony begets Momentum", 2016, arXiv 1605.09774. The staleness of ADSP's timed commits
+    mu = 1 - 1 / (1 + E[lag]). A commit's lag (staleness in the literature) is the number of other
+    workers' commits between its base and itself. If it is geometrically distributed, P(l) =
+    (1 - mu) mu^l, the expected update has momentum mu and the mean lag is mu / (1 - mu). M workers
+    that commit equally often have a mean lag of M - 1, hence mu = 1 - 1/M. Source: Mitliagkas et
+    al., "Asynchrony begets Momentum", 2016, arXiv 1605.09774. The lag of ADSP's timed commits
     varies less than a geometric one: for them mu is an estimate.
     """
-    if not mean_staleness >= 0:
-        raise ValueError(f"mean staleness must be at least 0: {mean_staleness}")
-    return 1 - 1 / (1 + mean_staleness)
+    if not mean_lag >= 0:
+        raise ValueError(f"mean lag must be at least 0: {mean_lag}")
+    return 1 - 1 / (1 + mean_lag)

@@ -35,7 +35,7 @@ def make_folder(config: Config) -> tuple[Path, IO[str]]:
     """Create or take over the folder of a new or resumed run and lock it.
 
     The lock holds until the returned file is closed or the process dies. Without `run.out` the
-    folder is a new one, runs/TIME-MODEL. Raises UsageError where another process holds the lock,
+    folder is a new one, runs/TIME-SCHEME. Raises UsageError where another process holds the lock,
     or where the folder contains a run that is not to be resumed. With `run.resume` = "auto", a run
     that was killed before its first checkpoint starts again; the parts of its trace are renamed
     and kept.
@@ -59,8 +59,8 @@ def make_folder(config: Config) -> tuple[Path, IO[str]]:
 
 def _new_folder(config: Config) -> Path:
     """Create a folder that no other run has, also among runs that start in the same second."""
-    model = config.sync.model.rpartition(":")[2]
-    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{model}"
+    scheme = config.sync.model.rpartition(":")[2]
+    base = f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{scheme}"
     for number in count(1):
         folder = Path(base if number == 1 else f"{base}-{number}")
         with suppress(FileExistsError):

@@ -24,7 +24,7 @@ LENGTHS = 10.0
 LOOK_S = 0.1
 """How often `stopped` is asked while the runs go on."""
 
-COLUMNS = ("model", "predicted s", "measured s", "steps", "commits", "MB/s a worker", "waiting")
+COLUMNS = ("scheme", "predicted s", "measured s", "steps", "commits", "MB/s a worker", "waiting")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def prediction_table(predictions: Sequence[Prediction], recorded: Recorded, targ
         own = prediction.label == recorded.config.sync.model
         cells = _report_cells(prediction.report)
         rows.append([prediction.label, prediction.outcome, measured if own else "", *cells])
-    return Table(COLUMNS, rows, words=["model"])
+    return Table(COLUMNS, rows, words=["scheme"])
 
 
 def _report_cells(report: Report | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which synchronization model reaches the target loss first?
+"""Which synchronization scheme reaches the target loss first?
 
 18 workers in the mix of the paper's testbed, H = 1.45, in the base setting. The paper's numbers
 (AAAI 2020, section 5) are for CIFAR-10: ADSP needs 80% less time than BSP, 53% less than SSP and

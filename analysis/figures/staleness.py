@@ -1,4 +1,4 @@
-"""The staleness of commits: over time, as a histogram, and by worker or by run."""
+"""The lag of commits: over time, as a histogram, and by worker or by run."""
 
 from typing import Sequence
 
@@ -9,7 +9,7 @@ from adsp_mpi.analysis.series.figure import Figure, Panels, Runs, require
 from adsp_mpi.analysis.series.panel import Axis, Boxes, Level, Line, Mark, Panel, Sticks, time_axis
 from adsp_mpi.analysis.series.runs import phase_spans, worker_paints
 
-STALENESS = Axis("staleness", "commits of others", whole=True, includes=(0.0, 1.0))
+LAG = Axis("lag", "commits of others", whole=True, includes=(0.0, 1.0))
 MAX_BARS = 40
 """The largest number of bars of the histogram."""
 
@@ -27,7 +27,7 @@ def of_run(trace: RunTrace) -> Panels:
     in_turn = Level(len(workers) - 1, f"M - 1 = {len(workers) - 1}: commits in turn")
     times, spans = (time_axis(trace.end_s),), phase_spans(trace)
     return [
-        Panel(times, (STALENESS,), tuple(dots), "over time", spans=spans),
+        Panel(times, (LAG,), tuple(dots), "over time", spans=spans),
         _histogram(np.concatenate(per_worker)),
         _ranges(per_worker, workers, "worker", (in_turn,)),
     ]
@@ -42,20 +42,20 @@ def of_runs(runs: Runs) -> Panels:
 
 
 def _commits(trace: RunTrace) -> list[np.ndarray]:
-    """The landing times and staleness of each worker's commits."""
+    """The landing times and lags of each worker's commits."""
     rows = [trace.worker_rows(w, "commits", ("done_s", "staleness")) for w in trace.workers]
     require(any(len(of_worker) for of_worker in rows), trace, "no commit was recorded")
     return rows
 
 
-def _histogram(staleness: np.ndarray) -> Panel:
+def _histogram(lags: np.ndarray) -> Panel:
     """The histogram as shares of all commits: one bar per value, or per several if many."""
-    width = int(staleness.max()) // MAX_BARS + 1
-    edges = np.arange(0, int(staleness.max()) + width + 1, width) - 0.5
-    counts, _ = np.histogram(staleness, edges)
+    width = int(lags.max()) // MAX_BARS + 1
+    edges = np.arange(0, int(lags.max()) + width + 1, width) - 0.5
+    counts, _ = np.histogram(lags, edges)
     share = Axis("share of all commits", "%", includes=(0.0,))
-    bars = Boxes(share.label, edges[:-1], edges[1:], 0.0, 100 * counts / len(staleness))
-    x = Axis(STALENESS.label, STALENESS.unit, name="staleness", whole=True)
+    bars = Boxes(share.label, edges[:-1], edges[1:], 0.0, 100 * counts / len(lags))
+    x = Axis(LAG.label, LAG.unit, name="lag", whole=True)
     return Panel((x,), (share,), (bars,), "histogram")
 
 
@@ -75,8 +75,8 @@ def _ranges(
         Line("mean", at, np.array([values.mean() for values in shown]), "black", "dots"),
     )
     x = Axis(of, name=of, labels=labels, span=(-0.5, len(groups) - 0.5))
-    y = Axis(STALENESS.label, STALENESS.unit, whole=True, includes=(0.0, 1.0), levels=levels)
+    y = Axis(LAG.label, LAG.unit, whole=True, includes=(0.0, 1.0), levels=levels)
     return Panel((x,), (y,), marks, f"by {of}")
 
 
-FIGURE = Figure("Staleness", of_run=of_run, of_runs=of_runs)
+FIGURE = Figure("Lag", of_run=of_run, of_runs=of_runs)

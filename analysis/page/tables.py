@@ -6,7 +6,7 @@ from typing import Any, Iterable, Sequence
 from adsp_mpi.analysis import compare, summary
 from adsp_mpi.core.report import Report
 
-WORDS = ("run", "engine", "model", "task", "speeds", "host", "setting")
+WORDS = ("run", "engine", "scheme", "task", "speeds", "host", "setting")
 """The columns with text; all others hold numbers."""
 
 OWN_PLACE = {"run.out", "run.screen"}

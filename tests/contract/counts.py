@@ -65,7 +65,7 @@ def nothing_is_committed_twice_or_never_learnt(run: Run) -> None:
 
 
 def every_commit_has_its_own_place_in_the_order_of_landing(run: Run) -> None:
-    """Without pulls a commit's base is the worker's last commit: staleness tells the place."""
+    """Without pulls a commit's base is the worker's last commit: the lag tells the place."""
     if run.name not in WITHOUT_PULLS:
         return
     places = np.concatenate([np.cumsum(c["staleness"] + 1) for c in run.tables("commits")])

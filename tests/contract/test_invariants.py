@@ -1,4 +1,4 @@
-"""What each synchronization model promises, checked on runs with jitter on both engines."""
+"""What each synchronization scheme promises, checked on runs with jitter on both engines."""
 
 from itertools import pairwise
 
@@ -51,7 +51,7 @@ def test_ssp_holds_its_bound_at_every_instant(run: Run) -> None:
 def test_rounds_never_mix(run: Run) -> None:
     """Every commit of a round is done before the next round's first one begins, and pulled too.
 
-    A commit's staleness counts from its worker's last pull: that they are 0, 1, 2 and 3 says that
+    A commit's lag counts from its worker's last pull: that they are 0, 1, 2 and 3 says that
     all pulled the same version, the one with every commit of the round before.
     """
     commits, pulls = run.tables("commits"), run.tables("pulls")

@@ -1,4 +1,4 @@
-"""A synchronization model with a state of its own on the server, all in this file.
+"""A synchronization scheme with a state of its own on the server, all in this file.
 
 After FedBuff (Nguyen et al., AISTATS 2022): the server gathers commits and moves the model by
 their mean once it has K of them.

@@ -86,7 +86,9 @@ def _write_worker(folder: Path, number: int, worker: MadeWorker) -> None:
     part.close()
 
 
-def make_run(folder: Path, seed: int = 1, late_s: float = 0.0, engine: str = "mpi") -> Path:
+def make_run(
+    folder: Path, seed: int = 1, late_s: float = 0.0, engine: str = "mpi", scheme: str = "adsp"
+) -> Path:
     """Two workers, 4 and 2 steps of 1 s; a trial of 5 s; at the target from second 20 on."""
     workers = [
         MadeWorker(
@@ -105,8 +107,12 @@ def make_run(folder: Path, seed: int = 1, late_s: float = 0.0, engine: str = "mp
         workers,
         targets=[(time_s, 1, 1, 1, 10, 1, 0, time_s, 0.1, phase) for time_s, phase in phases],
         evals=evals,
-        settings={"stop": {"target_loss": 0.5}, "run": {"seed": seed}},
-        facts={"engine": engine, "end_s": 40.0},
+        settings={
+            "stop": {"target_loss": 0.5},
+            "run": {"seed": seed},
+            "sync": {"model": scheme},
+        },
+        facts={"engine": engine, "end_s": 40.0, "model": scheme},
     ).write(folder)
 
 

@@ -34,8 +34,20 @@ def test_seeds_share_a_line_with_median_and_range(tmp_path: Path) -> None:
     lines = compare(runs, None, as_json=False).splitlines()
     assert len(lines) == 3
     cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert cells[:7] == ["mpi", "adsp", "t", "2", "none", "3", "21.0 (20.0 to 22.0)"]
+    assert cells[:7] == ["adsp", "mpi", "t", "2", "none", "3", "21.0 (20.0 to 22.0)"]
     assert len(json.loads(compare(runs, None, as_json=True))) == 3
+
+
+def test_on_a_terminal_a_comparison_fits(tmp_path: Path) -> None:
+    runs = [
+        str(make_run(tmp_path / f"{scheme}{k}", scheme=scheme, seed=k, late_s=float(k)))
+        for scheme in ("adsp", "batchtune-fixed-adacomm")
+        for k in range(3)
+    ]
+    lines = compare(runs, None, as_json=False, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["engine", "mpi"] and lines[2].split() == ["workers", "2"]
+    assert sum("21.0 (20.0 to 22.0)" in line for line in lines) == 2
 
 
 def test_an_unreached_target_comes_last(tmp_path: Path) -> None:

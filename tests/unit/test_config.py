@@ -39,7 +39,7 @@ def test_every_model_prints_and_reads_back(model: str) -> None:
         (["--set", "train.local_lr=nan"], "train.local_lr"),
         (["--set", "train.local_lr=fast"], "type float"),
         (["--set", "run.seed=true"], "type int"),
-        (["--set", "sync.staleness=3"], "no option of model 'adsp'"),
+        (["--set", "sync.staleness=3"], "no option of scheme 'adsp'"),
         (["--set", "sync.epoch_s=1"], "epoch_s"),
         (["--set", "sync.check_period_s='x'"], "type float"),
         (["--set", "nonsense"], "section.key=value"),

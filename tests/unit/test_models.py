@@ -220,7 +220,7 @@ def test_momentum_refuses_zeros() -> None:
         ("adacomm", {"trial_local_steps": [1, 2.5]}, "list of int"),
         ("adsp-plus", {"trial_rates": [0]}, "at least 1"),
         ("batchtune-bsp", {"local_steps": 2}, "batchtune-fixed-adacomm"),
-        ("adsp-fixed", {"epoch_s": 3.0}, "no option of model 'adsp-fixed'"),
+        ("adsp-fixed", {"epoch_s": 3.0}, "no option of scheme 'adsp-fixed'"),
     ],
 )
 def test_bad_options_are_named(name: str, options: dict, message: str) -> None:

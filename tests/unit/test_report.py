@@ -94,7 +94,7 @@ def test_the_tables_hold_the_numbers_of_runs(tmp_path: Path, two_runs: list[Path
         line = next(row for row in rows if row[0].strip() == f"{number} {run.name}")
         header = next(row for row in rows if row[0] == "run")
         told = dict(zip(header, line, strict=True))
-        assert told["steps"] == str(of_run.steps) and told["model"] == run.name
+        assert told["steps"] == str(of_run.steps) and told["scheme"] == run.name
         assert told["last loss"] == f"{of_run.last_loss:.3f}"
         for worker in of_run.workers:
             cells = [text(worker) for text in summary.COLUMNS.values()]

@@ -111,7 +111,7 @@ def test_commits_that_share_the_server_take_longer(tmp_path: Path) -> None:
         assert commits["sent_bytes"].tolist() == [64, 64]
 
 
-def test_staleness_counts_the_commits_of_others_in_between(tmp_path: Path) -> None:
+def test_the_lag_counts_the_commits_of_others_in_between(tmp_path: Path) -> None:
     """A commit every second until 7 s, and one at 2.4, 4.8 and 7.2 s."""
     run = play(tmp_path, "asp", profile_of([1.0, 2.4]), stop={"max_seconds": 7.8})
     fast, slow = run.tables("commits")

@@ -12,7 +12,7 @@ from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.summary import summary
 from adsp_mpi.analysis.verbs import VERBS, load_verb
 from adsp_mpi.core.report import Report
-from adsp_mpi.core.theory import momentum_of_staleness
+from adsp_mpi.core.theory import momentum_of_lag
 from adsp_mpi.errors import AdspError
 from adsp_mpi.trace import schema
 from tests.unit.made_run import MadeRun, MadeWorker, make_run, searching_run
@@ -66,12 +66,12 @@ def test_commits_of_rounds_have_no_momentum(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 18])
 def test_workers_that_take_turns_have_the_momentum_of_their_number(workers: int) -> None:
-    assert momentum_of_staleness(workers - 1) == pytest.approx(1 - 1 / workers)
+    assert momentum_of_lag(workers - 1) == pytest.approx(1 - 1 / workers)
     geometric = [(1 / workers) * (1 - 1 / workers) ** k for k in range(2000)]
     mean = sum(k * share for k, share in enumerate(geometric))
-    assert momentum_of_staleness(mean) == pytest.approx(1 - 1 / workers)
+    assert momentum_of_lag(mean) == pytest.approx(1 - 1 / workers)
     with pytest.raises(ValueError, match="at least 0"):
-        momentum_of_staleness(-1)
+        momentum_of_lag(-1)
 
 
 def test_the_text_lines_up_and_says_all(report: Report) -> None:
@@ -104,7 +104,7 @@ def test_the_text_lines_up_and_says_all(report: Report) -> None:
         "4.0 s for loss 0.5 (by the authors' rule: 8.5 s)",
         "8.0 s while training went on, 2 settings tried",
         "1.500 measured, 1.500 injected",
-        "0.300 by ADSP's Theorem 1, 0.556 by the staleness",
+        "0.300 by ADSP's Theorem 1, 0.556 by the lag",
         "21, 21.0% of rank 0's time",
     ):
         assert words in text

@@ -26,7 +26,7 @@ def model_class(name: str) -> type[SyncModel]:
 
     Raises ValueError if there is no such class.
     """
-    found = load("synchronization model", name, MODELS, "Class")
+    found = load("scheme", name, MODELS, "Class")
     if not (isinstance(found, type) and issubclass(found, SyncModel)):
         raise ValueError(f"{name!r} is no subclass of adsp_mpi.core.models.base.SyncModel")
     return found
@@ -41,7 +41,7 @@ def checked_option(name: str, key: str, value: Any) -> Any:
     known = options_of(cls)
     spec = known.get(key) or fixed_of(cls).get(key)
     if spec is None:
-        raise ValueError(f"sync.{key} is no option of model {name!r}{hint(key, known)}")
+        raise ValueError(f"sync.{key} is no option of scheme {name!r}{hint(key, known)}")
     return checked(f"sync.{key}", value, spec)
 
 

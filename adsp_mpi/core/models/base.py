@@ -65,7 +65,7 @@ class SyncModel(ABC):
     def commit_rule(self) -> CommitRule:
         """What a commit does to the global model: a new rule, made once, on the server.
 
-        A model with a state of its own on the server gives its own here.
+        A scheme with a state of its own on the server gives its own here.
         """
         return make_rule(self.outer)
 
