@@ -43,7 +43,6 @@ CASES = {
                 "stop.max_steps=40",
                 "sync.check_period_s=0.25",
                 "sync.commit_rate=2",
-                "sync.min_commit_interval_s=0.0",
             ),
         ),
         Case(
@@ -58,7 +57,6 @@ CASES = {
                 "sync.check_period_s=0.7",
                 "sync.trial_rates=[1,3]",
                 "sync.trial_periods=1",
-                "sync.min_commit_interval_s=0.0",
             ),
         ),
         Case("ssp", 2.6, ("sync.staleness=3",)),

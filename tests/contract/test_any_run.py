@@ -21,14 +21,17 @@ from tests.contract.replay import replay
 from tests.unit.simulated import config_of
 
 NEVER_WAIT = ("adsp", "adsp-fixed", "asp", "wbsp")
-TIMED = {"min_commit_interval_s": st.sampled_from([0.0, 1.0]), "blocking_commits": st.booleans()}
 OPTIONS: dict[str, dict[str, st.SearchStrategy]] = {
-    "adsp": {"epoch_s": st.sampled_from([10.0, 40.0]), **TIMED},
-    "adsp-fixed": {"commit_rate": st.integers(1, 5), **TIMED},
+    "adsp": {
+        "epoch_s": st.sampled_from([10.0, 40.0]),
+        "min_commit_interval_s": st.sampled_from([0.0, 1.0]),
+        "blocking_commits": st.booleans(),
+    },
+    "adsp-fixed": {"commit_rate": st.integers(1, 5), "blocking_commits": st.booleans()},
     "adsp-plus": {
         "trial_rates": st.sampled_from([[1, 3], [2, 1]]),
         "trial_periods": st.integers(1, 2),
-        **TIMED,
+        "blocking_commits": st.booleans(),
     },
     "asp": {"local_steps": st.integers(1, 3), "blocking_commits": st.booleans()},
     "ssp": {"staleness": st.integers(1, 4), "blocking_commits": st.booleans()},

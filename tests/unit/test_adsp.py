@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from adsp_mpi.core.actions import Commit, Observed, Run, Setup, Step, Targets, Tell
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.models import make_model
 from adsp_mpi.core.models.adsp import Adsp
 from adsp_mpi.core.scheduler import Scheduler
 from adsp_mpi.core.worker import Worker
@@ -65,6 +66,14 @@ def test_timer_has_a_floor() -> None:
     assert Adsp(check_period_s=60).next_action(9.9, me, BOARD) == Step()
     assert Adsp(check_period_s=60).next_action(10.0, me, BOARD) == Commit()
     assert Adsp(check_period_s=60, min_commit_interval_s=1).next_action(1.0, me, BOARD) == Commit()
+
+
+@pytest.mark.parametrize("name", ["adsp-fixed", "adsp-plus"])
+def test_a_given_rate_has_no_floor_that_could_keep_it_from_being_reached(name: str) -> None:
+    me = following(target=60)
+    assert make_model(name, {"check_period_s": 60}).next_action(1.0, me, BOARD) == Commit()
+    with pytest.raises(ValueError, match=f"min_commit_interval_s is no option of scheme '{name}'"):
+        make_model(name, {"min_commit_interval_s": 1.0})
 
 
 def test_no_commit_while_one_is_in_flight_none_beyond_the_target_none_without_a_step() -> None:

@@ -7,7 +7,6 @@ from adsp_mpi.core.actions import Commit, Run, Step, Targets, WorkerAction
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker_state import WorkerState
-from adsp_mpi.options import option
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,10 @@ class TimedCommits(SyncModel):
 
     sees_others: ClassVar[bool] = False
 
-    min_commit_interval_s: float = option(0.0, "shortest time between two commits; 0: none", low=0)
-
     @property
     def commit_interval_floor_s(self) -> float:
-        """The shortest time between the beginnings of two commits of a worker."""
-        return self.min_commit_interval_s
+        """The shortest time between the beginnings of two commits of a worker; 0: none."""
+        return 0.0
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
         targets = me.targets
