@@ -30,6 +30,7 @@ run_and_requeue() {
     *) launcher+=(-disable-auto-cleanup -n "$SLURM_NTASKS") && stop=TERM ;;
   esac
   mkdir -p "$folder"
+  echo "job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}: the log is $folder/log.txt"
   exec >>"$folder/log.txt" 2>&1
   echo "== $(date +%FT%T) job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST"
   "${launcher[@]}" python jobs/rank.py python -m adsp_mpi --screen log "$@" \

