@@ -22,7 +22,7 @@ from adsp_mpi.mpi.transport.one_sided import WindowArray
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
-from adsp_mpi.mpi.transport.two_sided import ServedArray
+from adsp_mpi.mpi.transport.two_sided import TwoSidedArray
 from adsp_mpi.mpi.worker.commit import CommitPath
 
 
@@ -59,7 +59,7 @@ class Integers:
         pass
 
 
-KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "messages": ServedArray}
+KINDS: dict[str, type[RemoteArray]] = {"window": WindowArray, "messages": TwoSidedArray}
 
 
 def main(seconds: float, models: list[str]) -> None:

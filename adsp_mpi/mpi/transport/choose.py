@@ -12,7 +12,7 @@ from adsp_mpi.mpi.transport.one_sided import WindowArray
 from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
 from adsp_mpi.mpi.transport.shared_memory import NotShared, SharedArray
-from adsp_mpi.mpi.transport.two_sided import ServedArray
+from adsp_mpi.mpi.transport.two_sided import TwoSidedArray
 
 
 def make_array(
@@ -31,7 +31,7 @@ def make_array(
         with suppress(NotShared):
             return SharedArray(world, num_elements, dtype, chunk_elements, root)
     if excludes_others_in_flight(world):
-        return ServedArray(world, num_elements, dtype, chunk_elements, root)
+        return TwoSidedArray(world, num_elements, dtype, chunk_elements, root)
     return WindowArray(world, num_elements, dtype, chunk_elements, root)
 
 

@@ -7,7 +7,7 @@ from mpi4py import MPI
 
 from adsp_mpi.core.compression import BLOCK_ELEMENTS, Codec, Known, blocks
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.two_sided import ServedArray
+from adsp_mpi.mpi.transport.two_sided import TwoSidedArray
 
 
 class BlockKind(IntEnum):
@@ -17,7 +17,7 @@ class BlockKind(IntEnum):
     FETCH = 11  # answer with the block as it is
 
 
-class CompressedArray(ServedArray):
+class CompressedArray(TwoSidedArray):
     """The model on rank 0, float32[num_elements], and what each worker knows of its first part."""
 
     def __init__(self, world: World, num_elements: int, codec: Codec, num_rebased: int) -> None:

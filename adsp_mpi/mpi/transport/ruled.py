@@ -5,14 +5,14 @@ from mpi4py import MPI
 
 from adsp_mpi.core.commit_rule import CommitRule, Landing
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.two_sided import ServedArray
+from adsp_mpi.mpi.transport.two_sided import TwoSidedArray
 
 COMMIT = 20
 """An operation that only this array has: apply a commit and answer with the model after it. The
 header's offset carries the number of commits in the worker's base."""
 
 
-class RuledArray(ServedArray):
+class RuledArray(TwoSidedArray):
     """An array, float32[num_elements], whose first `num_trained` numbers a commit rule changes.
 
     A thread of rank 0 applies the rule. The commit of a rank that dies lands as a whole or not at

@@ -31,7 +31,7 @@ class Arriving:
     request: MPI.Request
 
 
-class ServedArray(RemoteArray):
+class TwoSidedArray(RemoteArray):
     """An array by messages; needs MPI_THREAD_MULTIPLE. A rank that dies does not affect others."""
 
     way = "messages to a thread of the server"
