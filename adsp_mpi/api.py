@@ -22,6 +22,7 @@ def train(
     A run that fails raises on every rank: an AdspError with the message on one of them,
     `adsp_mpi.errors.Elsewhere` on the others; wrong settings raise UsageError on all. If the error
     is not caught, it is printed once, and all ranks end with the command line's exit code.
+    Resuming a run that had ended raises `adsp_mpi.errors.NothingToDo` instead of the AdspError.
     """
     from adsp_mpi.mpi.exit import run_quietly, watch_exit
 
