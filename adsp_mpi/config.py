@@ -45,7 +45,7 @@ class RunSection:
         used_by=RECORDED,
     )
     spares: int = option(
-        0, "ranks, the last ones, that take a lost worker's place", low=0, used_by=("run",)
+        0, "ranks, the last ones, that take a lost worker's place", low=0, used_by=RECORDED
     )
     servers: int = option(
         1, "ranks that share the model between them; rank 0 is one", low=1, used_by=("run",)

@@ -216,6 +216,10 @@ class Board:
         """Whether rank 0 does not count on `worker`."""
         return bool(self.assigned[worker, 0])
 
+    def set_lost(self, workers: int | np.ndarray, lost: bool) -> None:
+        """Count on these workers no more, or again; numbers or bool[M]."""
+        self.assignment("lost")[workers] = lost
+
     def trains(self, worker: int) -> bool:
         """Whether `worker` is to train now."""
         return self.stage is Stage.TRAIN and not self.is_lost(worker)

@@ -8,12 +8,15 @@ commits from it afterwards. A lost worker that gives heartbeats again, or a spar
 admitted while all workers pause.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any, Callable, Generator
 
 import numpy as np
 
-from adsp_mpi.core.board import Board, Presence
+from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.patience import HEARTBEAT_S, Process, Silence, patience_s
+from adsp_mpi.core.steering import Until
 
 SLOW_FACTOR = 5.0
 """A loop is slow after this multiple of the longest time it has ever taken between two signs."""
@@ -29,6 +32,9 @@ ENDING_S = 60.0
 
 BEATING_S = 3 * HEARTBEAT_S
 """A worker whose last heartbeat is this old is alive."""
+
+FOLLOWS_S = 2.0
+"""A worker that is admitted follows within this time, or stays outside."""
 
 AWAKE_S = 1.0
 """A worker that is lost or a spare can be admitted if its loop did something this recently."""
@@ -70,7 +76,8 @@ class Membership:
         lost = here & (silent_s > patience_s(processes))
         if self._ending:
             lost |= here & (idle_s > ENDING_S)
-        board.assignment("lost")[lost] = 1
+        if lost.any():
+            board.set_lost(lost, True)
         alive = (silent_s < BEATING_S) | (processes == Process.RUNNING)
         slow = here & ~lost & alive & (presence <= Presence.PAUSED) & (idle_s > self._usual_s)
         newly, recovered = slow & ~self.slow, self.slow & here & ~lost & ~slow
@@ -99,7 +106,7 @@ class Membership:
     def release(self) -> None:
         """At the end of the run, wait also for lost workers and spares that are alive."""
         self._ending = True
-        self._board.assignment("lost")[self.silent_s < AWAKE_S] = 0
+        self._board.set_lost(self.silent_s < AWAKE_S, False)
 
     def candidate(self) -> int | None:
         """A lost worker or a spare to admit if one is needed; one with more steps goes first."""
@@ -113,6 +120,48 @@ class Membership:
         outside = np.flatnonzero(awake & (board.column("heartbeat_s") > 0))
         by_steps = sorted(outside, key=lambda worker: -board.column("steps")[worker])
         return int(by_steps[0]) if by_steps else None
+
+    def admission(self, worker: int, now: Callable[[], float]) -> Generator[Until, None, bool]:
+        """Admit `worker` while all workers pause; returns whether it has followed in time."""
+        board = self._board
+        presence, admitted = board.column("presence"), board.column("admitted")
+        board.pause(PauseReason.ADMISSION)
+        yield Until(math.inf, lambda: bool(((presence == Presence.PAUSED) | ~board.present).all()))
+        self.assign(worker)
+        number = board.assignment("admitted")[worker]
+        yield Until(now() + FOLLOWS_S, lambda: bool(admitted[worker] == number))
+        followed = bool(admitted[worker] == number)
+        if followed:
+            board.set_lost(worker, False)
+        board.stage = Stage.TRAIN
+        return followed
+
+    def text_of_lost(self, worker: int, torn: str) -> str:
+        """How a lost worker was lost; `torn` says what became of its commit in flight."""
+        begun, done = (int(self._board.column(name)[worker]) for name in ("begun", "commits"))
+        silent_s, idle_s = self.silent_s[worker], self.idle_s[worker]
+        hangs = f"alive, but without a step for {idle_s:.0f} s"
+        text = hangs if silent_s < HEARTBEAT_S else f"silent for {silent_s:.1f} s"
+        in_flight = f"; its commit {begun} {torn}" if begun > done else ""
+        return f"{text}, after {done} commits{in_flight}"
+
+    def text_of_back(self, worker: int) -> str:
+        """From where an admitted worker takes part."""
+        return f"takes part from step {int(self._board.column('steps')[worker])} on"
+
+    def state_dict(self) -> dict[str, Any]:
+        """For `load_state_dict`; not while a worker is being admitted."""
+        return {
+            "heartbeats": self._heartbeats.state_dict(),
+            "acts": self._acts.state_dict(),
+            "slow": self.slow,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Watch on where the one that gave `state` stood."""
+        self._heartbeats.load_state_dict(state["heartbeats"])
+        self._acts.load_state_dict(state["acts"])
+        self.slow = state["slow"]
 
     def assign(self, worker: int) -> None:
         """Assign the counts and the share from which `worker` goes on; all workers pause."""

@@ -6,6 +6,7 @@ compilation is not silence. On the same host the state of its process counts too
 
 import math
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -66,3 +67,12 @@ class Silence:
         self.seconds = np.where(signs != self._signs, 0.0, silent_s)
         self._signs = signs.copy()
         return self.seconds
+
+    def state_dict(self) -> dict[str, Any]:
+        """For `load_state_dict`."""
+        return {"seconds": self.seconds, "signs": self._signs, "looked_s": self._looked_s}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting where the one that gave `state` stood."""
+        self.seconds, self._signs = state["seconds"], state["signs"]
+        self._looked_s = state["looked_s"]

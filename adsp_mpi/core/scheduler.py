@@ -38,6 +38,10 @@ class Scheduler:
         self.command = self._untold(self._send(seen), seen)
         return self.command
 
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """All that it observed, for `observations_of`; a new one that is fed it stands here."""
+        return observations_state(self.observations)
+
     def _send(self, seen: Observed | None) -> Command | Tell:
         try:
             action = self._generator.send(seen)  # type: ignore[arg-type]

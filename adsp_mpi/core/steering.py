@@ -13,14 +13,7 @@ import numpy as np
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
-from adsp_mpi.core.scheduler import (
-    Command,
-    Scheduler,
-    observations_of,
-    observations_state,
-    observe,
-    put_on_board,
-)
+from adsp_mpi.core.scheduler import Command, Scheduler, observations_of, observe, put_on_board
 from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
 from adsp_mpi.errors import AdspError
 
@@ -155,7 +148,7 @@ class Steering:
         """The state for `load_state_dict`; only while `settled`."""
         progress = self.progress
         return {
-            "observations": observations_state(self._scheduler.observations),
+            "observations": self._scheduler.state_dict(),
             "moments": [self._begun_s, self._run_end_s, self._next_evaluation_s],
             "losses": self._losses,
             "run_waits": self._waiting_run is not None,

@@ -38,6 +38,11 @@ class Worker(WorkerState):
     It keeps `row`, its row of the board, up to date; the driver sends it if that is needed.
     """
 
+    __slots__ = (
+        "_record_commit", "_record_pull", "_record_step", "_record_wait", "_scheme", "max_steps",
+        "row",
+    )  # fmt: skip
+
     def __init__(
         self,
         index: int,
@@ -70,17 +75,18 @@ class Worker(WorkerState):
         board.forget_seen()
         action = self._scheme.next_action(now, self, board)
         self.seen = board.seen
-        if isinstance(action, Wait):
-            self._begin_wait(now, action.reason)
-            return action
-        if self.waiting is not None:
-            self._end_wait(now)
         if isinstance(action, Step):
+            if self.waiting is not None:
+                self._end_wait(now)
             if self.steps >= self.max_steps:
                 return self._last_action()
             if self.steps_since_commit == 0:
                 self._take_up_plan()
-        elif not isinstance(action, (Commit, Pull)):
+        elif isinstance(action, Wait):
+            self._begin_wait(now, action.reason)
+        elif isinstance(action, (Commit, Pull)):
+            self._end_wait(now)
+        else:
             raise AdspError(
                 f"{type(self._scheme).__name__}.next_action returned {action!r}: it must be "
                 "Step(), Commit(), Pull() or Wait(reason)"

@@ -173,6 +173,11 @@ def _build_here(world: World, config: Config, given_task: Task | None, folder: P
     torch.set_num_threads(config.run.threads)
     torch.manual_seed(torch_seed(config, world.worker + 1))
     profile = profile_of(config, world.num_workers, config.hetero.step_time_s or 1.0)
+    if profile.faults:
+        raise UsageError(
+            f"hetero.profile: {config.hetero.profile}: dies_at_s and stalls_for_s are for simulate "
+            "only; here kill or stop the processes"
+        )
     task = given_task or make_task(config.task.name, config.task.options)
     model = FlatModel(task.make_model(), find_device(config.run.device, world.node_rank))
     return Prepared(world, config, task, model, profile, folder)

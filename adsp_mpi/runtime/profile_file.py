@@ -15,6 +15,8 @@ At the top lists of one number per worker, each optional: `step_time_s` (seconds
                      #   straggle = {every_s = 20, for_s = 2, slowdown = 5}
                      #                         ... times 5 for 2 s after random gaps of mean 20 s
                      #   delay_s, bandwidth_mb_s, or both, instead of the lists'
+                     #   stalls_for_s = 4      the process stops at from_s for 4 s (simulate only)
+                     #   dies_at_s = 20        it dies (simulate only; instead of from_s and to_s)
 
 Factors multiply. Without step times they act on a worker's own computing time; nobody can be made
 faster than that.
@@ -26,12 +28,22 @@ import tomllib
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
-from adsp_mpi.core.hetero.changes import Change, Drift, Jitter, LinkChange, Slowdown, Straggle
+from adsp_mpi.core.hetero.changes import (
+    Change,
+    Death,
+    Drift,
+    Jitter,
+    LinkChange,
+    Slowdown,
+    Stall,
+    Straggle,
+)
 from adsp_mpi.core.hetero.profile import Conditions, Profile
 
 LISTS = ("step_time_s", "slowdown", "delay_s", "bandwidth_mb_s")
 LINK_KINDS = ("delay_s", "bandwidth_mb_s")
-KINDS = ("slowdown", "drift_to", "jitter", "straggle", *LINK_KINDS)
+FAULT_KINDS = ("dies_at_s", "stalls_for_s")
+KINDS = ("slowdown", "drift_to", "jitter", "straggle", *FAULT_KINDS, *LINK_KINDS)
 STRAGGLE_KEYS = ("every_s", "for_s", "slowdown")
 
 SMALLEST = 1e-3
@@ -87,6 +99,8 @@ def _change(where: str, table: dict[str, Any], num_workers: int, seed: int, numb
     from_s = _number(f"{where}: from_s", table.get("from_s", 0.0), 0.0)
     to_s = _end(where, table.get("to_s", math.inf), from_s)
     kind = _kind(where, table)
+    if kind in FAULT_KINDS:
+        return _fault(where, table, kind, workers, from_s)
     if kind in LINK_KINDS:
         link = {k: _number(f"{where}: {k}", table[k], 0.0) for k in LINK_KINDS if k in table}
         return LinkChange(workers, from_s, to_s, **link)
@@ -102,6 +116,17 @@ def _change(where: str, table: dict[str, Any], num_workers: int, seed: int, numb
     if to_s == math.inf:
         raise ValueError(f"{where}: drift_to needs to_s, the second at which it is reached")
     return Drift(workers, from_s, full_s=to_s, drift_to=factor)
+
+
+def _fault(
+    where: str, table: dict[str, Any], kind: str, workers: Sequence[int], from_s: float
+) -> Change:
+    dies = kind == "dies_at_s"
+    for key in ("from_s", "to_s") if dies else ("to_s",):
+        if key in table:
+            raise ValueError(f"{where}: {kind} goes without {key}")
+    seconds = _number(f"{where}: {kind}", table[kind], 0.0 if dies else SMALLEST)
+    return Death(workers, seconds) if dies else Stall(workers, from_s, from_s + seconds)
 
 
 def _kind(where: str, table: dict[str, Any]) -> str:

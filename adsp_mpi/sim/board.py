@@ -78,7 +78,8 @@ class LiveBoard(Board):
         return self._stage is Stage.TRAIN and worker not in self._lost
 
     def forget_seen(self) -> None:
-        self.seen, self.asked = math.nan, ANY_COUNT
+        self.seen = math.nan
+        self.asked = ANY_COUNT
 
     def minimum(self, name: str) -> float:
         """As on every board, for counts without looking at all rows again."""
@@ -136,15 +137,23 @@ class LiveBoard(Board):
         self.version = int(self.header[0])
         self.landed = int(self.counters[0])
         self._lost = set(np.flatnonzero(self.lost).tolist())
-        self._absent = set(np.flatnonzero(self.column("presence") > Presence.PAUSED).tolist())
+        self._absent = set(np.flatnonzero(~self.present).tolist())
         self._lowest.clear()
         for name in looked_at:
             self._find_lowest(name)
 
+    def set_lost(self, workers: int | np.ndarray, lost: bool) -> None:
+        super().set_lost(workers, lost)
+        self._lost = set(np.flatnonzero(self.lost).tolist())
+        self._absent = set(np.flatnonzero(~self.present).tolist())
+        self._lowest.clear()
+        self.changed.add(PRESENCE)
+
     def set_presence(self, worker: int, presence: int) -> None:
         """Who takes part has changed, and with it every minimum."""
         self.column("presence")[worker] = presence
-        (self._absent.add if presence > Presence.PAUSED else self._absent.discard)(worker)
+        absent = presence > Presence.PAUSED or worker in self._lost
+        (self._absent.add if absent else self._absent.discard)(worker)
         self._lowest.clear()
         self.changed.add(PRESENCE)
 

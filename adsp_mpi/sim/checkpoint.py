@@ -12,10 +12,12 @@ from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.links import Transfer
 from adsp_mpi.sim.worker import SimWorker
 
-ENGINE, LINKS, WAITS = "engine", "links", "waits"
+ENGINE = "engine"
+PARTS = LINKS, WAITS, ROSTER = "links", "waits", "roster"
 BOOKABLE = {
     ENGINE: {"keep_appointment"},
     WAITS: {"time_is_up"},
+    ROSTER: {"dies", "stalls", "continues", "regular_look", "advance"},
     LINKS: {"begin", "arrive"},
     "worker": {"go_on", "end_step", "end_busy_pull", "arrive", "land"},
 }
@@ -38,6 +40,7 @@ def engine_state(engine: Engine) -> dict[str, Any]:
         "transfers": [saver.transfer(transfer) for transfer in links.transfers],
         "engine": {name: getattr(engine, name) for name in ENGINE_NUMBERS},
         "waits": engine.waits.state_dict(),
+        "roster": engine.roster.state_dict() if engine.roster else {},
         "good_values": engine.good_values.copy(),
         "snapshot": engine.snapshot,
         "workers": [worker.state_dict() for worker in engine.workers],
@@ -66,6 +69,8 @@ def resume_engine(engine: Engine, state: dict[str, Any]) -> None:
     for name in ENGINE_NUMBERS:
         setattr(engine, name, state["engine"][name])
     engine.waits.load_state_dict(state["waits"])
+    if engine.roster:
+        engine.roster.load_state_dict(state["roster"])
     engine.good_values[:] = state["good_values"]
     engine.snapshot = state["snapshot"]
     engine.steering.load_state_dict(state["steering"])
@@ -76,7 +81,8 @@ class _Saver:
     """Actions as [whose, name, arguments]."""
 
     def __init__(self, engine: Engine) -> None:
-        self._owners = {id(engine): ENGINE, id(engine.links): LINKS, id(engine.waits): WAITS}
+        self._owners = {id(engine): ENGINE}
+        self._owners |= {id(getattr(engine, name)): name for name in PARTS}
 
     def action(self, action: Callable[[], None]) -> list[Any]:
         arguments = action.args if isinstance(action, partial) else ()
@@ -104,8 +110,8 @@ class _Loader:
         if name not in BOOKABLE.get(kind, ()):
             raise AdspError(f"a checkpoint that books {name!r} of {whose!r}: not one of ours")
         engine = self._engine
-        owner = engine.workers[whose] if kind == "worker" else engine
-        method = getattr(engine.links if kind == LINKS else owner, name)
+        owner: Any = engine.workers[whose] if kind == "worker" else engine
+        method = getattr(getattr(engine, kind) if kind in PARTS else owner, name)
         if kind == LINKS and name == "begin":
             return partial(method, self.transfer(arguments[0]))
         return partial(method, *arguments) if arguments else method

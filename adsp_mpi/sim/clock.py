@@ -1,6 +1,6 @@
 """The virtual clock: an event queue whose order depends on nothing but the run itself."""
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Callable
 
 
@@ -24,6 +24,24 @@ class VirtualClock:
         """Book `action` for second `moment`, or for now if that is past."""
         self.booked += 1
         heappush(self.heap, (max(moment, self.now), priority, self.booked, action))
+
+    def drop(self, concerns: Callable[[Callable[[], None]], bool]) -> None:
+        """Strike out the actions of which `concerns` is true."""
+        self.heap = [booked for booked in self.heap if not concerns(booked[3])]
+        heapify(self.heap)
+
+    def delay(self, owner: object, seconds: float) -> list[Callable[[], None]]:
+        """Put off what the worker `owner` is to do itself; returns those actions."""
+
+        def own(priority: int, action: Callable[[], None]) -> bool:
+            return priority == self.WORKER and getattr(action, "__self__", None) is owner
+
+        self.heap = [
+            (moment + seconds if own(priority, action) else moment, priority, number, action)
+            for moment, priority, number, action in self.heap
+        ]
+        heapify(self.heap)
+        return [action for _, priority, _, action in self.heap if own(priority, action)]
 
     def step(self) -> bool:
         """Advance to the next action and do it; False if none is booked."""

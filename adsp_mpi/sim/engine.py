@@ -20,6 +20,7 @@ from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import make_exchange
 from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Problem
+from adsp_mpi.sim.roster import Roster
 from adsp_mpi.sim.waits import Waits
 from adsp_mpi.sim.worker import SimWorker
 from adsp_mpi.trace.memory_writer import WorkerRows
@@ -57,7 +58,7 @@ class Engine:
         self.links = Links(
             self.clock, self.exchange.commit_bytes / 1e6, config.simulate.server_bandwidth_mb_s
         )
-        self.global_lr = self.sync.global_lr or 1.0 / workers
+        self.global_lr = self.sync.global_lr or 1.0 / (workers - config.run.spares)
         self.actions = 0
         self.reason = "failed"
         self.ended_s = 0.0
@@ -86,13 +87,21 @@ class Engine:
         self.progress = self.steering.progress
         self._until = Until(math.inf, lambda: False)
         self.appointments = 0
+        self._missed = False  # an appointment, for an admission under way
         self.idle_looks = 0
         self.actions_seen = -1
         self.waits = Waits(self.clock, self.board)
+        spares = config.run.spares
         self.waits.workers = self.workers = [
             SimWorker(self, self._protocol_of(config, worker), learner)
             for worker, learner in enumerate(learners)
         ]
+        self.roster: Roster | None = None
+        """Only where workers die, stall or are spare."""
+        if spares or profile.faults:
+            settled = partial(getattr, self.steering, "settled")
+            args = self.clock, self.board, self.workers, spares, settled, self._tell
+            self.roster = Roster(*args)
 
     def _protocol_of(self, config: Config, worker: int) -> Worker:
         rows = self.rows
@@ -108,7 +117,8 @@ class Engine:
         try:
             self._take_up() if self.resumed else self._begin()
             while True:
-                self._tell_of_changes()
+                if self.board.changed:
+                    self._tell_of_changes()
                 self._save_if_due()
                 self._go_on()
         except _RunIsOver as end:
@@ -121,6 +131,8 @@ class Engine:
         self._steps = self.steering.run()
         self._next_checkpoint_s = self._checkpoint_period_s
         self._meet_again()
+        if self.roster:
+            self.roster.begin(self.profile.faults)
         for worker in self.workers:
             worker.go_on()
 
@@ -130,7 +142,11 @@ class Engine:
         self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
         self._meet_again()
         presence = self.board.column("presence")
-        left = [w for w in self.workers if presence[w.index] == Presence.LEFT]
+        left = [
+            w
+            for w in self.workers
+            if presence[w.index] == Presence.LEFT and not self.board.is_lost(w.index)
+        ]
         again = [worker for worker in left if worker.me.steps < worker.me.max_steps]
         for worker in again:
             self.board.set_presence(worker.index, Presence.TRAINING)
@@ -139,7 +155,7 @@ class Engine:
 
     def _save_if_due(self) -> None:
         """Write a checkpoint, which takes no virtual time; end a run that is to stop."""
-        if not self.steering.settled:
+        if not self.steering.settled or (self.roster and self.roster.admits):
             return
         if self._stopped():
             self._stopping = True
@@ -153,13 +169,20 @@ class Engine:
         """Let every worker leave, then judge the last model."""
         self.appointments += 1
         self._until = Until(math.inf, lambda: False)
+        if self.roster:
+            self.roster.release()
         self.board.stage = Stage.STOP
         while True:
             self._tell_of_changes()
-            if (self.board.column("presence") == Presence.LEFT).all():
+            if self._all_left():
                 break
             self._go_on()
         self.steering.evaluate()
+
+    def _all_left(self) -> bool:
+        if self.roster:
+            return self.roster.all_left()
+        return bool((self.board.column("presence") == Presence.LEFT).all())
 
     def _go_on(self) -> None:
         """Do what comes next; AdspError where nothing does, or no time passes any more."""
@@ -167,13 +190,17 @@ class Engine:
             raise AdspError(
                 f"nothing will ever happen again; who waits, waits for: {self.waits.reasons()}"
             )
-        self.waits.require_time_to_pass()
+        if self.clock.at_once:
+            self.waits.require_time_to_pass()
 
     def _tell_of_changes(self) -> None:
         """Until nothing changes: wake the workers whom it concerns, let the server look."""
         while self.board.changed:
             self.waits.wake_concerned()
-            if self._until.ready():
+            if self.roster and self.roster.admits:
+                self.roster.advance()
+            elif self._until.ready() or self._missed:
+                self._missed = False
                 self._look()
 
     def _meet_again(self) -> None:
@@ -190,6 +217,9 @@ class Engine:
     def keep_appointment(self, number: int) -> None:
         if number != self.appointments:
             return
+        if self.roster and self.roster.admits:
+            self._missed = True
+            return
         self.idle_looks = 0 if self.actions != self.actions_seen else self.idle_looks + 1
         self.actions_seen = self.actions
         if self.idle_looks > MOST_IDLE_LOOKS and self.waits.all_for_ever():
@@ -199,6 +229,11 @@ class Engine:
     def _look(self) -> None:
         self._meet_again()
         self._screen.update(Status(self.clock.now, self.progress, self.board))
+
+    def _tell(self, kind: str, text: str) -> None:
+        """Into the trace and onto the screen, as under MPI."""
+        self._trace.part.event(self.clock.now, kind, text)
+        self._screen.note(f"{self.clock.now:8.1f} s  {kind}: {text}")
 
     def now(self) -> float:
         return self.clock.now

@@ -40,6 +40,9 @@ class Exchange:
         learner.answer[:] = self.values
         learner.replace(keep_local=True)
 
+    def drop(self, worker: int) -> None:
+        """The commit of `worker` in flight never lands."""
+
     def outer_step(self) -> float:
         """Add to the model what the rule says; the norm of it."""
         kick = self._rule.outer_step(self.trained)
@@ -112,6 +115,9 @@ class CompressedExchange(Exchange):
     def take(self, worker: int, learner: Learner, factor: float) -> None:
         update = learner.take_update(factor)
         self._sent[worker] = self._residuals[worker].take(update[: self._size])
+
+    def drop(self, worker: int) -> None:
+        self._sent.pop(worker, None)
 
     def land(self, landing: Landing, learner: Learner) -> None:
         learner.before_landing(self.values)

@@ -7,7 +7,7 @@ none more than its worker's link carries; what it cannot use goes to the others.
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable
+from typing import Any, Callable
 
 from adsp_mpi.core.hetero.profile import Conditions
 from adsp_mpi.sim.clock import VirtualClock
@@ -51,6 +51,17 @@ class Links:
         self.transfers.append(transfer)
         self._share()
 
+    def drop(self, landed: Callable[[], None]) -> None:
+        """The commit that was to end in `landed` does not arrive."""
+        self._clock.drop(
+            lambda action: (
+                action == landed or (isinstance(action, partial) and _lands(action.args, landed))
+            )
+        )
+        self._move()
+        self.transfers = [t for t in self.transfers if t.landed != landed]
+        self._share()
+
     def _move(self) -> None:
         """Advance every transfer at its rate until now."""
         seconds = self._clock.now - self.updated_s
@@ -83,6 +94,11 @@ class Links:
         """Whether nothing is left, or too little for the clock's resolution."""
         now, left_mb = self._clock.now, transfer.left_mb
         return left_mb <= DONE * self._megabytes or now + left_mb / transfer.rate_mb_s <= now
+
+
+def _lands(arguments: tuple[Any, ...], landed: Callable[[], None]) -> bool:
+    """Whether what is booked with these arguments is the begin of the transfer to `landed`."""
+    return any(isinstance(given, Transfer) and given.landed == landed for given in arguments)
 
 
 def fair_rates(transfers: list[Transfer], total_mb_s: float) -> None:

@@ -15,7 +15,7 @@ from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task, task_factory
-from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
@@ -45,6 +45,9 @@ class Learner(Protocol):
 
     def before_landing(self, values: np.ndarray) -> None:
         """Called before the update is added to `values`, to average buffers."""
+
+    def take_share(self, share: int) -> None:
+        """Train on this share of the data from here on."""
 
     def replace(self, keep_local: bool) -> None:
         """The local model becomes `answer`, plus local - base if `keep_local`."""
@@ -104,10 +107,12 @@ def task_arguments(name: str) -> list[Parameter]:
 class TorchLearner(Replica):
     """A learner made of a `Replica` and its trainer."""
 
-    def __init__(self, trainer: Trainer, model: FlatModel, same_base: bool, share: float) -> None:
+    def __init__(self, shares: DataShares, share: int, model: FlatModel, same_base: bool) -> None:
         super().__init__(model, same_base)
-        self.trainer = trainer
-        self._share = share
+        self._shares = shares
+        self._model = model
+        self.share = share
+        self.trainer = shares.trainer(share, model)
 
     def step(self, batch_size: int) -> float:
         return self.trainer.step(batch_size)
@@ -115,7 +120,12 @@ class TorchLearner(Replica):
     def before_landing(self, values: np.ndarray) -> None:
         if self.averages_buffers:
             self.buffers_answer[:] = values[self.first_buffer :]
-            self.average_buffers(self._share)
+            self.average_buffers(1.0 / self._shares.num_workers)
+
+    def take_share(self, share: int) -> None:
+        if share != self.share:
+            self.share = share
+            self.trainer = self._shares.trainer(share, self._model)
 
 
 class TorchProblem:
@@ -127,7 +137,7 @@ class TorchProblem:
             raise UsageError("simulate computes on the CPU; leave out --device")
         self._config = config
         self._task = task
-        self._shares = DataShares(task, config, num_workers)
+        self._shares = DataShares(task, config, num_workers - config.run.spares)
         self._model = self._make_model(0)
         self._learners: list[TorchLearner] = []
         self.name = task.name
@@ -143,14 +153,13 @@ class TorchProblem:
     def learner(self, worker: int) -> TorchLearner:
         model = self._make_model(worker + 1)
         model.require_layout(self._model.layout, "the model that the task made first")
-        trainer = self._shares.trainer(worker, model)
-        same_base = self._config.sync_model.same_base
-        learner = TorchLearner(trainer, model, same_base, 1.0 / self._shares.num_workers)
+        share = worker % self._shares.num_workers
+        learner = TorchLearner(self._shares, share, model, self._config.sync_model.same_base)
         self._learners.append(learner)
         return learner
 
     def attributes(self, worker: int) -> dict[str, Any]:
-        return self._shares.attributes(worker)
+        return self._shares.attributes(worker % self._shares.num_workers)
 
     def evaluate(self) -> dict[str, float]:
         return self._evaluator.evaluate()
@@ -165,13 +174,16 @@ class TorchProblem:
             "layout": self._model.layout,
             "random": random_state(),
             "learners": [
-                [learner.state_dict(), learner.trainer.state_dict()] for learner in self._learners
+                [learner.state_dict(), learner.trainer.state_dict(), learner.share]
+                for learner in self._learners
             ],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._model.require_layout(state["layout"], "the checkpoint")
         put_random_state(state["random"])
-        for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
+        for learner, own in zip(self._learners, state["learners"], strict=True):
+            replica, trainer, share = own
+            learner.take_share(share)
             learner.load_state_dict(replica)
             learner.trainer.load_state_dict(trainer)

@@ -160,6 +160,9 @@ class QuadraticLearner:
     def before_landing(self, values: np.ndarray) -> None:
         pass
 
+    def take_share(self, share: int) -> None:
+        """There are no data."""
+
     def replace(self, keep_local: bool) -> None:
         if keep_local:
             self._local += self.answer - self._base

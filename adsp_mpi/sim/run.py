@@ -10,7 +10,7 @@ import numpy as np
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.report import Report, board_report
-from adsp_mpi.errors import AdspError
+from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
@@ -57,6 +57,10 @@ def simulate(
     screen = screen or QuietScreen()
     profile = profile or simulated_profile(config)
     workers = len(profile.workers)
+    if config.run.spares >= workers:
+        raise UsageError(
+            f"--spares {config.run.spares} leaves none of the {workers} workers to begin with"
+        )
     problem = make_problem(config, workers)
     part, rows = MemoryPart(), WorkerRows()
     facts = run_attributes(config, "sim", workers, problem.name, len(problem.values), {})

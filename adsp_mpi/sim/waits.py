@@ -4,6 +4,8 @@ import math
 from functools import partial
 from typing import Any, Sequence
 
+import numpy as np
+
 from adsp_mpi.errors import AdspError
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
@@ -51,14 +53,19 @@ class Waits:
         return math.nextafter(self._clock.now, math.inf)
 
     def wake(self, worker: SimWorker) -> None:
-        """Let a worker that waits decide again."""
+        """Let a worker that waits decide again, once its process does not stand still."""
+        clock = self._clock
+        if worker.stalled_until_s > clock.now:
+            timer = partial(self.time_is_up, worker.index, worker.me.waits)
+            clock.at(worker.stalled_until_s, clock.WORKER, timer)
+            return
         del self.waiting[worker.index]
         worker.go_on()
 
     def time_is_up(self, index: int, number: int) -> None:
         """Wake a worker unless its wait of this number is over."""
         worker = self.workers[index]
-        if worker.me.waiting and worker.me.waits == number:
+        if index in self.waiting and worker.me.waits == number:
             self.wake(worker)
 
     def wake_concerned(self) -> None:
@@ -83,9 +90,12 @@ class Waits:
 
     def all_for_ever(self) -> bool:
         """No one that takes part has a step or a commit under way, or a second to be woken at."""
-        waiting = self.waiting.values()
-        return len(waiting) == int(self._board.present.sum()) and not any(
-            w.me.in_flight or self._until_s[w.index] < math.inf for w in waiting
+        present = np.flatnonzero(self._board.present).tolist()
+        return all(
+            index in self.waiting
+            and not self.waiting[index].me.in_flight
+            and self._until_s[index] == math.inf
+            for index in present
         )
 
     def reasons(self) -> str:

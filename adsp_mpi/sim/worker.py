@@ -9,7 +9,7 @@ from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.errors import AdspError
-from adsp_mpi.sim.board import ANY_COUNT, STAGE, LiveBoard
+from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import Exchange
 from adsp_mpi.sim.links import Links
@@ -18,7 +18,7 @@ from adsp_mpi.sim.problem import Learner
 MOST_AT_ONCE = 1000
 """Actions that take no time, in a row; a model that asks for more would never end."""
 
-NUMBERS = ("asked", "standing_since", "step_begun", "pull_begun")
+NUMBERS = ("asked", "standing_since", "stalled_until_s", "step_begun", "pull_begun")
 """What a simulated worker remembers beside its protocol and its learner."""
 
 
@@ -42,6 +42,8 @@ class Host(Protocol):
 class Waiters(Protocol):
     """Wakes workers that wait."""
 
+    waiting: dict[int, "SimWorker"]
+
     def wait(self, worker: "SimWorker", until_s: float) -> None:
         """Wake `worker` when what it waits for has changed, at `until_s` at the latest."""
 
@@ -57,6 +59,11 @@ class SimWorker:
     steps are sums.
     """
 
+    __slots__ = (
+        "_blocking", "_board", "_clock", "_commit_busy_s", "_host", "_pull_busy_s", "asked", "index",
+        "learner", "me", "pull_begun", "stalled_until_s", "standing_since", "step_begun",
+    )  # fmt: skip
+
     def __init__(self, host: Host, me: Worker, learner: Learner) -> None:
         self.index = me.index
         self.me = me
@@ -71,6 +78,9 @@ class SimWorker:
         """The name on the board that it waits for."""
 
         self.standing_since: float | None = None  # until its commit in flight has landed
+        self.stalled_until_s = 0.0
+        """When its process goes on; not in the future: it does not stand still."""
+
         self.step_begun: tuple[float, float, float] = (0.0, 0.0, 0.0)  # at, for seconds, loss
         self.pull_begun: tuple[float, bool] = (0.0, False)
 
@@ -146,6 +156,9 @@ class SimWorker:
     def land(self) -> None:
         """The commit in flight arrives as a whole."""
         host, me, now = self._host, self.me, self._clock.now
+        if now < self.stalled_until_s:
+            self._clock.at(self.stalled_until_s, self._clock.LANDING, self.land)
+            return
         landed_before = self._board.landed
         landing = Landing(self.index, me.lag_at(landed_before))
         host.exchange.land(landing, self.learner)
@@ -186,9 +199,14 @@ class SimWorker:
     def _pause(self, pause: Pause) -> bool:
         """Do what is due while it stands still; whether the worker goes on only later."""
         me, board = self.me, self._board
-        if pause.due == Pause.RESTORE:
+        if pause.due:
             self._host.exchange.fetch(self.index, self.learner)
-            me.restored(self._clock.now, board.landed, board.restores)
+            if pause.due == Pause.RESTORE:
+                me.restored(self._clock.now, board.landed, board.restores)
+            else:
+                me.admitted(self._clock.now, board.landed, board)
+                self.learner.take_share(int(board.assignment("share")[self.index]))
+            board.changed.add(PRESENCE)
             return False
         if me.in_flight:
             self.standing_since = self._clock.now
@@ -203,6 +221,24 @@ class SimWorker:
             self.standing_since = self._clock.now
         else:
             self.me.left()
+
+    def die(self) -> None:
+        """Its process ends: it does nothing any more, and of a commit in flight nothing lands."""
+        self._clock.drop(lambda action: getattr(action, "__self__", None) is self)
+        for landed in (self.land, self.arrive):
+            self._host.links.drop(landed)
+        self._host.exchange.drop(self.index)
+        self._host.waits.waiting.pop(self.index, None)
+
+    def stall(self, until_s: float) -> None:
+        """Its process stands still until then: a step takes longer, a commit lands later."""
+        longer_s = until_s - max(self._clock.now, self.stalled_until_s)
+        if longer_s <= 0:
+            return
+        self.stalled_until_s = until_s
+        if self.end_step in self._clock.delay(self, longer_s):
+            start_s, seconds, loss = self.step_begun
+            self.step_begun = (start_s, seconds + longer_s, loss)
 
     def state_dict(self) -> dict[str, Any]:
         """All but the learner, for `load_state_dict`."""

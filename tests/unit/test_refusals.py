@@ -26,7 +26,7 @@ OTHER: dict[str, str] = {
 
 USED: dict[str, str] = {
     "run": "run task train sync hetero stop eval trace checkpoint",
-    "simulate": "run.seed run.out run.threads run.resume run.screen "
+    "simulate": "run.seed run.out run.threads run.resume run.screen run.spares "
     "task train sync hetero stop eval checkpoint simulate",
     "doctor": "run.out",
     "profile": "run.seed run.out run.device run.threads task train.batch_size train.partition",

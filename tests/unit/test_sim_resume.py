@@ -66,6 +66,16 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(tmp_path: Path, 
         assert contents(folder) == contents(whole)
 
 
+@pytest.mark.parametrize("looks", [5, 9, 14])
+def test_so_does_a_run_whose_workers_wait_for_a_second(tmp_path: Path, looks: int) -> None:
+    model, whole, cut = "tests.unit.test_sim_waits:Rests", tmp_path / "whole", tmp_path / "cut"
+    simulate(make_config(whole, model), whole)
+    stopped = simulate(make_config(cut, model), cut, stopped=after(looks))
+    assert stopped.report.reason == "stopped by a signal"
+    simulate(resumed_config(str(cut)), cut)
+    assert contents(cut) == contents(whole)
+
+
 @pytest.mark.parametrize(("model", "compress"), [("adsp-plus", "none"), ("ssp", "topk:0.25")])
 def test_so_does_a_run_with_an_outer_momentum(tmp_path: Path, model: str, compress: str) -> None:
     sections: dict[str, dict[str, Any]] = {

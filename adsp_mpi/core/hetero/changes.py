@@ -36,6 +36,17 @@ class LinkChange(Change):
     bandwidth_mb_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Death(Change):
+    """The workers' processes die at `from_s`; in virtual time only."""
+
+
+@dataclass(frozen=True)
+class Stall(Change):
+    """The workers' processes stop at `from_s`, as by a signal, and continue at `to_s`; in virtual
+    time only."""
+
+
 class SpeedChange(Change, ABC):
     """Multiplies the step times."""
 

@@ -6,7 +6,7 @@ from typing import Sequence
 
 import numpy as np
 
-from adsp_mpi.core.hetero.changes import Change, LinkChange, Replay, SpeedChange
+from adsp_mpi.core.hetero.changes import Change, Death, LinkChange, Replay, SpeedChange, Stall
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,11 @@ class Profile:
             c if c.step_time_s else replace(c, step_time_s=step_time_s) for c in self.workers
         )
         return replace(self, workers=workers)
+
+    @property
+    def faults(self) -> list[Death | Stall]:
+        """The deaths and stalls among the changes, in the profile's order."""
+        return [change for change in self.changes if isinstance(change, Death | Stall)]
 
     def at(self, worker: int, now: float, step: int = 0) -> Conditions:
         """The conditions of `worker` at `now` seconds since the start, in its step `step`."""

@@ -1,14 +1,15 @@
 """Rank 0's roster of the workers: who is lost, who is admitted, and waiting for all of them."""
 
 import sys
-import time
+from functools import partial
 from typing import Callable
 
 import numpy as np
 
-from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
+from adsp_mpi.core.board import Board, Presence
 from adsp_mpi.core.membership import Membership
-from adsp_mpi.core.patience import HEARTBEAT_S, Process
+from adsp_mpi.core.patience import Process
+from adsp_mpi.core.steering import Until
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
@@ -17,9 +18,6 @@ from adsp_mpi.runtime.run_folder import how_to_resume
 
 LOOK_S = 0.02
 """Rank 0 looks at the board at least this often."""
-
-FOLLOWS_S = 2.0
-"""An admitted worker must follow within this time, or it stays out of the run."""
 
 
 class Workers:
@@ -49,12 +47,8 @@ class Workers:
     def _give_up(self) -> None:
         changes = self._members.look(self._now(), self._world.processes.look()[self._ranks])
         for worker in changes.lost:
-            begun, done = (int(self._board.column(n)[worker]) for n in ("begun", "commits"))
-            torn = f"; its commit {begun} may be applied in part" if begun > done else ""
-            silent_s, idle_s = self._members.silent_s[worker], self._members.idle_s[worker]
-            hangs = f"alive, but without a step for {idle_s:.0f} s"
-            text = hangs if silent_s < HEARTBEAT_S else f"silent for {silent_s:.1f} s"
-            self._tell_of("lost", worker, f"{text}, after {done} commits{torn}")
+            text = self._members.text_of_lost(worker, "may be applied in part")
+            self._tell_of("lost", worker, text)
         for worker in changes.slow:
             idle_s = self._members.idle_s[worker]
             self._tell_of("slow", worker, f"is alive, but for {idle_s:.1f} s in one step")
@@ -67,20 +61,17 @@ class Workers:
 
     def take_in(self, worker: int) -> None:
         """Admit a lost worker or a spare, while all others pause."""
-        board = self._board
-        board.pause(PauseReason.ADMISSION)
-        presence, admitted = board.column("presence"), board.column("admitted")
-        self.wait_for(lambda: presence == Presence.PAUSED)
-        self._members.assign(worker)
-        number = board.assignment("admitted")[worker]
-        until_s = self._now() + FOLLOWS_S
-        while admitted[worker] != number and self._now() < until_s:
-            time.sleep(LOOK_S)
-        if admitted[worker] == number:
-            board.assignment("lost")[worker] = 0
-            steps = int(board.column("steps")[worker])
-            self._tell_of("back", worker, f"takes part from step {steps} on")
-        board.stage = Stage.TRAIN
+        admission = self._members.admission(worker, self._now)
+        try:
+            while True:
+                wait_until(partial(self._has_come, next(admission)))
+        except StopIteration as end:
+            if end.value:
+                self._tell_of("back", worker, self._members.text_of_back(worker))
+
+    def _has_come(self, until: Until) -> bool:
+        self.watch()
+        return until.ready() or self._now() >= until.moment
 
     def wait_for(self, done: Callable[[], np.ndarray]) -> None:
         """Wait until `done`, bool[M], holds for every present worker."""
