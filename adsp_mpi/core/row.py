@@ -34,6 +34,7 @@ _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
 _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
     _ROW[name] for name in ("loss", "compute_s", "sleep_s", "batch_size", "sample_s")
 )
+_SENT_MB, _STALENESS = _ROW["sent_mb"], _ROW["staleness"]
 _PRESENCE, _HEARTBEAT_S, _ACTED_S, _LONGEST_S = (
     _ROW[name] for name in ("presence", "heartbeat_s", "acted_s", "longest_s")
 )
@@ -89,3 +90,8 @@ class Row:
         values[_BATCH_SIZE] = batch_size
         sample_s, recent_s = (compute_s + sleep_s) / batch_size, values[_SAMPLE_S]
         values[_SAMPLE_S] = recent_s + (sample_s - recent_s) * (SMOOTHING if recent_s else 1.0)
+
+    def landed(self, sent_bytes: int, lag: int) -> None:
+        """Record a commit that has landed: the bytes sent for it, and its lag."""
+        self.values[_SENT_MB] += sent_bytes / 1e6
+        self.values[_STALENESS] += lag

@@ -38,11 +38,6 @@ class Worker(WorkerState):
     It keeps `row`, its row of the board, up to date; the driver sends it if that is needed.
     """
 
-    __slots__ = (
-        "_record_commit", "_record_pull", "_record_step", "_record_wait", "_scheme", "max_steps",
-        "row",
-    )  # fmt: skip
-
     def __init__(
         self,
         index: int,
@@ -221,8 +216,7 @@ class Worker(WorkerState):
         self.landed_at_base = landed_before + 1
         self.sent_bytes = sent_bytes
         row = self.row
-        row.sent_mb += sent_bytes / 1e6
-        row.staleness += self.staleness
+        row.landed(sent_bytes, self.staleness)
         row.count("commits", self.commits + 1)
         row.count("rounds", self.rounds + 1)
 
@@ -234,7 +228,8 @@ class Worker(WorkerState):
         self.commit_s = now - begun_s
         self.commits += 1
         self.rounds += 1
-        self.row.commit_s += blocked_s
+        if blocked_s:
+            self.row.commit_s += blocked_s
         self._record_commit(
             begun_s, now, self.commits, self.commit_steps, self.staleness, blocked_s,
             self.sent_bytes, self.commit_version, self.commit_seen,
@@ -249,7 +244,8 @@ class Worker(WorkerState):
         self.landed_at_base = landed
         self.pulls += 1
         self.row.count("pulls", self.pulls)
-        self.row.commit_s += blocked_s
+        if blocked_s:
+            self.row.commit_s += blocked_s
         self._record_pull(start_s, seconds, keep_local, self.version, self.seen)
 
     def restored(self, now: float, landed: int, restores: int) -> None:

@@ -59,11 +59,6 @@ class SimWorker:
     steps are sums.
     """
 
-    __slots__ = (
-        "_blocking", "_board", "_clock", "_commit_busy_s", "_host", "_pull_busy_s", "asked", "index",
-        "learner", "me", "pull_begun", "stalled_until_s", "standing_since", "step_begun",
-    )  # fmt: skip
-
     def __init__(self, host: Host, me: Worker, learner: Learner) -> None:
         self.index = me.index
         self.me = me
