@@ -1,4 +1,4 @@
-"""The board in memory: it keeps the smallest counts at hand and knows who waits for which."""
+"""The simulator's board in memory: it caches the smallest counts and collects their changes."""
 
 import math
 from functools import partial
@@ -11,16 +11,16 @@ from adsp_mpi.core.row import Row
 
 STAGE, PRESENCE, ANY_COUNT = "stage", "presence", "any count"
 COUNTS = ("steps", "commits", "rounds", "pulls")
-"""What workers change through `write` alone."""
+"""The counts that workers change only through `write`."""
 
 
 class LiveBoard(Board):
     """A board on which one process writes all rows through `write`.
 
-    A decision that returned Wait is to be taken again when what it looked at has changed:
-    `asked` names the count whose minimum it took, or says `ANY_COUNT`. `changed` collects what
-    changed: columns whose minimum did, `STAGE` (and targets) and `PRESENCE`, which concern
-    everybody, and `ANY_COUNT` while somebody waits for that.
+    A decision that returned Wait must be taken again when the basis of it has changed. `asked` is
+    that basis: the name of the count whose minimum was read, or `ANY_COUNT`. `changed` collects
+    what has changed: columns whose minimum has, `STAGE` (with the targets) and `PRESENCE`, which
+    concern all workers, and `ANY_COUNT` while some worker waits for it.
     """
 
     version: int = 0
@@ -35,7 +35,7 @@ class LiveBoard(Board):
         self._lost: set[int] = set()
         self._absent: set[int] = set()
         self._columns: dict[str, np.ndarray] = {}
-        self._lowest: dict[str, tuple[float, int]] = {}  # of the present: value, how many hold it
+        self._lowest: dict[str, tuple[float, int]] = {}  # value, number of present workers with it
 
     @property
     def stage(self) -> Stage:
@@ -67,7 +67,7 @@ class LiveBoard(Board):
         self.changed.add(STAGE)
 
     def count_landed(self) -> None:
-        """One more commit has landed."""
+        """Count a landed commit."""
         self.landed += 1
         self.counters[0] = self.landed
 
@@ -82,7 +82,7 @@ class LiveBoard(Board):
         self.asked = ANY_COUNT
 
     def minimum(self, name: str) -> float:
-        """As on every board, for counts without looking at all rows again."""
+        """The smallest value over the present workers, as on every board, but cached for counts."""
         lowest = self._lowest.get(name)
         if lowest is None:
             if name not in COUNTS:
@@ -101,7 +101,7 @@ class LiveBoard(Board):
         return self._lowest[name]
 
     def write(self, worker: int, name: str, value: float) -> None:
-        """Worker `worker` says that its count `name` is `value`."""
+        """Set the count `name` of `worker` to `value`."""
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = self.column(name)
@@ -127,11 +127,11 @@ class LiveBoard(Board):
 
     @property
     def looked_at(self) -> list[str]:
-        """Counts whose minimum is kept at hand: changes of theirs are told."""
+        """The counts whose minimum is cached; its changes are collected."""
         return list(self._lowest)
 
     def resume(self, data: np.ndarray, looked_at: list[str]) -> None:
-        """Hold `data`, with the minimum of the counts `looked_at` at hand."""
+        """Continue from `data`, with cached minima of the counts `looked_at`."""
         self.data[:] = data
         self._stage = Stage(int(self.header[1]))
         self.version = int(self.header[0])
@@ -150,7 +150,7 @@ class LiveBoard(Board):
         self.changed.add(PRESENCE)
 
     def set_presence(self, worker: int, presence: int) -> None:
-        """Who takes part has changed, and with it every minimum."""
+        """Set a worker's presence, which changes every minimum."""
         self.column("presence")[worker] = presence
         absent = presence > Presence.PAUSED or worker in self._lost
         (self._absent.add if absent else self._absent.discard)(worker)
@@ -159,7 +159,7 @@ class LiveBoard(Board):
 
 
 class LiveRow(Row):
-    """A worker's row of a LiveBoard, which hears of every change that may concern others."""
+    """A worker's row that reports every change which may concern others to its LiveBoard."""
 
     __slots__ = ("_board", "_worker", "count")
     _board: LiveBoard

@@ -1,7 +1,7 @@
-"""A simulation at one moment as plain numbers and text, and back: all of it, to the bit.
+"""Saves a simulation as plain numbers and text, and restores it, to the bit.
 
-What is booked on the clock are methods of the engine, its links and its workers. They are saved by
-name, and only names listed here are looked up again.
+Actions booked on the clock are methods of the engine, its links and its workers. They are saved by
+name, and only the names listed here are looked up again.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ BOARD_NUMBERS = ("any_count_awaited", "asked", "seen")
 
 
 def engine_state(engine: Engine) -> dict[str, Any]:
-    """All that `resume_engine` needs. Only while the engine's steering is settled."""
+    """The state for `resume_engine`; only while the engine's steering is settled."""
     saver = _Saver(engine)
     clock, board, links = engine.clock, engine.board, engine.links
     return {
@@ -51,7 +51,7 @@ def engine_state(engine: Engine) -> dict[str, Any]:
 
 
 def resume_engine(engine: Engine, state: dict[str, Any]) -> None:
-    """A new engine of the same configuration stands where the one with this state stood."""
+    """Let a new engine with the same configuration continue from `state`."""
     loader = _Loader(engine)
     clock, board, links = engine.clock, engine.board, engine.links
     engine.problem.load_state_dict(state["problem"])
@@ -78,7 +78,7 @@ def resume_engine(engine: Engine, state: dict[str, Any]) -> None:
 
 
 class _Saver:
-    """Actions as [whose, name, arguments]."""
+    """Turns booked actions into [owner, name, arguments]."""
 
     def __init__(self, engine: Engine) -> None:
         self._owners = {id(engine): ENGINE}
@@ -99,7 +99,7 @@ class _Saver:
 
 
 class _Loader:
-    """Actions of an engine from what `_Saver` made of them."""
+    """Turns what `_Saver` made back into actions of an engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

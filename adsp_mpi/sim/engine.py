@@ -1,4 +1,4 @@
-"""The engine in virtual time: workers, server and commits as actions of one clock."""
+"""The engine in virtual time: workers, server and commits are actions on one clock."""
 
 import math
 from functools import partial
@@ -26,15 +26,15 @@ from adsp_mpi.sim.worker import SimWorker
 from adsp_mpi.trace.memory_writer import WorkerRows
 
 MOST_IDLE_LOOKS = 1000
-"""Looks of the server in a row between which no worker did anything: nobody ever will again."""
+"""After this many looks of the server without any action of a worker the run is stuck."""
 
 
 class _RunIsOver(Exception):
-    """Steering has come to its end; the argument is why."""
+    """Ends the event loop; the argument is the reason why the run is over."""
 
 
 class Engine:
-    """A whole run: `run`, then `close`. It is the `ServerEngine` of its `Steering`."""
+    """A whole run: call `run`, then `close`. It is the `ServerEngine` of its `Steering`."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Engine:
         return Worker(worker, self.sync, config.train.batch_size, row, tables, max_steps)
 
     def run(self) -> None:
-        """From the first evaluation, or where it was resumed, until steering says it is over."""
+        """Run from the first evaluation, or from where it was resumed, until the run is over."""
         try:
             self._take_up() if self.resumed else self._begin()
             while True:
@@ -137,7 +137,7 @@ class Engine:
             worker.go_on()
 
     def _take_up(self) -> None:
-        """Go on; workers that had taken all their steps train again if they may take more now."""
+        """Continue a resumed run; workers that had taken all steps train if there are more now."""
         self._steps = self.steering.run()
         self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
         self._meet_again()
@@ -154,7 +154,7 @@ class Engine:
             worker.go_on()
 
     def _save_if_due(self) -> None:
-        """Write a checkpoint, which takes no virtual time; end a run that is to stop."""
+        """Write a due checkpoint, which takes no virtual time, and end a run that is to stop."""
         if not self.steering.settled or (self.roster and self.roster.admits):
             return
         if self._stopped():
@@ -166,7 +166,7 @@ class Engine:
             self._next_checkpoint_s = self.clock.now + self._checkpoint_period_s
 
     def close(self) -> None:
-        """Let every worker leave, then judge the last model."""
+        """Let every worker leave, and judge the last model."""
         self.appointments += 1
         self._until = Until(math.inf, lambda: False)
         if self.roster:
@@ -185,7 +185,7 @@ class Engine:
         return bool((self.board.column("presence") == Presence.LEFT).all())
 
     def _go_on(self) -> None:
-        """Do what comes next; AdspError where nothing does, or no time passes any more."""
+        """Do the next action; AdspError if there is none, or if time no longer passes."""
         if not self.clock.step():
             raise AdspError(
                 f"nothing will ever happen again; who waits, waits for: {self.waits.reasons()}"
@@ -194,7 +194,7 @@ class Engine:
             self.waits.require_time_to_pass()
 
     def _tell_of_changes(self) -> None:
-        """Until nothing changes: wake the workers whom it concerns, let the server look."""
+        """Wake the workers that changes concern, and let the server look, until nothing changes."""
         while self.board.changed:
             self.waits.wake_concerned()
             if self.roster and self.roster.admits:
@@ -204,7 +204,7 @@ class Engine:
                 self._look()
 
     def _meet_again(self) -> None:
-        """Let steering go on and book its next appointment."""
+        """Resume steering, and book its next wait."""
         try:
             self._until = next(self._steps)
         except StopIteration as end:

@@ -1,4 +1,4 @@
-"""What a commit and a pull do to the global model and to a worker's, in virtual time."""
+"""What commits and pulls do to the global model and to the workers' models, in virtual time."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from adsp_mpi.sim.problem import Learner, Problem
 
 
 class Exchange:
-    """Between the global model's `values`, float32[P], and the learners of all workers.
+    """Moves updates and models between the global `values`, float32[P], and the learners.
 
-    The commit rule acts on `trained`, the first T numbers of `values`; buffers always add up.
+    The commit rule acts on `trained`, the first T numbers of `values`; buffers are always summed.
     """
 
     def __init__(self, values: np.ndarray, num_trained: int, rule: CommitRule) -> None:
@@ -23,14 +23,14 @@ class Exchange:
         rule.begin(self.trained)
         rule.check_state()
         self.commit_bytes = commit_bytes(None, len(values))
-        """What a worker sends for a commit."""
+        """The bytes that a worker sends for a commit."""
 
     def take(self, worker: int, learner: Learner, factor: float) -> None:
-        """A commit begins: it carries `factor` times what `worker` learnt since its base."""
+        """Begin a commit of `factor` times what `worker` has learnt since its base."""
         learner.take_update(factor)
 
     def land(self, landing: Landing, learner: Learner) -> None:
-        """A commit lands as a whole, and its worker goes on from the model after it."""
+        """Land a commit as a whole; its worker goes on from the model after it."""
         learner.before_landing(self.values)
         update = learner.update
         if len(self._buffers):
@@ -44,7 +44,7 @@ class Exchange:
         """The commit of `worker` in flight never lands."""
 
     def outer_step(self) -> float:
-        """Add to the model what the rule says; the norm of it."""
+        """Make the rule's outer step on the model; returns its norm."""
         kick = self._rule.outer_step(self.trained)
         if kick is None:
             return 0.0
@@ -56,32 +56,32 @@ class Exchange:
         return {"values": self.values.copy(), "rule": self._rule.state_dict()}
 
     def load_model_state_dict(self, state: dict[str, Any]) -> None:
-        """The global model and its rule's state become what `model_state_dict` gave."""
+        """Restore what `model_state_dict` returned."""
         self.values[:] = state["values"]
         self._rule.load_state_dict(state["rule"])
 
     def pull(self, worker: int, learner: Learner, keep_local: bool) -> None:
-        """The worker takes the global model; `keep_local` keeps what it learnt since its base."""
+        """Give the worker the global model, plus what it learnt since its base if `keep_local`."""
         learner.answer[:] = self.values
         learner.replace(keep_local)
 
     def fetch(self, worker: int, learner: Learner) -> None:
-        """The worker takes the global model and drops everything else, also what was not sent."""
+        """Give the worker the global model; it drops all else, even what compression held back."""
         self.pull(worker, learner, keep_local=False)
 
     def state_dict(self) -> dict[str, Any]:
-        """The model, its rule and what is in flight, but for what the learners hold."""
+        """The state of the model, its rule and commits in flight, without the learners'."""
         return self.model_state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Continue from what `state_dict` returned."""
         self.load_model_state_dict(state)
 
 
 def make_exchange(
     codec: Codec | None, problem: Problem, rule: CommitRule, learners: list[Learner]
 ) -> Exchange:
-    """An exchange with `codec`, or none, in which every learner holds the global model."""
+    """An exchange, with or without a `codec`, in which every learner has the global model."""
     values, num_trained = problem.values, problem.num_trained
     made = (
         CompressedExchange(values, num_trained, rule, codec, learners)
@@ -94,7 +94,7 @@ def make_exchange(
 
 
 class CompressedExchange(Exchange):
-    """Both ways carry as many bytes as `codec` makes of them; averaged buffers go as they are."""
+    """An exchange that encodes commits and answers; averaged buffers are sent unencoded."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Which simulated workers wait, and when each is to decide again."""
+"""The waiting workers of a simulation, and when each of them decides again."""
 
 import math
 from functools import partial
@@ -12,11 +12,11 @@ from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.worker import MOST_AT_ONCE, SimWorker
 
 MOST_OVERDUE = 10
-"""Times that a worker may ask in a row to be woken at a second that is over."""
+"""How often in a row a worker may ask to be woken at a second that is past."""
 
 
 class Waits:
-    """Wakes a worker when what it waits for has changed, or at the second it named."""
+    """Wakes each waiting worker when the basis of its wait has changed, or at a given second."""
 
     def __init__(self, clock: VirtualClock, board: LiveBoard) -> None:
         self.waiting: dict[int, SimWorker] = {}
@@ -28,7 +28,7 @@ class Waits:
         self._most_at_once = MOST_AT_ONCE * board.num_workers
 
     def wait(self, worker: SimWorker, until_s: float) -> None:
-        """Wake `worker` when what it waits for has changed, at `until_s` at the latest."""
+        """Wake `worker` when the basis of its wait has changed, at `until_s` at the latest."""
         self.waiting[worker.index] = worker
         if worker.asked == ANY_COUNT:
             self._board.any_count_awaited = True
@@ -40,7 +40,7 @@ class Waits:
             clock.at(wake_s, clock.WORKER, timer)
 
     def _at_the_next_moment(self, worker: SimWorker) -> float:
-        """When to wake a worker that asked for a second that is over, as rounding may have it."""
+        """When to wake a worker that asked for a second that is past, perhaps by rounding."""
         me = worker.me
         number, times = self._overdue.get(worker.index, (0, 0))
         times = times + 1 if number == me.waits else 1
@@ -69,7 +69,7 @@ class Waits:
             self.wake(worker)
 
     def wake_concerned(self) -> None:
-        """Wake the workers that a change concerns, those that their actions concern, and so on."""
+        """Wake the workers that changes concern, then those that these workers' actions concern."""
         board = self._board
         while board.changed:
             changed, board.changed = board.changed, set()
@@ -80,7 +80,7 @@ class Waits:
         board.any_count_awaited = any(w.asked == ANY_COUNT for w in self.waiting.values())
 
     def require_time_to_pass(self) -> None:
-        """AdspError where too much has happened at one moment."""
+        """Raise AdspError if too much has happened at one moment."""
         clock = self._clock
         if clock.at_once > self._most_at_once:
             raise AdspError(
@@ -89,7 +89,7 @@ class Waits:
             )
 
     def all_for_ever(self) -> bool:
-        """No one that takes part has a step or a commit under way, or a second to be woken at."""
+        """Whether no present worker has a step or commit under way, or a second to be woken at."""
         present = np.flatnonzero(self._board.present).tolist()
         return all(
             index in self.waiting
@@ -99,12 +99,12 @@ class Waits:
         )
 
     def reasons(self) -> str:
-        """What the workers wait for."""
+        """The reasons of the waiting workers, as text."""
         waits = {w.me.waiting.reason for w in self.waiting.values() if w.me.waiting}
         return ", ".join(sorted(waits))
 
     def state_dict(self) -> dict[str, Any]:
-        """For `load_state_dict`."""
+        """The state for `load_state_dict`."""
         return {
             "waiting": list(self.waiting),
             "until_s": [list(pair) for pair in self._until_s.items()],
@@ -112,13 +112,13 @@ class Waits:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the waits that gave `state` stood."""
+        """Continue from what `state_dict` returned."""
         self.waiting = {index: self.workers[index] for index in state["waiting"]}
         self._until_s = dict(state["until_s"])
         self._overdue = {index: (number, times) for index, number, times in state["overdue"]}
 
 
 def _concerns(worker: SimWorker, changed: set[str]) -> bool:
-    """A worker that is paused cares for the stage alone, others also for who takes part."""
+    """Whether a change concerns the worker: paused ones only the stage, others also presence."""
     asked = worker.asked
     return asked in changed or STAGE in changed or (asked != STAGE and PRESENCE in changed)

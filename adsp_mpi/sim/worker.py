@@ -1,4 +1,4 @@
-"""A simulated worker: asks its protocol what comes next and books when that is over."""
+"""A simulated worker: asks its `Worker` what comes next, and books when that is over."""
 
 import math
 from typing import Any, Protocol
@@ -16,14 +16,14 @@ from adsp_mpi.sim.links import Links
 from adsp_mpi.sim.problem import Learner
 
 MOST_AT_ONCE = 1000
-"""Actions that take no time, in a row; a model that asks for more would never end."""
+"""The most actions in a row that take no time; a scheme that asks for more would never end."""
 
 NUMBERS = ("asked", "standing_since", "stalled_until_s", "step_begun", "pull_begun")
-"""What a simulated worker remembers beside its protocol and its learner."""
+"""The fields of a simulated worker's state beside its `Worker` and its learner."""
 
 
 class Host(Protocol):
-    """What a simulated worker needs of the engine."""
+    """What a simulated worker needs from its engine."""
 
     clock: VirtualClock
     board: LiveBoard
@@ -36,16 +36,16 @@ class Host(Protocol):
 
     @property
     def waits(self) -> "Waiters":
-        """Where a worker that waits is kept."""
+        """The engine's waiting workers."""
 
 
 class Waiters(Protocol):
-    """Wakes workers that wait."""
+    """Wakes waiting workers."""
 
     waiting: dict[int, "SimWorker"]
 
     def wait(self, worker: "SimWorker", until_s: float) -> None:
-        """Wake `worker` when what it waits for has changed, at `until_s` at the latest."""
+        """Wake `worker` when the basis of its wait has changed, at `until_s` at the latest."""
 
     def wake(self, worker: "SimWorker") -> None:
         """Let a worker that waits decide again."""
@@ -54,9 +54,9 @@ class Waiters(Protocol):
 class SimWorker:
     """Drives one `Worker` in virtual time.
 
-    A step's gradient is computed as it begins; time passes afterwards. A commit that lands
-    meanwhile adds to the local model as it would have a moment earlier or later: rebasing and
-    steps are sums.
+    A step's gradient is computed at its begin; time passes afterwards. A commit that lands
+    meanwhile may rebase the local model at once: rebases and steps are sums, so their order does
+    not matter.
     """
 
     def __init__(self, host: Host, me: Worker, learner: Learner) -> None:
@@ -70,7 +70,7 @@ class SimWorker:
         self._pull_busy_s = host.profile.workers[me.index].busy_s
         self._commit_busy_s = 0.0 if self._blocking else self._pull_busy_s
         self.asked = ANY_COUNT
-        """The name on the board that it waits for."""
+        """The name of the count on the board that it waits for."""
 
         self.standing_since: float | None = None  # until its commit in flight has landed
         self.stalled_until_s = 0.0
@@ -80,7 +80,7 @@ class SimWorker:
         self.pull_begun: tuple[float, bool] = (0.0, False)
 
     def go_on(self) -> None:
-        """Decide, and again after everything that takes no time."""
+        """Decide and act until an action takes time."""
         board, me, clock = self._board, self.me, self._clock
         for _ in range(MOST_AT_ONCE):
             action = me.next(clock.now, board)
@@ -124,7 +124,7 @@ class SimWorker:
         self.go_on()
 
     def _commit(self, weight: float) -> bool:
-        """Begin a commit; whether the worker goes on only later."""
+        """Begin a commit; returns whether it takes the worker's time."""
         host, me, clock = self._host, self.me, self._clock
         now = clock.now
         me.commit_begun(now)
@@ -141,7 +141,7 @@ class SimWorker:
         return True
 
     def arrive(self) -> None:
-        """The commit in flight lands, no sooner than its worker is done with sending it."""
+        """Land the commit in flight, but no sooner than the worker has finished sending it."""
         sent_s = self.me.last_commit_begun_s + self._commit_busy_s
         if self._clock.now < sent_s:
             self._clock.at(sent_s, self._clock.LANDING, self.land)
@@ -149,7 +149,7 @@ class SimWorker:
             self.land()
 
     def land(self) -> None:
-        """The commit in flight arrives as a whole."""
+        """Land the commit in flight as a whole."""
         host, me, now = self._host, self.me, self._clock.now
         if now < self.stalled_until_s:
             self._clock.at(self.stalled_until_s, self._clock.LANDING, self.land)
@@ -169,7 +169,7 @@ class SimWorker:
             host.waits.wake(self)
 
     def _pull(self, keep_local: bool) -> bool:
-        """Begin a pull; whether the worker goes on only later."""
+        """Begin a pull; returns whether it takes the worker's time."""
         clock = self._clock
         self.pull_begun = (clock.now, keep_local)
         if not self._pull_busy_s:
@@ -183,7 +183,7 @@ class SimWorker:
         self.go_on()
 
     def _end_pull(self) -> None:
-        """Take the global model as it is now."""
+        """Finish the pull with the present global model."""
         start_s, keep_local = self.pull_begun
         host, now = self._host, self._clock.now
         host.exchange.pull(self.index, self.learner, keep_local)
@@ -192,7 +192,7 @@ class SimWorker:
         host.actions += 1
 
     def _pause(self, pause: Pause) -> bool:
-        """Do what is due while it stands still; whether the worker goes on only later."""
+        """Do what is due in the pause; returns whether the worker goes on only later."""
         me, board = self.me, self._board
         if pause.due:
             self._host.exchange.fetch(self.index, self.learner)
@@ -211,7 +211,7 @@ class SimWorker:
         return True
 
     def _leave(self) -> None:
-        """Not before the commit in flight has landed."""
+        """Leave, but not before the commit in flight has landed."""
         if self.me.in_flight:
             self.standing_since = self._clock.now
         else:
@@ -236,11 +236,11 @@ class SimWorker:
             self.step_begun = (start_s, seconds + longer_s, loss)
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the learner, for `load_state_dict`."""
+        """The state without the learner's, for `load_state_dict`."""
         return {"me": self.me.state_dict(), **{name: getattr(self, name) for name in NUMBERS}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the worker that gave `state` stood."""
+        """Continue from what `state_dict` returned."""
         self.me.load_state_dict(state["me"])
         for name in NUMBERS:
             value = state[name]
