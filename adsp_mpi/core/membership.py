@@ -158,7 +158,7 @@ class Membership:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Watch on where the one that gave `state` stood."""
+        """Continue from what `state_dict` returned."""
         self._heartbeats.load_state_dict(state["heartbeats"])
         self._acts.load_state_dict(state["acts"])
         self.slow = state["slow"]

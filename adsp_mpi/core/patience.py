@@ -73,6 +73,6 @@ class Silence:
         return {"seconds": self.seconds, "signs": self._signs, "looked_s": self._looked_s}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting where the one that gave `state` stood."""
+        """Continue from what `state_dict` returned."""
         self.seconds, self._signs = state["seconds"], state["signs"]
         self._looked_s = state["looked_s"]

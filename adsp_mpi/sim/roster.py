@@ -1,7 +1,7 @@
 """Workers that die, stall, come back and are replaced, in virtual time.
 
-The same `Membership` as under MPI decides who is lost and who is admitted. It looks only while
-somebody is out of order: then every `LOOK_S`.
+The same `Membership` as under MPI decides who is lost and who is admitted. It looks every `LOOK_S`
+while a worker is stalled, dead or to be admitted, and otherwise not at all.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ LOOK_S = 0.25
 class Roster:
     """The processes of all workers; the last `spares` workers begin outside.
 
-    What happens to a worker is told by `tell(kind, text)`; nobody is admitted before `settled()`.
+    `tell(kind, text)` records an event of a worker; none is admitted while `settled()` is false.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Roster:
         board.set_lost(numbers >= num_shares, True)
 
     def begin(self, faults: Sequence[Death | Stall]) -> None:
-        """Book what is going to happen."""
+        """Book the deaths and stalls of the profile."""
         clock = self._clock
         for fault in faults:
             for worker in fault.workers:
@@ -68,7 +68,7 @@ class Roster:
 
     @property
     def admits(self) -> bool:
-        """A worker is being admitted: steering waits until it is."""
+        """Whether a worker is being admitted; steering waits meanwhile."""
         return self._admission is not None
 
     def dies(self, worker: int) -> None:
@@ -91,12 +91,12 @@ class Roster:
             self.look()
 
     def regular_look(self) -> None:
-        """Look, and again `LOOK_S` later for as long as it is needed."""
+        """Look, and again every `LOOK_S` while that is needed."""
         self._looks = False
         self.look()
 
     def look(self) -> None:
-        """Find out who is lost, and admit a worker where one is wanted."""
+        """Find lost workers, and admit one in the place of each; AdspError if all are lost."""
         now, board, members = self._clock.now, self._board, self._members
         running = self._processes == Process.RUNNING
         for sign in ("heartbeat_s", "acted_s"):
@@ -116,12 +116,12 @@ class Roster:
             self._clock.at(now + LOOK_S, self._clock.SERVER, self.regular_look)
 
     def _unsettled(self) -> bool:
-        """Somebody stalls, or is dead and not yet found to be."""
+        """Whether a worker is stalled, or dead and not yet known to be lost."""
         dead, stopped = (self._processes == p for p in (Process.DEAD, Process.STOPPED))
         return bool((stopped | (dead & ~self._board.lost)).any())
 
     def advance(self) -> None:
-        """Go on with the admission under way as far as it is possible now."""
+        """Take the admission under way as far as it can go now."""
         while self._admission and (self._until.ready() or self._clock.now >= self._until.moment):
             self._go_on(self._admission)
 
@@ -139,13 +139,13 @@ class Roster:
         self._board.changed.add(STAGE)
 
     def release(self) -> None:
-        """The run is over: whoever lives leaves like everybody else."""
+        """At the end of the run: let lost workers and spares that live leave like all others."""
         self._ending = True
         self.look()
         self._members.release()
 
     def all_left(self) -> bool:
-        """Everybody that is not lost has left the training."""
+        """Whether every worker that is not lost has left the training."""
         left = self._board.column("presence") == Presence.LEFT
         return bool((left | self._board.lost).all())
 
@@ -158,7 +158,7 @@ class Roster:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the roster that gave `state` stood, on the board as it was then."""
+        """Continue from `state`, on the board as it was then."""
         self._processes = state["processes"]
         self._looks = state["looks"]
         self._members.load_state_dict(state["members"])

@@ -18,7 +18,7 @@ from adsp_mpi.sim.problem import Learner
 MOST_AT_ONCE = 1000
 """The most actions in a row that take no time; a scheme that asks for more would never end."""
 
-NUMBERS = ("asked", "standing_since", "stalled_until_s", "step_begun", "pull_begun")
+NUMBERS = ("asked", "blocked_since_s", "stalled_until_s", "step_begun", "pull_begun")
 """The fields of a simulated worker's state beside its `Worker` and its learner."""
 
 
@@ -72,9 +72,11 @@ class SimWorker:
         self.asked = ANY_COUNT
         """The name of the count on the board that it waits for."""
 
-        self.standing_since: float | None = None  # until its commit in flight has landed
+        self.blocked_since_s: float | None = None
+        """When it began to stand still until its commit in flight has landed; None: it does not."""
+
         self.stalled_until_s = 0.0
-        """When its process goes on; not in the future: it does not stand still."""
+        """When its stalled process continues; a moment that is over if it is not stalled."""
 
         self.step_begun: tuple[float, float, float] = (0.0, 0.0, 0.0)  # at, for seconds, loss
         self.pull_begun: tuple[float, bool] = (0.0, False)
@@ -133,7 +135,7 @@ class SimWorker:
         host.links.send(conditions, self.arrive if self._commit_busy_s else self.land)
         host.actions += 1
         if self._blocking:
-            self.standing_since = now
+            self.blocked_since_s = now
         elif self._commit_busy_s:
             clock.at(now + self._commit_busy_s, clock.WORKER, self.go_on)
         else:
@@ -158,12 +160,12 @@ class SimWorker:
         landing = Landing(self.index, me.lag_at(landed_before))
         host.exchange.land(landing, self.learner)
         self._board.count_landed()
-        since_s = self.standing_since
+        since_s = self.blocked_since_s
         stood_s = 0.0 if since_s is None else now - since_s
         me.commit_landed(landed_before, host.exchange.commit_bytes)
         me.commit_done(now, self._commit_busy_s + stood_s)
         if since_s is not None:
-            self.standing_since = None
+            self.blocked_since_s = None
             self.go_on()
         elif me.waiting:
             host.waits.wake(self)
@@ -204,7 +206,7 @@ class SimWorker:
             board.changed.add(PRESENCE)
             return False
         if me.in_flight:
-            self.standing_since = self._clock.now
+            self.blocked_since_s = self._clock.now
         else:
             self.asked = STAGE
             self._host.waits.wait(self, math.inf)
@@ -213,12 +215,12 @@ class SimWorker:
     def _leave(self) -> None:
         """Leave, but not before the commit in flight has landed."""
         if self.me.in_flight:
-            self.standing_since = self._clock.now
+            self.blocked_since_s = self._clock.now
         else:
             self.me.left()
 
     def die(self) -> None:
-        """Its process ends: it does nothing any more, and of a commit in flight nothing lands."""
+        """End its process: it does nothing any more, and no part of its commit in flight lands."""
         self._clock.drop(lambda action: getattr(action, "__self__", None) is self)
         for landed in (self.land, self.arrive):
             self._host.links.drop(landed)
@@ -226,7 +228,7 @@ class SimWorker:
         self._host.waits.waiting.pop(self.index, None)
 
     def stall(self, until_s: float) -> None:
-        """Its process stands still until then: a step takes longer, a commit lands later."""
+        """Stop its process until then: its step takes longer, its commit lands later."""
         longer_s = until_s - max(self._clock.now, self.stalled_until_s)
         if longer_s <= 0:
             return
