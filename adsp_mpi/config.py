@@ -12,6 +12,7 @@ from typing import Any, Sequence
 from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import checked_option, make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
 from adsp_mpi.learn.partition import parse_partition
@@ -120,6 +121,10 @@ class StopSection:
     )
     max_seconds: float = option(0.0, "stop after this many seconds of training; 0: no limit", low=0)
     max_steps: int = option(0, "each worker's number of steps; 0: no limit", low=0)
+
+    def rule(self) -> StopRule:
+        """A new stop rule with these limits, without `max_steps`, to which workers keep."""
+        return StopRule(self.target_loss, self.loss_variance, self.max_seconds)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adsp_mpi.config import Config, StopSection
-from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
+from adsp_mpi.core.stop import STEPS_TAKEN
 from adsp_mpi.errors import AdspError, NothingToDo, UsageError
 from adsp_mpi.runtime.checkpoint_files import SERVER, load, newest_checkpoint, whole_checkpoints
 
@@ -79,7 +79,7 @@ def _require_unfinished(found: Checkpoint, limits: StopSection, before: StopSect
         return
     simulated = "engine" in state
     now = state["engine"]["clock"][0] if simulated else state["server"]["now"]
-    rule = StopRule(limits.target_loss, limits.loss_variance, limits.max_seconds)
+    rule = limits.rule()
     rule.recent.extend(state["engine" if simulated else "server"]["steering"]["recent"])
     if rule.timed(now):
         wanted = "a larger --max-seconds"

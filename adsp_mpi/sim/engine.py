@@ -9,7 +9,6 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.steering import Steering, Until
-from adsp_mpi.core.stop import StopRule
 from adsp_mpi.core.worker import Tables, Worker
 from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.server_trace import ServerTrace
@@ -81,7 +80,7 @@ class Engine:
             self,
             self.sync,
             Setup(workers, config.train.batch_size, stop.target_loss),
-            StopRule(stop.target_loss, stop.loss_variance, stop.max_seconds),
+            stop.rule(),
             config.eval.period_s,
         )
         self.progress = self.steering.progress

@@ -12,7 +12,6 @@ import torch
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
-from adsp_mpi.core.stop import StopRule
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.mpi.ranks.clock import Clock
@@ -77,7 +76,7 @@ class Server:
             self,
             ready.config.sync_model,
             Setup(self._world.num_workers, train.batch_size, stop.target_loss),
-            StopRule(stop.target_loss, stop.loss_variance, stop.max_seconds),
+            stop.rule(),
             ready.config.eval.period_s,
         )
         self.progress = self._steering.progress
