@@ -2,7 +2,7 @@
 
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Protocol, Sequence
+from typing import Any, Callable, Protocol, Sequence
 
 import numpy as np
 import torch
@@ -88,20 +88,24 @@ def make_problem(config: Config, num_workers: int) -> Problem:
     if name not in PROBLEMS:
         return TorchProblem(config, num_workers, make_task(name, options))
     try:
-        return load("problem", name, PROBLEMS, "factory")(config, num_workers, **options)
+        return _problem_factory(name)(config, num_workers, **options)
     except TypeError as error:
-        raise UsageError(
-            f"task {name!r}: {error}; its options: dimensions, condition, noise, start"
-        ) from error
+        known = ", ".join(argument.name for argument in task_arguments(name))
+        raise UsageError(f"task {name!r}: {error}; its options: {known}") from error
 
 
 def task_arguments(name: str) -> list[Parameter]:
     """The arguments that a task's factory takes by name; UsageError if there is no such task."""
     simulated = name in PROBLEMS
-    factory = load("problem", name, PROBLEMS, "factory") if simulated else task_factory(name)
+    factory = _problem_factory(name) if simulated else task_factory(name)
     named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     found = [arg for arg in signature(factory).parameters.values() if arg.kind in named]
     return found[2:] if simulated else found  # a problem also takes config and number of workers
+
+
+def _problem_factory(name: str) -> Callable[..., Problem]:
+    factory: Callable[..., Problem] = load("problem", name, PROBLEMS, "factory")
+    return factory
 
 
 class TorchLearner(Replica):
