@@ -140,7 +140,7 @@ def _serve(pipe: Connection, run: Run) -> None:
             pipe.send(run(config))
         except AdspError as error:
             pipe.send(error)
-        except Exception:
+        except Exception:  # whatever it is, it need not survive pickling: its traceback does
             pipe.send(RuntimeError(traceback.format_exc()))
 
 

@@ -1,5 +1,7 @@
 """The interface of the systems that the commit benchmark compares."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from adsp_mpi.errors import AdspError
@@ -12,7 +14,7 @@ STEP = 0.5
 """What a commit adds to each of these elements; its sums are exact below 2**23."""
 
 
-class System:
+class System(ABC):
     """A model, float32[P], on rank 0 that starts as zeros. Collective to make and to close."""
 
     spins = False
@@ -22,23 +24,23 @@ class System:
         self.world = world
         self.num_elements = num_elements
 
+    @abstractmethod
     def learn(self) -> None:
         """Stands for training between two commits: adds 1 to the first elements."""
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self) -> None:
         """Commit STEP times what was learnt; the local model and its base become rank 0's model."""
-        raise NotImplementedError
 
-    def serve(self, workers: int) -> None:
+    def serve(self, workers: int) -> None:  # noqa: B027  most need no serving
         """On rank 0: serve until `workers` workers have left."""
 
-    def leave(self) -> None:
+    def leave(self) -> None:  # noqa: B027
         """On a worker: tell rank 0 that it commits no more in this loop."""
 
+    @abstractmethod
     def model(self) -> np.ndarray:
         """On rank 0: the model, float32[P]."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Free everything."""
@@ -74,6 +76,6 @@ class Rival(System):
         self.exchange()
         np.copyto(self.base, self.local)
 
+    @abstractmethod
     def exchange(self) -> None:
         """Send `update`; `local` becomes rank 0's model."""
-        raise NotImplementedError

@@ -23,7 +23,7 @@ from adsp_mpi.mpi.server.results import Result, write_results
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.mpi.transport.board_client import server_board
 from adsp_mpi.mpi.transport.progress import ProgressHelper
-from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.remote_array import ArrayInOnePlace, RemoteArray
 from adsp_mpi.runtime.run_folder import how_to_resume
 from adsp_mpi.runtime.server_trace import ServerTrace, part_path
 from adsp_mpi.runtime.signals import Signals
@@ -39,7 +39,9 @@ LIFE_S = 0.5
 """The time between two heartbeats of rank 0 on the board, which come from a thread."""
 
 
-def serve(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> Result:
+def serve(
+    ready: Prepared, window: RemoteArray, remote: ArrayInOnePlace, signals: Signals
+) -> Result:
     """Run rank 0 from the initial model to the last table. Raises the error of a failed run."""
     world, config = ready.world, ready.config
     board = server_board(world, remote)

@@ -10,7 +10,7 @@ from adsp_mpi.core.board import COUNTER_FIELDS, HEADER_FIELDS, Board
 from adsp_mpi.core.row import ROW_FIELDS, Row
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.transport.remote_array import RemoteArray
+from adsp_mpi.mpi.transport.remote_array import ArrayInOnePlace, RemoteArray
 
 ONE = np.ones(1)
 
@@ -128,6 +128,6 @@ class WorkerBoard(BoardClient):
         super().finish()
 
 
-def server_board(world: World, remote: RemoteArray) -> Board:
+def server_board(world: World, remote: ArrayInOnePlace) -> Board:
     """Rank 0's board, in the array's own memory, with nothing to refresh or publish."""
     return Board(world.num_workers, remote.memory)

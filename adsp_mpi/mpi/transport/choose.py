@@ -9,7 +9,7 @@ from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.mpi.transport.mpi_library import excludes_others_in_flight, library_version
 from adsp_mpi.mpi.transport.one_sided import WindowArray
-from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, RemoteArray
+from adsp_mpi.mpi.transport.remote_array import CHUNK_ELEMENTS, ArrayInOnePlace, RemoteArray
 from adsp_mpi.mpi.transport.sharded import ShardedArray
 from adsp_mpi.mpi.transport.shared_memory import NotShared, SharedArray
 from adsp_mpi.mpi.transport.two_sided import TwoSidedArray
@@ -21,7 +21,7 @@ def make_array(
     dtype: str,
     chunk_elements: int = CHUNK_ELEMENTS,
     root: int = SERVER,
-) -> RemoteArray:
+) -> ArrayInOnePlace:
     """Collective: an array of zeros on rank `root`.
 
     On one node it is in shared memory. Elsewhere it is a window with one-sided operations, or, on

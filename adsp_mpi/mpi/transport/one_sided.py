@@ -6,13 +6,13 @@ from mpi4py import MPI
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.world import SERVER, World
 from adsp_mpi.mpi.transport.mpi_library import library_version
-from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
+from adsp_mpi.mpi.transport.remote_array import ArrayInOnePlace, Kind
 
 OPERATIONS = {Kind.READ: MPI.NO_OP, Kind.ADD: MPI.SUM, Kind.WRITE: MPI.REPLACE}
 MPI_TYPES = {np.dtype("f4"): MPI.FLOAT, np.dtype("f8"): MPI.DOUBLE}
 
 
-class WindowArray(RemoteArray):
+class WindowArray(ArrayInOnePlace):
     """A remote array whose operations are all accumulates in one passive-target epoch."""
 
     way = "one-sided MPI operations"

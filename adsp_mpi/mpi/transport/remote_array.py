@@ -1,5 +1,6 @@
 """One array on a server that every rank reads and adds to."""
 
+from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import Iterator, Sequence, TypeVar
 
@@ -23,7 +24,7 @@ class Kind(IntEnum):
     WRITE = 2
 
 
-class RemoteArray:
+class RemoteArray(ABC):
     """An array on rank `root`, of zeros at first. Collective to create and to free.
 
     Operations are element-wise atomic against each other and return requests. When these are
@@ -45,23 +46,17 @@ class RemoteArray:
         self.at_once = False
         """Whether an operation is complete, or almost, when the call returns."""
 
-    @property
-    def memory(self) -> np.ndarray:
-        """The root's own view of the array: loads and stores, one element at a time atomic."""
-        raise NotImplementedError
-
     def first_of(self, root: int) -> int:
         """The index of the first element on rank `root`."""
         return 0
 
+    @abstractmethod
     def load(self, into: np.ndarray) -> np.ndarray:
         """Fill `into` with the whole array and return it; for rank 0."""
-        into[:] = self.memory
-        return into
 
+    @abstractmethod
     def store(self, values: np.ndarray | float) -> None:
         """Replace the whole array; for rank 0, while no rank adds."""
-        self.memory[:] = values
 
     def parts(self, num_elements: int) -> Iterator[slice]:
         """The operations into which the first `num_elements` elements are cut, in any order."""
@@ -94,14 +89,31 @@ class RemoteArray:
         wait_for(self.add(values, after, offset))
         np.add(after, values, out=after)
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027  nothing to wait for is a good answer
         """Wait until all operations of this rank are complete at the root."""
 
+    @abstractmethod
     def free(self) -> None:
         """Free the array; collective. Freeing twice is allowed."""
 
+    @abstractmethod
     def start(
         self, values: np.ndarray | None, before: np.ndarray, offset: int, kind: Kind
     ) -> list[MPI.Request]:
         """Begin an operation of this kind."""
-        raise NotImplementedError
+
+
+class ArrayInOnePlace(RemoteArray):
+    """A remote array whose elements are all in the memory of its root."""
+
+    @property
+    @abstractmethod
+    def memory(self) -> np.ndarray:
+        """The root's own view of the array: loads and stores, one element at a time atomic."""
+
+    def load(self, into: np.ndarray) -> np.ndarray:
+        into[:] = self.memory
+        return into
+
+    def store(self, values: np.ndarray | float) -> None:
+        self.memory[:] = values

@@ -13,7 +13,7 @@ from mpi4py import MPI
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
+from adsp_mpi.mpi.transport.remote_array import ArrayInOnePlace, Kind
 from adsp_mpi.mpi.transport.robust_locks import LOCK_BYTES, RobustLocks
 
 
@@ -21,7 +21,7 @@ class NotShared(AdspError):
     """The ranks cannot map the same memory, or the system has no locks for it."""
 
 
-class SharedArray(RemoteArray):
+class SharedArray(ArrayInOnePlace):
     """An array in shared memory, with one lock per chunk; operations are done when they return.
 
     Raises NotShared on all ranks if that is impossible. A rank that is killed inside a chunk may

@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from adsp_mpi.mpi.ranks.backoff import EAGER_S, IDLE_S
 from adsp_mpi.mpi.ranks.world import SERVER, World
-from adsp_mpi.mpi.transport.remote_array import Kind, RemoteArray
+from adsp_mpi.mpi.transport.remote_array import ArrayInOnePlace, Kind
 
 HEADER = np.dtype([("kind", "i8"), ("offset", "i8"), ("count", "i8")])
 MANY_TAGS = 2**14
@@ -31,7 +31,7 @@ class Arriving:
     request: MPI.Request
 
 
-class TwoSidedArray(RemoteArray):
+class TwoSidedArray(ArrayInOnePlace):
     """An array by messages; needs MPI_THREAD_MULTIPLE. A rank that dies does not affect others."""
 
     way = "messages to a thread of the server"
