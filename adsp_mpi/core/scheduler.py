@@ -39,7 +39,7 @@ class Scheduler:
         return self.command
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """All that it has observed, for `observations_of`: fed it, a new scheduler continues here."""
+        """All that it has observed, for `observations_of`; a new scheduler continues from it."""
         return observations_state(self.observations)
 
     def _send(self, seen: Observed | None) -> Command | Tell:
