@@ -1,24 +1,25 @@
-"""The synchronization schemes by name. A new scheme is a file here and a line in `MODELS`."""
+"""The synchronization schemes by name. A class here with a `name` of its own is one."""
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.registry import load
 from adsp_mpi.options import checked, fixed_of, hint, options_of
 
-MODELS = {
-    "adsp": "adsp_mpi.core.models.adsp:Adsp",
-    "adsp-fixed": "adsp_mpi.core.models.adsp:AdspFixed",
-    "adsp-plus": "adsp_mpi.core.models.adsp:AdspPlus",
-    "bsp": "adsp_mpi.core.models.bsp:Bsp",
-    "ssp": "adsp_mpi.core.models.ssp:Ssp",
-    "asp": "adsp_mpi.core.models.asp:Asp",
-    "adacomm": "adsp_mpi.core.models.adacomm:Adacomm",
-    "fixed-adacomm": "adsp_mpi.core.models.adacomm:FixedAdacomm",
-    "batchtune-bsp": "adsp_mpi.core.models.batchtune:BatchTuneBsp",
-    "batchtune-fixed-adacomm": "adsp_mpi.core.models.batchtune:BatchTuneFixedAdacomm",
-    "wbsp": "adsp_mpi.core.models.wbsp:Wbsp",
-}
+
+def find_schemes() -> dict[str, str]:
+    """The path `package.module:Class` of each scheme in this folder, by its `name`."""
+    found = {}
+    for module in iter_modules(__path__):
+        for cls in vars(import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(cls, type) and issubclass(cls, SyncModel) and "name" in vars(cls):
+                found[cls.name] = f"{cls.__module__}:{cls.__qualname__}"
+    return found
+
+
+MODELS = find_schemes()
 
 
 def model_class(name: str) -> type[SyncModel]:

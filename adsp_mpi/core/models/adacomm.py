@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from adsp_mpi.core.actions import (
     TRIAL,
@@ -25,6 +26,8 @@ class FixedAdacomm(RoundModel):
     from the authors' program for AAAI 2020.
     """
 
+    name: ClassVar[str] = "fixed-adacomm"
+
     local_steps: int = option(40, "tau, steps of every worker in a round", low=1)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
@@ -41,6 +44,8 @@ class Adacomm(RoundModel):
     every check period, tau becomes ceil(sqrt(F / F0) tau0) or, if that is not smaller than tau,
     ceil(tau / 2), where F is the present loss and F0 the loss of the snapshot.
     """
+
+    name: ClassVar[str] = "adacomm"
 
     trial_local_steps: tuple[int, ...] = option(
         (1, 5, 10, 20, 40, 60, 80, 100),

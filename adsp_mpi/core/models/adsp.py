@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from adsp_mpi.core.actions import (
     TRIAL,
@@ -25,6 +26,8 @@ class Adsp(TimedCommits):
     rate it finds holds until the epoch ends. `search = "paper"` is the paper's search. As in the
     authors' program, a jump of the loss between two checks starts a new search at once.
     """
+
+    name: ClassVar[str] = "adsp"
 
     min_commit_interval_s: float = option(
         0.0,
@@ -73,6 +76,8 @@ class Adsp(TimedCommits):
 class AdspFixed(TimedCommits):
     """ADSP with a given commit rate instead of a search."""
 
+    name: ClassVar[str] = "adsp-fixed"
+
     commit_rate: int = option(1, "dC, commits of every worker per check period", low=1)
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
@@ -89,6 +94,8 @@ class AdspPlus(TimedCommits):
     Source: AAAI 2020, where ADSP+ is the offline search that the online search is compared with.
     The trials are part of the run; the trace marks them, and the report gives their time apart.
     """
+
+    name: ClassVar[str] = "adsp-plus"
 
     trial_rates: tuple[int, ...] = option(
         (1, 2, 4, 6), "rates to try, in commits per check period", low=1

@@ -18,6 +18,8 @@ class Asp(SyncModel):
     Deep Networks", NeurIPS 2012; with one local step a baseline in AAAI 2020.
     """
 
+    name: ClassVar[str] = "asp"
+
     sees_others: ClassVar[bool] = False
 
     local_steps: int = option(1, "tau, steps between two commits", low=1)

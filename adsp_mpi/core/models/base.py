@@ -27,6 +27,9 @@ from adsp_mpi.options import check_options, option
 class SyncModel(ABC):
     """The base class of all synchronization schemes, with the options that all of them have."""
 
+    name: ClassVar[str]
+    """The scheme's name, for schemes in this folder."""
+
     sees_others: ClassVar[bool] = True
     """Whether `next_action` reads other workers' rows of the board; if not, none are fetched."""
 

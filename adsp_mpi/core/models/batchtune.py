@@ -1,6 +1,7 @@
 """BatchTune: batch sizes in proportion to speed, so that all workers take equally long a round."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class BatchTuneFixedAdacomm(FixedAdacomm):
     would oscillate. New sizes are set every check period; their sum stays the same.
     """
 
+    name: ClassVar[str] = "batchtune-fixed-adacomm"
+
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         while True:
             sizes = tuned_batch_sizes(seen.sample_s, seen.present, setup.batch_size)
@@ -28,6 +31,8 @@ class BatchTuneFixedAdacomm(FixedAdacomm):
 @dataclass(frozen=True)
 class BatchTuneBsp(BatchTuneFixedAdacomm):
     """BSP with tuned batch sizes: one step a round. Source: as above."""
+
+    name: ClassVar[str] = "batchtune-bsp"
 
     local_steps: int = fixed(1, "batchtune-fixed-adacomm takes several steps a round")
 

@@ -1,6 +1,7 @@
 """BSP: bulk synchronous parallel training."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from adsp_mpi.core.models.rounds import RoundModel
 
@@ -12,3 +13,5 @@ class Bsp(RoundModel):
     Source: Valiant, "A Bridging Model for Parallel Computation", CACM 1990; a baseline in Hu,
     Wang, Wu, AAAI 2020. With equal batches this is synchronous SGD on the joint batch.
     """
+
+    name: ClassVar[str] = "bsp"

@@ -1,6 +1,7 @@
 """SSP: stale synchronous parallel training."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from adsp_mpi.core.actions import Commit, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Board
@@ -19,6 +20,8 @@ class Ssp(SyncModel):
     steps. A staleness of 1 is lock step, an infinite one is ASP. The default, 40, is taken from the
     authors' program for AAAI 2020.
     """
+
+    name: ClassVar[str] = "ssp"
 
     staleness: int = option(40, "s, a worker this many steps ahead of the slowest waits", low=1)
 

@@ -19,6 +19,8 @@ class Wbsp(RoundModel):
     here they are part of the worker's next commit, with weight 1.
     """
 
+    name: ClassVar[str] = "wbsp"
+
     same_base: ClassVar[bool] = False
 
     def next_action(self, now: float, me: WorkerState, board: Board) -> WorkerAction:
