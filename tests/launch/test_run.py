@@ -93,7 +93,7 @@ def test_commits_block_where_asked_and_else_do_not_stop_the_training(tmp_path: P
 
 
 BAD = [
-    (["--sync", "nope"], 2, "unknown scheme 'nope'; there are: adsp"),
+    (["--sync", "nope"], 2, "unknown scheme 'nope'; there are: adacomm, adsp"),
     (["--set", "train.batch_size=0"], 2, "train.batch_size = 0 must be at least 1"),
     (["--set", "train.batch=8"], 2, "did you mean batch_size"),
     (["--bogus"], 2, "unrecognized arguments: --bogus; options:"),

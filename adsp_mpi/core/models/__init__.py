@@ -10,13 +10,13 @@ from adsp_mpi.options import checked, fixed_of, hint, options_of
 
 
 def find_schemes() -> dict[str, str]:
-    """The path `package.module:Class` of each scheme in this folder, by its `name`."""
+    """The path `package.module:Class` of each scheme in this folder, by its `name`, sorted."""
     found = {}
     for module in iter_modules(__path__):
         for cls in vars(import_module(f"{__name__}.{module.name}")).values():
             if isinstance(cls, type) and issubclass(cls, SyncModel) and "name" in vars(cls):
                 found[cls.name] = f"{cls.__module__}:{cls.__qualname__}"
-    return found
+    return dict(sorted(found.items()))
 
 
 MODELS = find_schemes()
