@@ -1,14 +1,16 @@
 """The commit path: how a worker's update reaches the model on rank 0 exactly once."""
 
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from mpi4py import MPI
 
 from adsp_mpi.core.worker import Worker
-from adsp_mpi.learn.replica import Replica
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
+
+if TYPE_CHECKING:  # commits see arrays only: no torch
+    from adsp_mpi.learn.replica import Replica
 
 LOOK_S = 2e-4
 """How often a rank that waits for its commit calls MPI, which moves data only then."""
@@ -29,7 +31,7 @@ class CommitPath:
         model: RemoteArray,
         board: WorkerBoard,
         worker: Worker,
-        replica: Replica,
+        replica: "Replica",
         now: Callable[[], float],
         buffer_share: float,
     ) -> None:
