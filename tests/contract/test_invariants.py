@@ -85,15 +85,15 @@ def test_every_commit_of_a_round_holds_the_same_steps(run: Run) -> None:
 @of("adacomm")
 def test_adacomms_tau_follows_its_formula_and_changes_for_all_in_one_round(run: Run) -> None:
     told, first_loss = run.table("ps/adacomm"), run.table("ps/evals")["loss"][0]
-    taus = [9, *told["local_steps"].astype(int)]
-    assert len(taus) > 5 and taus[-1] < 9
+    taus = [6, *told["local_steps"].astype(int)]
+    assert len(taus) > 5 and taus[-1] < 6
     for before, after, loss in zip(taus, taus[1:], told["loss"], strict=False):
-        assert after == next_local_steps(before, 9, loss, first_loss)
+        assert after == next_local_steps(before, 6, loss, first_loss)
     commits = run.tables("commits")
     used = [{int(c["steps"][k]) for c in commits} for k in range(min(map(len, commits)))]
     assert all(len(steps) == 1 for steps in used), "all workers change tau in the same round"
     sequence = [steps.pop() for steps in used]
-    assert sequence[0] == 9 and sequence == sorted(sequence, reverse=True)
+    assert sequence[0] == 6 and sequence == sorted(sequence, reverse=True)
     assert len(set(sequence)) >= 3 and set(sequence) <= set(taus)
 
 

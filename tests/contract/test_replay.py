@@ -69,7 +69,7 @@ CHANGES = [
         "batchtune-bsp", "workers/3/steps", -1, {"batch_size": 1},
         ["batch_size 1,", "replayed Step()"],
     ),
-    ("adsp", "ps/evals", 4, {"loss": 9.0}, ["ps/search[0]: recorded {'commit_rate'", "replayed {"]),
+    ("adsp", "ps/evals", 3, {"loss": 9.0}, ["ps/search[0]: recorded {'commit_rate'", "replayed {"]),
     ("adacomm", "ps/targets", 4, {"local_steps": 7}, ["the scheduler's command", "local_steps=7"]),
     ("adsp", "ps/targets", 3, {"phase": b"trial"}, ["the scheduler's command 3", "b'trial'"]),
     ("adsp", "ps/targets", 2, {"commit_target": 99}, ["the scheduler's command 2", "99."]),
