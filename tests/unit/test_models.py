@@ -82,7 +82,6 @@ def test_asp_commits_every_tau_steps() -> None:
     assert (play.me[0].steps, play.me[0].commits) == (9, 3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @given(order=orders)
 def test_somebody_can_always_go_on(name: str, order: list[int]) -> None:
@@ -93,9 +92,11 @@ def test_somebody_can_always_go_on(name: str, order: list[int]) -> None:
         play.act(i)
     before = [me.steps for me in play.me]
     for _ in range(200):
+        if all(me.steps > steps for me, steps in zip(play.me, before, strict=True)):
+            return
         for i in range(4):
             play.act(i)
-    assert all(me.steps > steps for me, steps in zip(play.me, before, strict=True))
+    raise AssertionError("somebody takes no step any more")
 
 
 @given(

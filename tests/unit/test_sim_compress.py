@@ -38,7 +38,7 @@ def test_the_optimum_is_reached_all_the_same(tmp_path: Path, model: str, compres
         "task": {"noise": 0.0, "dimensions": 100},
         "train": {"compress": compress},
         "simulate": {"workers": 4},
-        "stop": {"max_seconds": 1500.0},
+        "stop": {"max_seconds": 400.0},
         "sync": {"commit_rate": 20} if model == "adsp-fixed" else {},
     }
     played = play(tmp_path, model, profile_of([0.5, 0.6, 0.8, 1.0]), **settings)

@@ -19,7 +19,11 @@ from tests.unit.task_files import error_of, real_data, write_cifar10
 
 
 def losses_around_training(task: Task, steps: int, local_lr: float) -> tuple[float, float]:
-    """The loss on the training data before and after some steps of batch 16."""
+    """The loss on the training data before and after some steps of batch 16.
+
+    On one thread, as a rank trains: several are slower for models as small as these.
+    """
+    torch.set_num_threads(1)
     torch.manual_seed(1)
     flat = FlatModel(task.make_model(), torch.device("cpu"))
     order = BatchOrder(np.arange(data_length(task.train_data)), np.random.default_rng(1))
