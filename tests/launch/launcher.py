@@ -137,16 +137,26 @@ def launch(ranks: int, *arguments: str, cwd: Path, limit_s: float = 90) -> Finis
 
 def launch_all(ranks: int, commands: Sequence[Sequence[str]], cwd: Path) -> list[Finished]:
     """Run `python COMMAND` on the same ranks for one command after the other, with one start-up."""
+    return finish_all(start_all(ranks, commands, cwd), ranks, len(commands), cwd)
+
+
+def start_all(ranks: int, commands: Sequence[Sequence[str]], cwd: Path) -> subprocess.Popen[str]:
+    """Start `python COMMAND` on the same ranks for one command after the other."""
     (cwd / "commands.json").write_text(json.dumps([list(command) for command in commands]))
     path = os.pathsep.join([str(PROGRAMS.parents[1]), os.environ.get("PYTHONPATH", "")])
     mpirun = find_mpirun()
     assert mpirun
     python = (sys.executable, "-m", "tests.mpi.command_lines", "commands.json")
-    started = time.monotonic()
-    process = start_command([mpirun, "-n", str(ranks), *python], {"PYTHONPATH": path}, cwd)
-    done = finish(process, started, 60 + 20 * len(commands))
+    return start_command([mpirun, "-n", str(ranks), *python], {"PYTHONPATH": path}, cwd)
+
+
+def finish_all(
+    process: subprocess.Popen[str], ranks: int, commands: int, cwd: Path
+) -> list[Finished]:
+    """Wait for the end of what `start_all` started."""
+    done = finish(process, time.monotonic(), 60 + 20 * commands)
     assert done.code == 0, done.err
-    return [_of_all_ranks(cwd, number, ranks) for number in range(len(commands))]
+    return [_of_all_ranks(cwd, number, ranks) for number in range(commands)]
 
 
 def _of_all_ranks(folder: Path, number: int, ranks: int) -> Finished:

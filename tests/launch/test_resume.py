@@ -19,10 +19,12 @@ from tests.launch.launcher import (
     Finished,
     find_mpirun,
     finish,
+    finish_all,
     is_open_mpi,
     launch_all,
     ranks,
     start,
+    start_all,
     wait_until_no_rank_is_left,
 )
 
@@ -39,20 +41,6 @@ BSP_STEPS = 30
 BSP = ("--hetero", "bsp.toml", "--sync", "bsp", "--target-loss", "0", "--max-steps", str(BSP_STEPS))
 
 
-def stop(folder: Path, whom: str, out: str, *options: str) -> Finished:
-    """Start a run in `folder`, wait until it trains, signal `whom`."""
-    started = time.monotonic()
-    process = start(4, *MODULE, *options, "--out", out, cwd=folder, guarded=whom == "mpirun")
-    wait_until_all_train(folder / out, process, 3)
-    if whom == "mpirun":
-        process.send_signal(SIGNALS[whom])
-    else:
-        ranks(folder)[int(whom.removeprefix("rank "))].send_signal(SIGNALS[whom])
-    finished = finish(process, started, 60)
-    wait_until_no_rank_is_left(folder)
-    return finished
-
-
 @dataclass(frozen=True)
 class Gone:
     """A run that was stopped and resumed: its output, and its time and steps in between."""
@@ -65,22 +53,54 @@ class Gone:
 
 
 @pytest.fixture(scope="module")
-def gone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gone]:
-    """A run for each signal; all go on under one launch."""
-    folder = tmp_path_factory.mktemp("stopped")
-    told = {whom: stop(folder, whom, whom.replace(" ", "-"), *FOREVER) for whom in SIGNALS}
-    ended = {whom: state_of(folder / whom.replace(" ", "-")) for whom in SIGNALS}
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("stopped")
+    (made / "bsp.toml").write_text("step_time_s = [0.05, 0.1, 0.16]")
+    return made
+
+
+@pytest.fixture(scope="module")
+def stopped(folder: Path) -> dict[str, Finished]:
+    """A run for each signal and one with BSP, each stopped when it trains.
+
+    The launcher is told in a launch of its own; the ranks that are told live on for the next run.
+    """
+    started = time.monotonic()
+    process = start(4, *MODULE, *FOREVER, "--out", "mpirun", cwd=folder, guarded=True)
+    wait_until_all_train(folder / "mpirun", process, 3)
+    process.send_signal(SIGNALS["mpirun"])
+    told = {"mpirun": finish(process, started, 60)}
+    wait_until_no_rank_is_left(folder)
+
+    runs = {"rank 0": FOREVER, "rank 2": FOREVER, "bsp": BSP}
+    commands = [(*MODULE, *options, "--out", name_of(run)) for run, options in runs.items()]
+    process = start_all(4, commands, folder)
+    for run in runs:
+        wait_until_all_train(folder / name_of(run), process, 3)
+        whom = "rank 0" if run == "bsp" else run
+        ranks(folder)[int(whom.removeprefix("rank "))].send_signal(SIGNALS[whom])
+    return told | dict(zip(runs, finish_all(process, 4, len(runs), folder), strict=True))
+
+
+def name_of(run: str) -> str:
+    """The folder of a stopped run."""
+    return run.replace(" ", "-")
+
+
+@pytest.fixture(scope="module")
+def resumed(folder: Path, stopped: dict[str, Finished]) -> dict[str, Gone]:
+    """All stopped runs go on under one launch, beside a whole run with BSP."""
+    ended = {run: state_of(folder / name_of(run)) for run in stopped}
     commands = [
-        (
-            *MODULE[:2],
-            *("--resume", whom.replace(" ", "-")),
-            *("--max-seconds", f"{ended[whom][0] + MORE_S}"),
-        )
-        for whom in SIGNALS
+        (*MODULE[:2], "--resume", name_of(run), "--max-seconds", f"{ended[run][0] + MORE_S}")
+        for run in SIGNALS
     ]
+    commands += [(*MODULE[:2], "--resume", "bsp"), (*MODULE, *BSP, "--out", "whole")]
+    *done, whole = launch_all(4, commands, folder)
+    assert whole.code == 0, whole.err
     return {
-        whom: Gone(told[whom], run, *ended[whom], folder / whom.replace(" ", "-"))
-        for whom, run in zip(SIGNALS, launch_all(4, commands, folder), strict=True)
+        run: Gone(stopped[run], after, *ended[run], folder / name_of(run))
+        for run, after in zip(stopped, done, strict=True)
     }
 
 
@@ -94,9 +114,9 @@ def state_of(run: Path) -> tuple[float, list[int]]:
 
 @pytest.mark.parametrize("whom", SIGNALS)
 def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
-    gone: dict[str, Gone], whom: str
+    resumed: dict[str, Gone], whom: str
 ) -> None:
-    run = gone[whom]
+    run = resumed[whom]
     assert "Traceback" not in run.told.err, run.told.err
     if whom != "mpirun" or not is_open_mpi(str(find_mpirun())):
         assert run.told.code == 3 and "--resume " in run.told.err, run.told.err + run.told.out
@@ -112,19 +132,15 @@ def test_a_signal_leaves_a_checkpoint_and_the_run_goes_on_from_it(
         assert "resume" in list(trace.frame("events")["kind"])
 
 
-@pytest.mark.one_mpi_is_enough
-def test_bsp_stopped_and_resumed_ends_in_the_same_model(tmp_path: Path) -> None:
+def test_bsp_stopped_and_resumed_ends_in_the_same_model(
+    resumed: dict[str, Gone], folder: Path
+) -> None:
     """A sum of floats depends on the order of its terms: of the order in which commits arrive."""
-    (tmp_path / "bsp.toml").write_text("step_time_s = [0.05, 0.1, 0.16]")
-    stopped = stop(tmp_path, "rank 0", "r", *BSP)
-    assert stopped.code == 3, stopped.err
-    whole, resumed = launch_all(
-        4, [(*MODULE, *BSP, "--out", "whole"), (*MODULE[:2], "--resume", "r")], tmp_path
-    )
-    assert whole.code == 0 and resumed.code == 0, whole.err + resumed.err
-    if order_of_commits(tmp_path / "r") != order_of_commits(tmp_path / "whole"):
+    run = resumed["bsp"]
+    assert run.told.code == 3 and run.resumed.code == 0, run.told.err + run.resumed.err
+    if order_of_commits(run.folder) != order_of_commits(folder / "whole"):
         pytest.skip("this machine was too busy: commits arrived in another order")
-    assert (tmp_path / "r/model.pt").read_bytes() == (tmp_path / "whole/model.pt").read_bytes()
+    assert (run.folder / "model.pt").read_bytes() == (folder / "whole/model.pt").read_bytes()
 
 
 def order_of_commits(run: Path) -> list[list[int]]:
