@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adsp_mpi.guide import PAGES, list_pages, read_page
-from tests.launch.launcher import launch, launch_all
+from tests.launch.launcher import launch_all
 
 pytestmark = pytest.mark.one_mpi_is_enough
 
@@ -61,34 +61,33 @@ def folder(tmp_path: Path) -> Path:
 
 
 def arguments_of(command: str) -> list[str]:
-    """What follows `python`, for a run of two seconds."""
+    """What follows `python`, for a run of one second."""
     words = shlex.split(command)
     arguments = words[words.index("python") + 1 :]
     if "--max-seconds" in arguments:
-        arguments[arguments.index("--max-seconds") + 1] = "2"
+        arguments[arguments.index("--max-seconds") + 1] = "1"
     return arguments
 
 
 def test_commands_of_several_ranks_run(folder: Path) -> None:
     """On four ranks, as many as the example's profile has workers, and one start-up for all."""
     script = folder / "my_training.py"
-    script.write_text(script.read_text().replace('"max_seconds": 30.0', '"max_seconds": 2.0'))
+    script.write_text(script.read_text().replace('"max_seconds": 30.0', '"max_seconds": 1.0'))
     commands = [command for command in PYTHON_COMMANDS if command.startswith("mpirun ")]
     runs = launch_all(4, [arguments_of(command) for command in commands], cwd=folder)
     for command, run in zip(commands, runs, strict=True):
         assert run.code == 0 and run.error_lines == [], (command, run.err)
 
 
-@pytest.mark.parametrize("command", [c for c in PYTHON_COMMANDS if c.startswith("python ")])
-def test_commands_of_one_process_run(folder: Path, command: str) -> None:
-    run = launch(1, *arguments_of(command), cwd=folder)
-    assert run.code == 0 and run.error_lines == [], run.err
-
-
-def test_trace_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = ("simulate", "--sync", "bsp", "--workers", "3", "--max-seconds", "5")
-    run = launch(1, "-m", "adsp_mpi", *command, "--out", "runs/bsp", cwd=folder)
-    assert run.code == 0, run.err
+def test_commands_of_one_process_and_the_trace_example_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate = "python -m adsp_mpi simulate --sync bsp --workers 3 --max-seconds 5 --out runs/bsp"
+    commands = [simulate, *(c for c in PYTHON_COMMANDS if c.startswith("python "))]
+    assert len(commands) >= 4
+    runs = launch_all(1, [arguments_of(command) for command in commands], cwd=folder)
+    for command, run in zip(commands, runs, strict=True):
+        assert run.code == 0 and run.error_lines == [], (command, run.err)
     example = next(text for _, text in BLOCKS if "adsp_mpi.trace.open" in text)
     monkeypatch.chdir(folder)
     exec(example, {})
