@@ -10,9 +10,9 @@ import torch
 from adsp_mpi.trace import Trace
 from tests.launch.launcher import launch_all
 
-STEPS, RANKS = 150, 6
+STEPS, RANKS = 120, 5
 BUFFERED = "tests.unit.buffered_scheme:Buffered"
-STEP_TIMES_S, DELAYS_S = [0.004, 0.006, 0.011, 0.006, 0.004], [0.1, 0.05, 0.02, 0.05, 0.1]
+STEP_TIMES_S, DELAYS_S = [0.006, 0.011, 0.004, 0.006], [0.05, 0.02, 0.1, 0.05]
 
 
 class Case(NamedTuple):

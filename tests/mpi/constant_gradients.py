@@ -68,11 +68,11 @@ if __name__ == "__main__":
         metrics=lambda module, batch: {},
     )
     recorded = Recorded()
-    sync = {"model": model, "check_period_s": 0.4, "global_lr": 1.0, "outer": outer}
+    sync = {"model": model, "check_period_s": 0.3, "global_lr": 1.0, "outer": outer}
     settings = {
         "run": {"out": out, "resume": "auto", "screen": "quiet", "servers": int(servers)},
         "train": {"batch_size": 4, "local_lr": 2.0**-6, "compress": compress},
-        "sync": sync | ({"commit_rate": 4} if model == "adsp-fixed" else {}),
+        "sync": sync | ({"commit_rate": 3} if model == "adsp-fixed" else {}),
         "hetero": {"profile": profile},
         "eval": {"period_s": 0.2},
         "stop": {"max_steps": int(steps)},
