@@ -6,7 +6,7 @@ import time
 from tests.launch.faults import surviving
 from tests.launch.launcher import PROGRAMS, finish, launch, start_command
 
-RANKS = 8
+RANKS = 6
 MODELS = (
     *("1:usual:1000", "1:messages:1000", "1:window:1000", "1:usual:200000", "1:messages:200000"),
     *("2:usual:200000", "3:usual:200000", "3:messages:200000"),
@@ -14,7 +14,7 @@ MODELS = (
 
 
 def test_no_commit_is_lost_or_doubled() -> None:
-    program = ("-m", "tests.mpi.stress_commits", "2", *MODELS)
+    program = ("-m", "tests.mpi.stress_commits", "1.5", *MODELS)
     run = launch(RANKS, *program, cwd=PROGRAMS.parents[1])
     assert run.code == 0 and run.error_lines == [], run.err
     lines = run.out.splitlines()[: len(MODELS)]  # UCX may have a word about its caches at the end

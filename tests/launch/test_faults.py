@@ -127,7 +127,7 @@ if moment:
 )
 def test_a_rank_that_dies_before_training_ends_the_others(tmp_path: Path, moment: str) -> None:
     (tmp_path / "dies.py").write_text(DIES)
-    command, settings = surviving(["dies.py", moment, "--task", "dies:task", "--out", "r"], size=4)
+    command, settings = surviving(["dies.py", moment, "--task", "dies:task", "--out", "r"], size=3)
     run = finish(start_command(command, settings, tmp_path), time.monotonic(), 60)
     assert run.code != 0 and "Traceback" not in run.err
     told = [line for line in run.err.splitlines() if line.startswith("adsp_mpi: error:")]
@@ -170,7 +170,7 @@ def test_a_worker_that_dies_in_the_last_moments_holds_up_nothing(
 ) -> None:
     (tmp_path / "dies.py").write_text(DIES_LATE)
     options = ("--sync", "asp", "--set", "hetero.step_time_s=0.02", "--max-seconds", "1")
-    command, settings = surviving(["dies.py", moment, *options, "--out", "r"], size=4)
+    command, settings = surviving(["dies.py", moment, *options, "--out", "r"], size=3)
     run = finish(start_command(command, settings, tmp_path), time.monotonic(), 60)
     wait_until_no_rank_is_left(tmp_path, 20)
     assert run.code == 0 and "Traceback" not in run.err, run.err
@@ -184,7 +184,7 @@ def test_without_rank_0_the_job_ends_and_says_how_to_go_on(tmp_path: Path) -> No
     options = ("--set", "checkpoint.period_s=1", "--set", "hetero.step_time_s=0.02")
     started = time.monotonic()
     python = ["-m", "adsp_mpi", *OPTIONS, *options, "--out", "r"]
-    process = start_command(*surviving(python, size=4), tmp_path)
+    process = start_command(*surviving(python, size=3), tmp_path)
     while not whole_checkpoints(tmp_path / "r"):
         assert process.poll() is None and time.monotonic() - started < 60
         time.sleep(0.1)

@@ -26,7 +26,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_training_is_over_and_one_line_says_what_is_missing(small_disk: Path) -> None:
     options = ("--max-seconds", "8", "--target-loss", "0", "--set", "checkpoint.period_s=2")
-    run = launch(4, "-m", "adsp_mpi", "--out", "r", *options, cwd=small_disk)
+    run = launch(3, "-m", "adsp_mpi", "--out", "r", *options, cwd=small_disk)
     assert run.code == 1 and "8 s are over" in run.out
     errors = [line for line in run.error_lines if line.startswith("adsp_mpi: error: ")]
     assert len(errors) == 1, run.err

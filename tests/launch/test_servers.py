@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from adsp_mpi.trace import Trace
-from tests.launch.faults import WORKERS, surviving, wait_until_all_train
+from tests.launch.faults import surviving, wait_until_all_train
 from tests.launch.launcher import (
     finish,
     launch_all,
@@ -58,9 +58,9 @@ def test_it_trains_and_goes_on_with_one_server(tmp_path: Path) -> None:
 
 def test_a_shard_that_dies_ends_the_job_with_one_line(tmp_path: Path) -> None:
     started = time.monotonic()
-    command, settings = surviving([*OPTIONS, "--max-seconds", "60"])
+    command, settings = surviving([*OPTIONS, "--max-seconds", "60"], size=6)
     process = start_command(command, settings, tmp_path)
-    wait_until_all_train(tmp_path / "r", process, WORKERS + 1 - 3)
+    wait_until_all_train(tmp_path / "r", process, 6 - 3)
     ranks(tmp_path)[2].kill()
     run = finish(process, started, limit_s=60)
     assert run.code != 0 and "Traceback" not in run.err
