@@ -11,11 +11,14 @@ processes 0.25 s after SIGTERM, but not a group of its own, which the rank gets 
 """
 
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 from contextlib import suppress
 
 STARTED = "ADSP_MPI_STARTED_FD"
@@ -23,6 +26,7 @@ STARTED = "ADSP_MPI_STARTED_FD"
 
 PR_SET_PDEATHSIG = 1
 LAUNCHER_TAKES_S = 5.0
+READS_WITHIN_S = 1.0
 
 
 def stand_between(command: list[str]) -> int:
@@ -67,6 +71,7 @@ def stand_between(command: list[str]) -> int:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         text = f"adsp_mpi: error: rank {rank_number} {how} before training had begun everywhere"
         print(text, file=sys.stderr, flush=True)
+        wait_until_read(sys.stderr.fileno())
         end_job(line, abs(code) if code > 0 else 1)
     return max(0, code)
 
@@ -82,6 +87,16 @@ def said(pipe: int) -> bytes:
     with suppress(BlockingIOError):
         return os.read(pipe, 16)
     return b""
+
+
+def wait_until_read(output: int) -> None:
+    """As in adsp_mpi/runtime/launcher.py, without which this file works too."""
+    unread = array("i", [1])
+    end_s = time.monotonic() + READS_WITHIN_S
+    with suppress(OSError):
+        while unread[0] and time.monotonic() < end_s:
+            fcntl.ioctl(output, termios.FIONREAD, unread)
+            time.sleep(0.01)
 
 
 def end_job(line: int | None, code: int) -> None:

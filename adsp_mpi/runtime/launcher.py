@@ -1,13 +1,18 @@
 """What an MPI launcher puts into the environment of its processes."""
 
+import fcntl
 import os
+import sys
+import termios
 import time
+from array import array
 from contextlib import suppress
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 LAUNCHER_TAKES_S = 5.0
+READS_WITHIN_S = 1.0
 
 
 def num_launched() -> int:
@@ -27,9 +32,23 @@ def abort_by_launcher(exit_code: int) -> None:
     """
     line = os.environ.get("PMI_FD")
     if num_launched() > 1 and line is not None:
+        wait_until_read(sys.stderr.fileno())
         with suppress(OSError):
             os.write(int(line), f"cmd=abort exitcode={exit_code}\n".encode())
         time.sleep(LAUNCHER_TAKES_S)
+
+
+def wait_until_read(output: int) -> None:
+    """Wait until the launcher has read what was written to the pipe `output`, 1 s at most.
+
+    Otherwise its end can overtake the message that says why it ends.
+    """
+    unread = array("i", [1])
+    end_s = time.monotonic() + READS_WITHIN_S
+    with suppress(OSError):
+        while unread[0] and time.monotonic() < end_s:
+            fcntl.ioctl(output, termios.FIONREAD, unread)
+            time.sleep(0.01)
 
 
 def _numbers(names: tuple[str, ...]) -> list[int]:
