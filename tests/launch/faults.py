@@ -23,6 +23,7 @@ from tests.launch.launcher import (
     find_mpirun,
     finish,
     is_open_mpi,
+    python,
     ranks,
     start_command,
 )
@@ -48,7 +49,7 @@ class Plan:
 
 
 def surviving(
-    python: list[str], hosts: bool = False, size: int = WORKERS + 1
+    arguments: list[str], hosts: bool = False, size: int = WORKERS + 1
 ) -> tuple[list[str], dict[str, str]]:
     """`python` on `size` ranks under an mpirun that lets survivors live, and its environment."""
     mpirun = find_mpirun()
@@ -56,10 +57,10 @@ def surviving(
     options = ["-disable-auto-cleanup"]
     if is_open_mpi(mpirun):
         options = ["--enable-recovery", *(("--with-ft", "ulfm") if hosts else ())]
-    rank = [*options, sys.executable, str(RANK_PY), sys.executable, *python]
+    guard = (*options, sys.executable, str(RANK_PY))
     if hosts:
-        return command_on_hosts(size, *rank)
-    return [mpirun, "-n", str(size), *rank], {}
+        return command_on_hosts(size, *guard, sys.executable, *arguments)
+    return [mpirun, "-n", str(size), *guard, *python(), *arguments], {}
 
 
 def run_with_faults(

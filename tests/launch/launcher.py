@@ -1,5 +1,6 @@
 """Starts programs under the MPI of this environment, always with a time limit."""
 
+import atexit
 import json
 import os
 import re
@@ -7,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Sequence
 
+FORKED = Path(__file__).with_name("forked.py")
 PROGRAMS = Path(__file__).parents[1] / "mpi"
 RANK_PY = Path(__file__).parents[2] / "jobs" / "rank.py"
 
@@ -55,12 +59,24 @@ def is_open_mpi(mpirun: str) -> bool:
     return "Open MPI" in out.stdout or "prrte" in out.stdout.lower()
 
 
+@cache
+def python() -> tuple[str, ...]:
+    """What starts a rank: a client of a process that has the libraries imported."""
+    path = Path(tempfile.mkdtemp()) / "socket"
+    process = subprocess.Popen([sys.executable, str(FORKED), "serve", str(path)])
+    atexit.register(process.kill)
+    while not path.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    return sys.executable, "-S", "-E", str(FORKED), str(path)
+
+
 def start(ranks: int, *arguments: str, cwd: Path, guarded: bool = False) -> subprocess.Popen[str]:
     """Start `mpirun -n ranks python ARGUMENTS`, `guarded` by jobs/rank.py, in its own group."""
     mpirun = find_mpirun()
     assert mpirun, "no mpirun; see the README for how to get one"
     guard = [sys.executable, str(RANK_PY)] if guarded else []
-    return start_command([mpirun, "-n", str(ranks), *guard, sys.executable, *arguments], {}, cwd)
+    return start_command([mpirun, "-n", str(ranks), *guard, *python(), *arguments], {}, cwd)
 
 
 def start_command(command: list[str], settings: dict[str, str], cwd: Path) -> subprocess.Popen[str]:
@@ -100,12 +116,15 @@ def ranks(folder: Path) -> dict[int, Rank]:
     found: dict[int, Rank] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            inside = (process / "cwd").resolve() == folder.resolve()
-            inside = inside and b"rank.py" not in (process / "cmdline").read_bytes()
-            variables = (process / "environ").read_bytes() if inside else b""
+            if (process / "cwd").resolve() != folder.resolve():
+                continue
+            name, command = ((process / about).read_bytes() for about in ("comm", "cmdline"))
+            not_ranks = b"rank.py" in command or FORKED.name.encode() in command
+            variables = b"" if not_ranks else (process / "environ").read_bytes()
         except OSError:
             continue
-        if match := re.search(rb"\0(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)\0", variables):
+        of_rank = rb"\0(?:PMI_RANK|OMPI_COMM_WORLD_RANK)=(\d+)\0"
+        if match := re.match(rb"rank-(\d+)", name) or re.search(of_rank, variables):
             found[int(match[1])] = Rank(int(process.name))
     return found
 
@@ -146,8 +165,8 @@ def start_all(ranks: int, commands: Sequence[Sequence[str]], cwd: Path) -> subpr
     path = os.pathsep.join([str(PROGRAMS.parents[1]), os.environ.get("PYTHONPATH", "")])
     mpirun = find_mpirun()
     assert mpirun
-    python = (sys.executable, "-m", "tests.mpi.command_lines", "commands.json")
-    return start_command([mpirun, "-n", str(ranks), *python], {"PYTHONPATH": path}, cwd)
+    program = ("-m", "tests.mpi.command_lines", "commands.json")
+    return start_command([mpirun, "-n", str(ranks), *python(), *program], {"PYTHONPATH": path}, cwd)
 
 
 def finish_all(
