@@ -1,7 +1,7 @@
 """Local training: mini-batches, gradients and the local SGD step of one worker."""
 
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 import torch
@@ -58,15 +58,25 @@ class BatchOrder:
 
 
 class Trainer:
-    """Takes local SGD steps on a worker's share of the data."""
+    """Takes local SGD steps on a worker's share of the data.
+
+    `order_of(share)` gives the order of the samples of a share, before the first one.
+    """
 
     def __init__(
-        self, task: Task, model: FlatModel, order: BatchOrder, learning_rate: LearningRate
+        self,
+        task: Task,
+        model: FlatModel,
+        order_of: Callable[[int], BatchOrder],
+        share: int,
+        learning_rate: LearningRate,
     ) -> None:
         self.steps = 0
         self._task = task
         self._model = model
-        self._order = order
+        self._order_of = order_of
+        self._share = share
+        self._order = order_of(share)
         self._learning_rate = learning_rate
         self._trainable = model.values[: model.num_trainable]
         self._device = model.values.device
@@ -92,14 +102,26 @@ class Trainer:
         self.steps += 1
         return float(loss.detach())
 
+    def take_share(self, share: int) -> None:
+        """Train on this share of the data from here on."""
+        if share != self._share:
+            self._share = share
+            self._order = self._order_of(share)
+
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps, the sample order and the integer buffers; not the model's values."""
+        """Steps, share, sample order and the integer buffers; not the model's values."""
         buffers = {name: b.cpu().numpy().copy() for name, b in self._model.own_buffers.items()}
-        return {"steps": self.steps, "order": self._order.state_dict(), "buffers": buffers}
+        return {
+            "steps": self.steps,
+            "share": self._share,
+            "order": self._order.state_dict(),
+            "buffers": buffers,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         self.steps = state["steps"]
+        self.take_share(state["share"])
         self._order.load_state_dict(state["order"])
         for name, buffer in self._model.own_buffers.items():
             buffer.copy_(torch.from_numpy(np.asarray(state["buffers"][name])))

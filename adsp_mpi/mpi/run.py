@@ -1,6 +1,7 @@
 """A run from start to end on one rank: set-up, the rank's part of the run, a clean end."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from typing import Iterator
 
 from mpi4py import MPI
 
@@ -10,13 +11,14 @@ from adsp_mpi.errors import EXIT_DONE, AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import rebased_elements
 from adsp_mpi.learn.task import Task
+from adsp_mpi.learn.turns import Turns, take_turns
 from adsp_mpi.mpi.ranks.abort import exit_if_stuck
 from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.server.results import Result
 from adsp_mpi.mpi.server.run import serve
 from adsp_mpi.mpi.server.shard import keep_shard
-from adsp_mpi.mpi.setup import prepare
+from adsp_mpi.mpi.setup import MakeWorkload, prepare
 from adsp_mpi.mpi.transport.choose import make_array, make_model_array, self_test
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.compressed import CompressedArray
@@ -24,6 +26,7 @@ from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.transport.ruled import RuledArray
 from adsp_mpi.mpi.worker.run import work
 from adsp_mpi.runtime.signals import Signals
+from adsp_mpi.runtime.task_workload import TaskWorkload, task_workload
 
 
 def run(
@@ -34,45 +37,69 @@ def run(
     `task` replaces the configured one. Returns the Result on rank 0, None elsewhere. An error is
     raised with its message on one rank; the others raise `Elsewhere` without one.
     """
-    world, stack = World(comm, config.run.servers), ExitStack()
-    with Signals(has_launcher=True) as signals:
-        try:
-            result = _run(world, config, task, signals, stack)
-        except AdspError as error:
-            _close(world, stack, error.exit_code)
-            raise
-        # the others do not know of any other error: freeing windows would wait for them for ever
-        _close(world, stack, EXIT_DONE)
-    return result
+    here = RankRun(config, task_workload(task), comm)
+    workload = here.ready.workload
+    assert isinstance(workload, TaskWorkload)
+    return take_turns(here.turns(), workload.step)
 
 
-def _close(world: World, stack: ExitStack, exit_code: int) -> None:
-    """Free what all ranks created collectively, unless some of them are dead."""
-    if world.lost_ranks or not world.all_come():
-        ROLL_CALL.alone = True
-        return
-    with exit_if_stuck(exit_code):
-        stack.close()
+class RankRun:
+    """A run on this rank: made collectively, then gone through by `turns`.
 
+    An error is raised with its message on one rank, as `Elsewhere` on the others.
+    """
 
-def _run(
-    world: World, config: Config, task: Task | None, signals: Signals, stack: ExitStack
-) -> Result | None:
-    ready = prepare(world, config, task)
-    if ready.lock:
-        stack.callback(ready.lock.close)
-    window = _make_window(world, config, ready.model)
-    stack.callback(window.free)
-    board = make_array(world, Board.size(world.num_workers), "f8")
-    stack.callback(board.free)
-    world.agree(lambda: self_test(world, window))
-    if world.is_server:
-        return serve(ready, window, board, signals)
-    if world.is_shard:
-        keep_shard(ready, board, signals)
+    def __init__(
+        self, config: Config, make: MakeWorkload, comm: MPI.Intracomm = MPI.COMM_WORLD
+    ) -> None:
+        self._world = World(comm, config.run.servers)
+        self._stack = ExitStack()
+        self._signals = Signals(has_launcher=True)
+        with self._closing(), self._signals:
+            self.ready = prepare(self._world, config, make)
+        if self.ready.lock:
+            self._stack.callback(self.ready.lock.close)
+
+    def turns(self) -> Turns[Result | None]:
+        """This rank's part, from the first pull to the end; returns the Result on rank 0."""
+        with self._closing():
+            result = yield from self._turns()
+        # the others do not know of an unexpected error: only here they all free windows together
+        self._close(EXIT_DONE)
+        return result
+
+    def _turns(self) -> Turns[Result | None]:
+        ready, world, stack, signals = self.ready, self._world, self._stack, self._signals
+        with signals:
+            window = _make_window(world, ready.config, ready.model)
+            stack.callback(window.free)
+            board = make_array(world, Board.size(world.num_workers), "f8")
+            stack.callback(board.free)
+            world.agree(lambda: self_test(world, window))
+            if world.is_server:
+                return serve(ready, window, board, signals)
+            if world.is_shard:
+                keep_shard(ready, board, signals)
+            else:
+                yield from work(ready, window, board, signals)
         return None
-    work(ready, window, board, signals)
-    return None
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Close the run after an error that all ranks know of."""
+        try:
+            yield
+        except AdspError as error:
+            self._close(error.exit_code)
+            raise
+
+    def _close(self, exit_code: int) -> None:
+        """Free what all ranks created collectively, unless some of them are dead."""
+        if self._world.lost_ranks or not self._world.all_come():
+            ROLL_CALL.alone = True
+            return
+        with exit_if_stuck(exit_code):
+            self._stack.close()
 
 
 def _make_window(world: World, config: Config, model: FlatModel) -> RemoteArray:

@@ -1,11 +1,10 @@
-"""Prepares a run on every rank: task, model, heterogeneity profile and run folder."""
+"""Prepares a run on every rank: workload, heterogeneity profile and run folder."""
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any, Sequence
+from typing import IO, Any, Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,19 +13,21 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.partition import parse_partition
-from adsp_mpi.learn.task import Task, data_lines, notes_on
-from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.learn.workload import Workload
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.mpi_library import library_version
-from adsp_mpi.runtime.data_shares import DataShares, torch_seed
+from adsp_mpi.runtime.data_shares import torch_seed
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import find_checkpoint
 from adsp_mpi.runtime.run_folder import make_folder
 from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
 from adsp_mpi.runtime.same_everywhere import digest, first_difference, settings_lines
+from adsp_mpi.runtime.task_workload import TaskWorkload
 from adsp_mpi.screen import say
+
+MakeWorkload = Callable[[Config, int, int], Workload]
+"""Makes a rank's workload, given the settings, the number of shares and its number on its host."""
 
 HEADROOM = 1.2
 """Measured step times are multiplied by this, so that every worker can hold its injected speed."""
@@ -38,8 +39,7 @@ class Prepared:
 
     world: World
     config: Config
-    task: Task
-    model: FlatModel
+    workload: Workload
     profile: Profile
     folder: Path
     resumes: "Resumes | None" = None
@@ -61,36 +61,38 @@ class Prepared:
         """Whether this is a new run, or one resumed with the same number of workers."""
         return not self.resumes or self.resumes.num_workers == self.world.num_workers
 
-    @cached_property
-    def _shares(self) -> DataShares:
-        return DataShares(self.task, self.config, self.num_shares)
+    @property
+    def model(self) -> FlatModel:
+        """The model as one vector."""
+        return self.workload.model
 
     @property
     def first_share(self) -> int:
         """The share of the data for this worker; a spare measures on another worker's."""
         return self.world.worker % self.num_shares
 
-    def trainer(self, share: int) -> Trainer:
-        """Make a trainer on a share of the data, before its first step."""
-        return self._shares.trainer(share, self.model)
+    def trainer(self) -> Trainer:
+        """A trainer of the task on `first_share`, before its first step."""
+        assert isinstance(self.workload, TaskWorkload)
+        return self.workload.training(self.first_share)
 
     def part_attributes(self) -> dict[str, Any]:
         """The size and the labels of this worker's share, for its part of the trace."""
-        return self._shares.attributes(self.first_share)
+        return self.workload.attributes(self.first_share)
 
     def headlines(self) -> list[str]:
-        """Lines for the screen: what is about to run, what it resumes, notes on the task."""
+        """Lines for the screen: what is about to run, what it resumes, notes on the workload."""
         elements, library = self.model.num_elements, library_version()
-        lines = [headline(self.config, self.profile, self.task.name, elements, library)]
+        lines = [headline(self.config, self.profile, self.workload.name, elements, library)]
         if self.resumes:
             lines.append(self.resumes.text(self.world.num_workers))
-        return [*lines, *notes_on(self.task)]
+        return [*lines, *self.workload.notes]
 
     def attributes(self) -> dict[str, Any]:
         """Attributes of the trace's root."""
         versions = {"mpi4py": version("mpi4py"), "mpi": library_version()}
         workers, elements = self.world.num_workers, self.model.num_elements
-        return run_attributes(self.config, "mpi", workers, self.task.name, elements, versions)
+        return run_attributes(self.config, "mpi", workers, self.workload.name, elements, versions)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Resumes:
         )
 
 
-def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
+def prepare(world: World, config: Config, make: MakeWorkload) -> Prepared:
     """Collective: prepare the run on every rank; an error anywhere is raised everywhere.
 
     Raises UsageError where the ranks' settings, models or data differ.
@@ -131,7 +133,7 @@ def prepare(world: World, config: Config, given_task: Task | None) -> Prepared:
     world.agree(lambda: _require_same(world, "settings", settings_lines(config), advice))
     world.agree(lambda: world.require_workers(config.run.spares))
     resumes = _find_checkpoint(world, config)
-    ready = build(world, config, given_task, Path())
+    ready = build(world, config, make, Path())
     made = world.agree(lambda: make_folder(config) if world.is_server else None)
     folder, lock = made or (Path(), None)
     ready = replace(ready, resumes=resumes, folder=world.comm.bcast(folder), lock=lock)
@@ -160,16 +162,17 @@ def _read_checkpoint(config: Config) -> Resumes | None:
     )
 
 
-def build(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:
-    """Collective: make task, model and profile; `folder` is not created, nothing is measured."""
-    ready = world.agree(lambda: _build_here(world, config, given_task, folder))
+def build(world: World, config: Config, make: MakeWorkload, folder: Path) -> Prepared:
+    """Collective: make workload and profile; `folder` is not created, nothing is measured."""
+    ready = world.agree(lambda: _build_here(world, config, make, folder))
     advice = "every rank must build the same model"
     world.agree(lambda: _require_same(world, "models", ready.model.layout, advice))
-    world.agree(lambda: _require_same_data(ready))
+    advice = 'load the same on every rank, or set train.partition = "own"'
+    world.agree(lambda: _require_same(world, "data", ready.workload.shared, advice))
     return ready
 
 
-def _build_here(world: World, config: Config, given_task: Task | None, folder: Path) -> Prepared:
+def _build_here(world: World, config: Config, make: MakeWorkload, folder: Path) -> Prepared:
     torch.set_num_threads(config.run.threads)
     torch.manual_seed(torch_seed(config, world.worker + 1))
     profile = profile_of(config, world.num_workers, config.hetero.step_time_s or 1.0)
@@ -178,19 +181,21 @@ def _build_here(world: World, config: Config, given_task: Task | None, folder: P
             f"hetero.profile: {config.hetero.profile}: dies_at_s and stalls_for_s are for simulate "
             "only; here kill or stop the processes"
         )
-    task = given_task or make_task(config.task.name, config.task.options)
-    model = FlatModel(task.make_model(), find_device(config.run.device, world.node_rank))
-    return Prepared(world, config, task, model, profile, folder)
+    workload = make(config, world.num_workers - config.run.spares, world.node_rank)
+    return Prepared(world, config, workload, profile, folder)
 
 
 def _calibrated(ready: Prepared) -> Prepared:
     """Collective: if a step time is needed and none is given, measure one.
 
     The step time of the slowest rank, unslowed, becomes the one injected on the fastest worker.
+    The steps of a user's own loop cannot be taken beforehand: each is stretched when it is taken.
     """
     world, config = ready.world, ready.config
     if not ready.profile.relative or config.hetero.step_time_s:
         return ready
+    if not isinstance(ready.workload, TaskWorkload):
+        return replace(ready, profile=ready.profile.stretching())
     if ready.resumes and ready.resumes.step_time_s:
         step_time_s = ready.resumes.step_time_s
         return replace(ready, profile=profile_of(config, world.num_workers, step_time_s))
@@ -200,7 +205,7 @@ def _calibrated(ready: Prepared) -> Prepared:
         lambda: (
             0.0
             if world.is_server
-            else calibrated_step_time_s(ready.trainer(ready.first_share), config.train.batch_size)
+            else calibrated_step_time_s(ready.trainer(), config.train.batch_size)
         )
     )
     step_time_s = HEADROOM * max(world.allgather(measured))
@@ -215,23 +220,6 @@ def calibrated_step_time_s(trainer: Trainer, batch_size: int, steps: int = 15) -
         trainer.step(batch_size)
         durations.append(time.perf_counter() - start)
     return float(np.median(durations[steps // 3 :]))
-
-
-def find_device(name: str, node_rank: int) -> torch.device:
-    """The CPU, or the GPUs of this host in turn by rank; UsageError if there is no GPU."""
-    if name == "cpu":
-        return torch.device("cpu")
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise UsageError("run.device = cuda, but torch sees no GPU here; use --device cpu")
-        return torch.device("cuda", node_rank % torch.cuda.device_count())
-    raise UsageError(f"run.device = {name!r}: there are cpu, cuda")
-
-
-def _require_same_data(ready: Prepared) -> None:
-    if parse_partition(ready.config.train.partition)[0] != "own":
-        advice = 'load the same on every rank, or set train.partition = "own"'
-        _require_same(ready.world, "data", data_lines(ready.task.train_data), advice)
 
 
 def _require_same(world: World, what: str, lines: Sequence[str], advice: str) -> None:

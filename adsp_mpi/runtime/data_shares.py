@@ -27,23 +27,25 @@ class DataShares:
     config: Config
     num_workers: int
 
-    def trainer(self, worker: int, model: "FlatModel") -> "Trainer":
-        """Make a trainer on the share of `worker`, before its first step."""
+    def trainer(self, share: int, model: "FlatModel") -> "Trainer":
+        """Make a trainer on a share of the data, before its first step."""
         from adsp_mpi.learn.trainer import BatchOrder, LearningRate, Trainer
 
         train = self.config.train
-        order = BatchOrder(
-            self._parts[worker], np.random.default_rng([self.config.run.seed, worker])
-        )
-        rate = LearningRate(train.local_lr, train.lr_decay, train.lr_decay_steps)
-        return Trainer(self.task, model, order, rate)
 
-    def attributes(self, worker: int) -> dict[str, Any]:
-        """The size of a worker's share, and its number of samples by label as JSON.
+        def order_of(share: int) -> BatchOrder:
+            generator = np.random.default_rng([self.config.run.seed, share])
+            return BatchOrder(self._parts[share], generator)
+
+        rate = LearningRate(train.local_lr, train.lr_decay, train.lr_decay_steps)
+        return Trainer(self.task, model, order_of, share, rate)
+
+    def attributes(self, share: int) -> dict[str, Any]:
+        """The size of a share, and its number of samples by label as JSON.
 
         The JSON is "" if the data have no labels, or more labels than an attribute may hold.
         """
-        part, labels = self._parts[worker], self._labels
+        part, labels = self._parts[share], self._labels
         histogram = {} if labels is None else label_histogram(labels, part)
         told = 0 < len(histogram) <= MAX_LABELS
         return {"samples": len(part), "labels": json.dumps(histogram) if told else ""}
@@ -56,7 +58,7 @@ class DataShares:
 
     @cached_property
     def _parts(self) -> list[np.ndarray]:
-        """The indices of the training samples of each worker."""
+        """The indices of the training samples of each share."""
         from adsp_mpi.learn.task import data_length
 
         num_samples = data_length(self.task.train_data)

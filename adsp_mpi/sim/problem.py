@@ -114,8 +114,6 @@ class TorchLearner(Replica):
     def __init__(self, shares: DataShares, share: int, model: FlatModel, same_base: bool) -> None:
         super().__init__(model, same_base)
         self._shares = shares
-        self._model = model
-        self.share = share
         self.trainer = shares.trainer(share, model)
 
     def step(self, batch_size: int) -> float:
@@ -127,9 +125,7 @@ class TorchLearner(Replica):
             self.average_buffers(1.0 / self._shares.num_workers)
 
     def take_share(self, share: int) -> None:
-        if share != self.share:
-            self.share = share
-            self.trainer = self._shares.trainer(share, self._model)
+        self.trainer.take_share(share)
 
 
 class TorchProblem:
@@ -178,16 +174,13 @@ class TorchProblem:
             "layout": self._model.layout,
             "random": random_state(),
             "learners": [
-                [learner.state_dict(), learner.trainer.state_dict(), learner.share]
-                for learner in self._learners
+                [learner.state_dict(), learner.trainer.state_dict()] for learner in self._learners
             ],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._model.require_layout(state["layout"], "the checkpoint")
         put_random_state(state["random"])
-        for learner, own in zip(self._learners, state["learners"], strict=True):
-            replica, trainer, share = own
-            learner.take_share(share)
+        for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
             learner.load_state_dict(replica)
             learner.trainer.load_state_dict(trainer)

@@ -28,6 +28,7 @@ from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.mpi.transport.progress import ProgressHelper
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.commit import LOOK_S
+from adsp_mpi.runtime.task_workload import task_workload
 from adsp_mpi.tables import Table, labelled
 
 WARM_UP_STEPS = 5
@@ -69,7 +70,7 @@ def measure(config: Config) -> None:
     world.agree(lambda: world.require_workers(0))
     path = Path(config.run.out or "profile.toml")
     world.agree(lambda: require_new(path) if world.is_server else None)
-    ready = build(world, replace(config, hetero=HeteroSection()), None, path.parent)
+    ready = build(world, replace(config, hetero=HeteroSection()), task_workload(None), path.parent)
     mine = Measured(world.host, *measure_steps(ready), *measure_commits(ready))
     workers = world.allgather(mine)[1:]
     world.agree(lambda: write(path, profile_toml(ready, workers)) if world.is_server else None)
@@ -93,7 +94,7 @@ def measure_steps(ready: Prepared) -> tuple[float, float]:
     world, batch_size = ready.world, ready.config.train.batch_size
 
     def warmed_up() -> Trainer:
-        trainer = ready.trainer(ready.first_share)
+        trainer = ready.trainer()
         for _ in range(WARM_UP_STEPS):
             trainer.step(batch_size)
         return trainer

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "mpi.server": f"screen {ALL_RANKS}",
     "mpi": "screen runtime config trace learn core errors",
     "sim": "screen runtime config trace learn core options tables errors",
-    "tools": "sim mpi config learn core tables errors",
+    "tools": "sim mpi runtime config learn core tables errors",
     "cli": "sim refusals runtime config layers options errors",
     "bench": "tools mpi cli config layers trace learn core tables errors",
     "api": "mpi refusals config layers learn errors",

@@ -26,7 +26,7 @@ def taught(**parts: object) -> tuple[Trainer, Evaluator]:
     flat = FlatModel(task.make_model(), CPU)
     order = BatchOrder(np.arange(300), np.random.default_rng(0))
     evaluator = Evaluator(task, flat, 0, 1)
-    return Trainer(task, flat, order, LearningRate(0.1, 1, 1)), evaluator
+    return Trainer(task, flat, lambda share: order, 0, LearningRate(0.1, 1, 1)), evaluator
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def test_a_step_is_sgd() -> None:
     flat = FlatModel(task.make_model(), CPU)
     flat.values.fill_(1.0)
     order = BatchOrder(np.arange(1), np.random.default_rng(0))
-    trainer = Trainer(task, flat, order, LearningRate(0.1, 0.5, 1))
+    trainer = Trainer(task, flat, lambda share: order, 0, LearningRate(0.1, 0.5, 1))
     assert trainer.step(1) == 4.0
     assert flat.values.item() == pytest.approx(0.2)
     trainer.step(1)

@@ -27,7 +27,7 @@ def losses_around_training(task: Task, steps: int, local_lr: float) -> tuple[flo
     torch.manual_seed(1)
     flat = FlatModel(task.make_model(), torch.device("cpu"))
     order = BatchOrder(np.arange(data_length(task.train_data)), np.random.default_rng(1))
-    trainer = Trainer(task, flat, order, LearningRate(local_lr, 1.0, 1000))
+    trainer = Trainer(task, flat, lambda share: order, 0, LearningRate(local_lr, 1.0, 1000))
     evaluator = Evaluator(task, flat, 300, 1)
     before = evaluator.evaluate()["loss"]
     for _ in range(steps):

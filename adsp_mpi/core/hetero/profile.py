@@ -72,6 +72,14 @@ class Profile:
         )
         return replace(self, workers=workers)
 
+    def stretching(self) -> "Profile":
+        """A copy without step times: every step takes its real time times the worker's factor."""
+        fastest_s = min(c.step_time_s for c in self.workers)
+        workers = tuple(
+            replace(c, step_time_s=0.0, slowdown=c.step_time_s / fastest_s) for c in self.workers
+        )
+        return replace(self, workers=workers, relative=False)
+
     @property
     def faults(self) -> list[Death | Stall]:
         """The deaths and stalls among the changes, in the profile's order."""
@@ -83,7 +91,7 @@ class Profile:
         speed_changes, link_changes = self._changes_of[worker]
         if not (speed_changes or link_changes):
             return base
-        slowdown, delay_s, bandwidth_mb_s = 1.0, base.delay_s, base.bandwidth_mb_s
+        slowdown, delay_s, bandwidth_mb_s = base.slowdown, base.delay_s, base.bandwidth_mb_s
         for change in speed_changes:
             if change.from_s <= now < change.to_s:
                 slowdown *= change.factor(worker, now, step)

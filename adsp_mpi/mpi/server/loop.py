@@ -13,7 +13,7 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.trainer import Evaluator
+from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.global_model import GlobalModel
@@ -37,7 +37,7 @@ class Server:
     def __init__(
         self,
         ready: Prepared,
-        evaluator: Evaluator,
+        judge: Judge,
         global_model: GlobalModel,
         board: Board,
         trace: ServerTrace,
@@ -48,7 +48,7 @@ class Server:
         self._ready = ready
         self._world = ready.world
         self._model = model = ready.model
-        self._evaluator = evaluator
+        self._judge = judge
         self._global_model = global_model
         self.board = board
         self._trace = trace
@@ -229,7 +229,7 @@ class Server:
     def judge(self) -> dict[str, float]:
         self._global_model.load(self._host_values.numpy())
         self._model.values.copy_(self._host_values)
-        return self._evaluator.evaluate()
+        return self._judge.evaluate()
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)

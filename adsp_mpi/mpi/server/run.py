@@ -11,7 +11,7 @@ import numpy as np
 
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, Interrupted, cause
-from adsp_mpi.learn.trainer import Evaluator
+from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
 from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.clock import align
@@ -46,27 +46,27 @@ def serve(
     world, config = ready.world, ready.config
     board = server_board(world, remote)
 
-    def build() -> tuple[Evaluator, PartWriter, Screen]:
+    def build() -> tuple[Judge, PartWriter, Screen]:
         import scipy.optimize  # noqa: F401  imported before the search's first fit needs it
 
         window.store(initial_values(ready))
         share_out(board, ready.num_shares)
         if ready.resumes and ready.same_workers:
             put_back(board, ready.resumes.state["server"]["board"])
-        evaluator = Evaluator(ready.task, ready.model, config.eval.samples, config.run.seed)
+        judge = ready.workload.judge()
         keep = ready.resumes.state["part_bytes"] if ready.resumes else 0
         part = PartWriter(part_path(ready.folder, 0), 0, config.trace.flush_s, keep)
         part.attributes("/", ready.attributes())
         if ready.resumes:
             part.event(ready.resumes.begin_s, "resume", ready.resumes.text(world.num_workers))
-        return evaluator, part, make_screen(config.run.screen)
+        return judge, part, make_screen(config.run.screen)
 
-    evaluator, part, screen = world.agree(build)
+    judge, part, screen = world.agree(build)
     trace = ServerTrace(part)
     saver = ServerSaver(ready, part)
     rule = config.sync_model.commit_rule()
     model = GlobalModel(window, rule, ready.model.num_trainable)
-    server = Server(ready, evaluator, model, board, trace, screen, saver, signals)
+    server = Server(ready, judge, model, board, trace, screen, saver, signals)
     try:
         clock = align(world, ready.begin_s)
         start_unix_s = time.time() - clock.now()

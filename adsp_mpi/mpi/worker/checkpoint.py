@@ -7,7 +7,7 @@ from typing import Any
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.learn.workload import Training
 from adsp_mpi.mpi.worker.commit import CommitPath
 from adsp_mpi.runtime.checkpoint_files import (
     load,
@@ -25,20 +25,20 @@ class WorkerSaver:
         self,
         folder: Path,
         worker: Worker,
-        trainer: Trainer,
+        training: Training,
         replica: Replica,
         commits: CommitPath,
         part: PartWriter,
     ) -> None:
         self._folder = folder
-        self._worker, self.trainer, self._replica = worker, trainer, replica
+        self._worker, self.training, self._replica = worker, training, replica
         self._commits, self._part = commits, part
 
     def save(self, number: int) -> int:
         """Write this worker's file of checkpoint `number`; returns an errno, or 0 for success."""
         state = {
             "worker": self._worker.state_dict(),
-            "trainer": self.trainer.state_dict(),
+            "training": self.training.state_dict(),
             "replica": self._replica.state_dict(),
             "commits": self._commits.state_dict(),
             "random": random_state(),
@@ -54,7 +54,7 @@ class WorkerSaver:
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from `state`, which this worker wrote."""
         self._worker.load_state_dict(state["worker"])
-        self.trainer.load_state_dict(state["trainer"])
+        self.training.load_state_dict(state["training"])
         self._replica.load_state_dict(state["replica"])
         self._commits.load_state_dict(state["commits"])
         put_random_state(state["random"])
@@ -62,7 +62,7 @@ class WorkerSaver:
     def catch_up(self) -> None:
         """Continue as a worker that had left before the checkpoint, from its row's counts."""
         self._worker.take_counts_of_row()
-        self.trainer.steps = self._worker.steps
+        self.training.steps = self._worker.steps
 
 
 def saved_state(checkpoint: Path, worker: int) -> dict[str, Any]:

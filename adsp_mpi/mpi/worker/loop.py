@@ -6,6 +6,7 @@ import time
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Stage
 from adsp_mpi.core.worker import Worker
+from adsp_mpi.learn.turns import NoMoreSteps, Turns
 from adsp_mpi.mpi.ranks.backoff import Backoff, wait_for
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.setup import Prepared
@@ -47,16 +48,14 @@ class WorkerLoop:
         self._told_signal = False
         self._exchanged_s = -LOOK_S
         self._global_lr = self._sync.global_lr or 1.0 / ready.num_shares
-        self._paused_work = PausedWork(
-            worker, ready.first_share, board, commits, saver, ready.trainer, clock.now
-        )
+        self._paused_work = PausedWork(worker, board, commits, saver, clock.now)
         self._backoff = Backoff(patient=True)
         self._wait_number = 0
         self._step_due_s: float | None = None
         self._commit_blocked_s = 0.0
 
-    def run(self) -> None:
-        """Train until the server stops the run or the worker's steps are up."""
+    def turns(self) -> Turns[None]:
+        """Go through the training, step by step, until rank 0 or the worker's steps end it."""
         worker = self._worker
         self._client.refresh_now()
         while True:
@@ -69,14 +68,20 @@ class WorkerLoop:
                 self._client.publish(now)
             if isinstance(action, Leave) and not worker.in_flight:
                 return
-            self._do(action, now)
+            if isinstance(action, Step):
+                try:
+                    loss = yield worker.batch_size
+                except NoMoreSteps:
+                    worker.max_steps = worker.steps
+                else:
+                    self._stepped(now, loss)
+            else:
+                self._do(action, now)
             self._part.flush_if_due()
 
     def _do(self, action: WorkerAction | Pause | Leave, now: float) -> None:
-        """Carry out what was decided at `now`."""
-        if isinstance(action, Step):
-            self._step(now)
-        elif isinstance(action, Wait):
+        """Carry out what was decided at `now`, but for a step."""
+        if isinstance(action, Wait):
             self._wait(action.until_s - now)
         elif isinstance(action, Commit):
             self._begin_commit(action.weight, now)
@@ -108,10 +113,13 @@ class WorkerLoop:
             wait_for(self._client.count("interrupts")[0])
         self._poll_commit()
 
-    def _step(self, start: float) -> None:
+    def _stepped(self, start: float, loss: float | None) -> None:
+        """The step begun at `start` is computed; its loss may be unknown."""
         worker = self._worker
-        loss = self._saver.trainer.step(worker.batch_size)
-        worker.require_finite(loss)
+        if loss is None:
+            loss = math.nan
+        else:
+            worker.require_finite(loss)
         computed = self._clock.now()
         self._sleep_out_step(start, computed)
         worker.stepped(start, computed - start, self._clock.now() - computed, loss)

@@ -5,7 +5,6 @@ from typing import Callable
 
 from adsp_mpi.core.actions import Pause
 from adsp_mpi.core.worker import Worker
-from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.worker.checkpoint import WorkerSaver
 from adsp_mpi.mpi.worker.commit import CommitPath
@@ -17,19 +16,15 @@ class PausedWork:
     def __init__(
         self,
         worker: Worker,
-        share: int,
         client: WorkerBoard,
         commits: CommitPath,
         saver: WorkerSaver,
-        make_trainer: Callable[[int], Trainer],
         now: Callable[[], float],
     ) -> None:
         self._worker = worker
-        self._share = share
         self._client = client
         self._commits = commits
         self._saver = saver
-        self._make_trainer = make_trainer
         self._now = now
 
     def do(self, due: str) -> None:
@@ -45,10 +40,5 @@ class PausedWork:
             return
         self._client.publish(self._now())
         if due == Pause.ADMIT:
-            self._take_share(int(board.assignment("share")[worker.index]))
-
-    def _take_share(self, share: int) -> None:
-        """Train on this share of the data from here on."""
-        if share != self._share and share >= 0:
-            self._share = share
-            self._saver.trainer = self._make_trainer(share)
+            share = int(board.assignment("share")[worker.index])
+            self._saver.training.take_share(share)

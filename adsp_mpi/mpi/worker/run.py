@@ -14,7 +14,8 @@ from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, cause
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.learn.turns import Turns
+from adsp_mpi.learn.workload import Training
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
@@ -31,25 +32,27 @@ from adsp_mpi.mpi.worker.trace import WorkerTrace
 from adsp_mpi.runtime.signals import Signals
 
 
-def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals) -> None:
-    """A worker from its first pull to its last commit.
+def work(
+    ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals
+) -> Turns[None]:
+    """A worker from its first pull to its last commit, in turns with whoever takes its steps.
 
     Raises its own error if it is the first of the run to fail, `Elsewhere` if another was.
     """
     world, config = ready.world, ready.config
     board = WorkerBoard(world, remote)
 
-    def build() -> tuple[Trainer, Replica, WorkerTrace, dict[str, Any]]:
+    def build() -> tuple[Training, Replica, WorkerTrace, dict[str, Any]]:
         saved = saved_state(ready.resumes.path, world.worker) if ready.resumes else {}
-        trainer = ready.trainer(ready.first_share)
+        training = ready.workload.training(ready.first_share)
         keep = saved.get("part_bytes", sys.maxsize) if ready.resumes else 0
         trace = WorkerTrace(ready.folder, world, config.trace.flush_s, keep)
         step_time_s = ready.profile.workers[world.worker].step_time_s
         facts = {"host": world.host, "step_time_s": step_time_s, **ready.part_attributes()}
         trace.part.attributes(trace.group, facts)
-        return trainer, Replica(ready.model, config.sync_model.same_base), trace, saved
+        return training, Replica(ready.model, config.sync_model.same_base), trace, saved
 
-    trainer, replica, trace, saved = world.agree(build)
+    training, replica, trace, saved = world.agree(build)
     clock = align(world, ready.begin_s)
     trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
     worker = Worker(
@@ -62,7 +65,7 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     )
     commits = commit_path(window, board, worker, replica, clock.now, 1.0 / ready.num_shares)
     worker.landed_at_base = commits.fetch()
-    saver = WorkerSaver(ready.folder, worker, trainer, replica, commits, trace.part)
+    saver = WorkerSaver(ready.folder, worker, training, replica, commits, trace.part)
     if ready.same_workers and ready.resumes:
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up()
@@ -74,7 +77,8 @@ def work(ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Sig
     with watch, heart:
         try:
             try:
-                WorkerLoop(ready, worker, commits, board, clock, trace.part, saver, signals).run()
+                loop = WorkerLoop(ready, worker, commits, board, clock, trace.part, saver, signals)
+                yield from loop.turns()
             except (Exception, SystemExit) as error:
                 failure = _count_failure(error, world, board, trace, clock)
             commits.finish()

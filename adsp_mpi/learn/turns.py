@@ -1,0 +1,31 @@
+"""How a run and the code that computes its steps take turns: the run asks for each step."""
+
+from typing import Callable, Generator, TypeVar
+
+T = TypeVar("T")
+
+Turns = Generator[int, float | None, T]
+"""Yields the batch size of the step to take next, and is sent that step's loss, None if unknown.
+
+An error in a step is to be thrown into it, or `NoMoreSteps` where no step will come. It returns
+once the run is over.
+"""
+
+
+class NoMoreSteps(Exception):
+    """The code that computes the steps has come to its end."""
+
+
+def take_turns(turns: Turns[T], step: Callable[[int], float]) -> T:
+    """Take every step that `turns` asks for by `step(batch_size)`; returns what it returns."""
+    try:
+        batch_size = next(turns)
+        while True:
+            try:
+                loss = step(batch_size)
+            except (Exception, SystemExit) as error:
+                batch_size = turns.throw(error)
+            else:
+                batch_size = turns.send(loss)
+    except StopIteration as end:
+        return end.value

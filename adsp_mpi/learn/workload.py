@@ -1,0 +1,56 @@
+"""What a run trains: a task of this program's form, or a user's own training loop."""
+
+from typing import Any, Protocol, Sequence
+
+from adsp_mpi.learn.flat import FlatModel
+
+
+class Training(Protocol):
+    """What a worker trains with, beside the values of its model."""
+
+    steps: int
+    """Steps taken so far."""
+
+    def take_share(self, share: int) -> None:
+        """Train on this share of the data from here on."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """For `load_state_dict`; the model's values are saved elsewhere."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+
+
+class Judge(Protocol):
+    """Evaluates the model of rank 0."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Metrics of the model's present values, with at least `loss`."""
+
+
+class Workload(Protocol):
+    """A model and what trains and judges it, as a rank holds it."""
+
+    name: str
+    """For the screen and the trace; "" if it has none."""
+
+    @property
+    def model(self) -> FlatModel:
+        """The model as one vector."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Lines that the user should see before the run."""
+
+    @property
+    def shared(self) -> Sequence[str]:
+        """Lines about the data that must be the same on every rank."""
+
+    def training(self, share: int) -> Training:
+        """What a worker with this share of the data trains with, before its first step."""
+
+    def judge(self) -> Judge:
+        """What rank 0 evaluates the model with."""
+
+    def attributes(self, share: int) -> dict[str, Any]:
+        """Attributes of the trace about a share of the data."""

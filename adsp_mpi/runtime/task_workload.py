@@ -1,0 +1,60 @@
+"""A task as a run's workload on one rank."""
+
+from typing import Any, Callable, Sequence
+
+from adsp_mpi.config import Config
+from adsp_mpi.learn.device import find_device
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.partition import parse_partition
+from adsp_mpi.learn.task import Task, data_lines, notes_on
+from adsp_mpi.learn.tasks import make_task
+from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.runtime.data_shares import DataShares
+
+
+class TaskWorkload:
+    """The model of `task`, on the device of this rank, and its data in `num_shares` shares."""
+
+    def __init__(self, task: Task, config: Config, num_shares: int, node_rank: int) -> None:
+        self._task = task
+        self._config = config
+        self._shares = DataShares(task, config, num_shares)
+        self.name = task.name
+        self.model = FlatModel(task.make_model(), find_device(config.run.device, node_rank))
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return notes_on(self._task)
+
+    @property
+    def shared(self) -> Sequence[str]:
+        own = parse_partition(self._config.train.partition)[0] == "own"
+        return [] if own else data_lines(self._task.train_data)
+
+    def training(self, share: int) -> Trainer:
+        self._trainer = self._shares.trainer(share, self.model)
+        return self._trainer
+
+    def step(self, batch_size: int) -> float:
+        """Take a step with the `training` made last; returns its loss."""
+        return self._trainer.step(batch_size)
+
+    def judge(self) -> Evaluator:
+        config = self._config
+        return Evaluator(self._task, self.model, config.eval.samples, config.run.seed)
+
+    def attributes(self, share: int) -> dict[str, Any]:
+        return self._shares.attributes(share)
+
+
+def task_workload(task: Task | None) -> Callable[[Config, int, int], TaskWorkload]:
+    """Makes the workload of `task`, or else of the configured one, on a rank.
+
+    Called with the configuration, the number of shares and the rank's number on its host.
+    """
+
+    def make(config: Config, num_shares: int, node_rank: int) -> TaskWorkload:
+        chosen = task or make_task(config.task.name, config.task.options)
+        return TaskWorkload(chosen, config, num_shares, node_rank)
+
+    return make
