@@ -1,7 +1,7 @@
-"""A module's parameters and float buffers as one flat float32 vector."""
+"""What a module trains, and its running statistics, as one flat float32 vector."""
 
 from itertools import zip_longest
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -10,36 +10,95 @@ from adsp_mpi.errors import UsageError
 
 
 class FlatModel:
-    """Copies a module's tensors into `values`, float32[P], and makes the tensors views of it.
+    """Holds what commits of a module carry in `values`, float32[P].
 
-    Trainable parameters come first, then frozen ones and float buffers (batch-norm statistics).
-    `gradients`, float32[T] with T <= P, holds the gradients of the trainable parameters in the
-    same way. Integer and bool buffers are left alone: they are neither averaged nor sent. Raises
-    UsageError for a float parameter or buffer that is not float32, and for a model without a
-    trainable parameter.
+    First come the T numbers of its trained parameters: those that require a gradient, and those
+    named as `also_trained`. Then come the float buffers that are saved with the module, such as
+    batch-norm statistics. Everything else stays at home: frozen parameters, and buffers that are
+    integers, not saved, or not finite, such as masks.
+
+    Dense float32 tensors become views of `values`. Others, of another type or on another device,
+    keep their memory: `gather` copies them into `values`, `scatter` copies them back. Raises
+    UsageError for complex parameters and for a model without a trained one.
     """
 
-    def __init__(self, module: nn.Module, device: torch.device) -> None:
-        self.module = module.to(device)
-        trainable = [p for p in module.parameters() if p.requires_grad]
-        frozen = [p for p in module.parameters() if not p.requires_grad]
-        buffers = [b for b in module.buffers() if b.is_floating_point()]
-        _require_float32(module)
-        if not trainable:
+    def __init__(
+        self,
+        module: nn.Module,
+        device: torch.device | None = None,
+        also_trained: Iterable[nn.Parameter] = (),
+    ) -> None:
+        self.module = module if device is None else module.to(device)
+        also = {id(parameter) for parameter in also_trained}
+        trained = [p for p in module.parameters() if p.requires_grad or id(p) in also]
+        if not trained:
             raise UsageError("the model has no trainable parameter")
-        tensors = [*trainable, *frozen, *buffers]
-        self.layout = _layout(module, tensors)
-        """Name, type and shape of each tensor, in the order of `values`; other buffers follow."""
+        saved = module.state_dict(keep_vars=True).values()
+        buffers = [b for b in module.buffers() if _travels(b, {id(tensor) for tensor in saved})]
+        _require_real(module)
+        tensors: list[torch.Tensor] = [*trained, *buffers]
+        ids = {id(tensor) for tensor in tensors}
+        self.at_home = {
+            name: tensor
+            for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+            if id(tensor) not in ids
+        }
+        """The parameters and buffers that no commit carries, by name."""
 
+        self.layout = _layout(module, [*tensors, *self.at_home.values()])
+        """Name, type and shape of each tensor, in the order of `values`; those at home follow."""
+
+        device = trained[0].device
         self.values = torch.empty(sum(t.numel() for t in tensors), device=device)
-        self.num_trainable = sum(p.numel() for p in trainable)
-        self.gradients = torch.zeros(self.num_trainable, device=device)
-        _move_into(self.values, tensors)
+        self.num_trainable = sum(p.numel() for p in trained)
+        self._trained = trained
+        self._copied: list[tuple[torch.Tensor, slice]] = []
+        self._take_over(tensors)
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether some tensors are no views, so that `gather` and `scatter` do something."""
+        return bool(self._copied)
+
+    def gather(self) -> None:
+        """Copy tensors that are no views into `values`."""
+        for tensor, part in self._copied:
+            self.values[part].copy_(tensor.detach().reshape(-1))
+
+    def scatter(self, base: torch.Tensor | None = None) -> None:
+        """Copy `values` into the tensors that are no views, rounded to their type.
+
+        `values` and, by the same amounts, `base`, float32[P], then become what was rounded to.
+        """
+        for tensor, part in self._copied:
+            tensor.detach().copy_(self.values[part].view(tensor.shape))
+            rounded = tensor.detach().reshape(-1).to(self.values)
+            if base is not None:
+                base[part] += rounded - self.values[part]
+            self.values[part].copy_(rounded)
+
+    def load(self, values: torch.Tensor) -> None:
+        """Make `values`, float32[P], the model's."""
+        self.values.copy_(values)
+        self.scatter()
+
+    def hold_gradients(self) -> torch.Tensor:
+        """The gradients of the trained parameters as one vector, float32[T], zero now.
+
+        Raises UsageError if some parameter is not a float32 tensor on the model's device.
+        """
+        for tensor, _ in self._copied:
+            if tensor.requires_grad:
+                raise UsageError(
+                    f"a parameter is {tensor.dtype} on {tensor.device}: the built-in SGD step "
+                    "wants a float32 model on one device (model.float())"
+                )
+        gradients = torch.zeros(self.num_trainable, device=self.values.device)
         offset = 0
-        for parameter in trainable:
-            end = offset + parameter.numel()
-            parameter.grad = self.gradients[offset:end].view_as(parameter)
-            offset = end
+        for parameter in self._trained:
+            parameter.grad = _like(gradients, parameter, offset)
+            offset += parameter.numel()
+        return gradients
 
     @property
     def own_buffers(self) -> dict[str, torch.Tensor]:
@@ -60,28 +119,58 @@ class FlatModel:
                     f"{source} is of another model: it has {before} where this one has {now}"
                 )
 
+    def _take_over(self, tensors: list[torch.Tensor]) -> None:
+        """Copy the tensors into `values`, and make views of it of those that can be."""
+        offset = 0
+        for tensor in tensors:
+            end = offset + tensor.numel()
+            if _can_be_view(tensor, self.values.device):
+                view = _like(self.values, tensor, offset)
+                view.copy_(tensor.detach())
+                tensor.data = view
+            else:
+                self._copied.append((tensor, slice(offset, end)))
+            offset = end
+        self.gather()
+
+
+def _travels(buffer: torch.Tensor, saved: set[int]) -> bool:
+    is_saved = id(buffer) in saved and buffer.is_floating_point()
+    return is_saved and bool(buffer.isfinite().all())
+
+
+def _can_be_view(tensor: torch.Tensor, device: torch.device) -> bool:
+    """Whether it is float32 on `device`, without gaps or overlaps in memory."""
+    if tensor.dtype != torch.float32 or tensor.device != device:
+        return False
+    dense = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size > 1 and stride != dense:
+            return False
+        dense *= size
+    return True
+
+
+def _like(flat: torch.Tensor, tensor: torch.Tensor, offset: int) -> torch.Tensor:
+    """The part of `flat` from `offset` on in the shape and memory format of `tensor`."""
+    return flat.as_strided(tensor.shape, tensor.stride(), offset)
+
 
 def _layout(module: nn.Module, tensors: list[torch.Tensor]) -> list[str]:
     named = [*module.named_parameters(), *module.named_buffers()]
     names = {id(tensor): name for name, tensor in named}
-    others = [b for b in module.buffers() if not b.is_floating_point()]
     return [
-        f"{names[id(t)]} {str(t.dtype).removeprefix('torch.')}{list(t.shape)}"
-        for t in [*tensors, *others]
+        f"{names[id(t)]} {str(t.dtype).removeprefix('torch.')}{list(t.shape)}{_format(t)}"
+        for t in tensors
     ]
 
 
-def _require_float32(module: nn.Module) -> None:
+def _format(tensor: torch.Tensor) -> str:
+    """The strides of a tensor that is not contiguous."""
+    return "" if tensor.is_contiguous() else f" strides {list(tensor.stride())}"
+
+
+def _require_real(module: nn.Module) -> None:
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        if tensor.is_complex() or (tensor.is_floating_point() and tensor.dtype != torch.float32):
-            raise UsageError(f"{name} is {tensor.dtype}: the model must be float32 (model.float())")
-
-
-def _move_into(flat: torch.Tensor, tensors: list[torch.Tensor]) -> None:
-    offset = 0
-    for tensor in tensors:
-        end = offset + tensor.numel()
-        view = flat[offset:end].view(tensor.shape)
-        view.copy_(tensor.detach())
-        tensor.data = view
-        offset = end
+        if tensor.is_complex() and tensor.requires_grad:
+            raise UsageError(f"{name} is {tensor.dtype}: complex parameters cannot be committed")

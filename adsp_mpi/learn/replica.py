@@ -36,10 +36,11 @@ class Replica:
     """
 
     def __init__(self, model: FlatModel, same_base: bool) -> None:
+        self._model = model
         self.local = model.values
         self.base = self.local.clone()
         self._staging = staging = make_staging(self.local.device)
-        self.has_parts = staging.in_place
+        self.has_parts = staging.in_place and not model.has_copies
         self._update, self._answer = staging.buffer(self.local), staging.buffer(self.local)
         self._scratch = self._update if staging.in_place else torch.empty_like(self.local)
         self.first_buffer = model.num_trainable
@@ -56,6 +57,7 @@ class Replica:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the vectors, float32[P] on the host."""
+        self._model.gather()
         return {
             "local": self.local.cpu().numpy().copy(),
             "base": self.base.cpu().numpy().copy(),
@@ -64,7 +66,7 @@ class Replica:
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Continue from the vectors that `state_dict` returned."""
-        self.local.copy_(torch.from_numpy(state["local"]))
+        self._model.load(torch.from_numpy(state["local"]))
         self.base.copy_(torch.from_numpy(state["base"]))
         self.update[:] = state["update"]
 
@@ -73,6 +75,7 @@ class Replica:
 
         The returned vector is complete once `taken` is true.
         """
+        self._model.gather()
         torch.sub(self.local, self.base, out=self._scratch)
         if factor != 1.0:
             self._scratch.mul_(factor)
@@ -123,11 +126,13 @@ class Replica:
         if keep_local:
             self._go_on()
         else:
-            self.local.copy_(self._staging.bring_up(self._answer, self.local.device))
+            self._model.load(self._staging.bring_up(self._answer, self.local.device))
             self.base.copy_(self.local)
 
     def _go_on(self) -> None:
         local, base = self.local[: self.num_rebased], self.base[: self.num_rebased]
         landed = self._staging.bring_up(self._answer[: self.num_rebased], base.device)
+        self._model.gather()
         local.sub_(base).add_(landed)
         base.copy_(landed)
+        self._model.scatter(self.base)

@@ -79,6 +79,7 @@ class Trainer:
         self._order = order_of(share)
         self._learning_rate = learning_rate
         self._trainable = model.values[: model.num_trainable]
+        self._gradients = model.hold_gradients()
         self._device = model.values.device
 
     def step(self, batch_size: int) -> float:
@@ -96,9 +97,9 @@ class Trainer:
                 "the task's loss has no gradient: compute it from the model's output, without "
                 "detach() or torch.no_grad()"
             )
-        self._model.gradients.zero_()
+        self._gradients.zero_()
         loss.backward()
-        self._trainable.add_(self._model.gradients, alpha=-self._learning_rate.at(self.steps))
+        self._trainable.add_(self._gradients, alpha=-self._learning_rate.at(self.steps))
         self.steps += 1
         return float(loss.detach())
 

@@ -15,6 +15,7 @@ from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.workload import Workload
+from adsp_mpi.mpi.ranks.share_out import share_out
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.mpi.transport.mpi_library import library_version
 from adsp_mpi.runtime.data_shares import torch_seed
@@ -169,6 +170,7 @@ def build(world: World, config: Config, make: MakeWorkload, folder: Path) -> Pre
     world.agree(lambda: _require_same(world, "models", ready.model.layout, advice))
     advice = 'load the same on every rank, or set train.partition = "own"'
     world.agree(lambda: _require_same(world, "data", ready.workload.shared, advice))
+    share_out(world, ready.model.at_home.values())
     return ready
 
 

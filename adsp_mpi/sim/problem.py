@@ -142,7 +142,7 @@ class TorchProblem:
         self._learners: list[TorchLearner] = []
         self.name = task.name
         self.notes = notes_on(task)
-        self.values = self._model.values.numpy()
+        self.values = self._model.values.numpy().copy()
         self.num_trained = self._model.num_trainable
         self._evaluator = Evaluator(task, self._model, config.eval.samples, config.run.seed)
 
@@ -153,6 +153,8 @@ class TorchProblem:
     def learner(self, worker: int) -> TorchLearner:
         model = self._make_model(worker + 1)
         model.require_layout(self._model.layout, "the model that the task made first")
+        for own, first in zip(model.at_home.values(), self._model.at_home.values(), strict=True):
+            own.detach().copy_(first.detach())
         share = worker % self._shares.num_workers
         learner = TorchLearner(self._shares, share, model, self._config.sync_model.same_base)
         self._learners.append(learner)
@@ -162,10 +164,11 @@ class TorchProblem:
         return self._shares.attributes(worker % self._shares.num_workers)
 
     def evaluate(self) -> dict[str, float]:
+        self._model.load(torch.from_numpy(self.values))
         return self._evaluator.evaluate()
 
     def save(self, values: np.ndarray, folder: Path) -> Path:
-        self.values[:] = values
+        self._model.load(torch.from_numpy(values))
         torch.save(self._model.module.state_dict(), folder / "model.pt")
         return folder / "model.pt"
 

@@ -127,7 +127,7 @@ class Server:
 
     def last_good_model(self) -> FlatModel:
         """The model as of the last evaluation whose loss was finite."""
-        self._model.values.copy_(self._good_values)
+        self._model.load(self._good_values)
         return self._model
 
     def _steer(self) -> str:
@@ -228,7 +228,7 @@ class Server:
 
     def judge(self) -> dict[str, float]:
         self._global_model.load(self._host_values.numpy())
-        self._model.values.copy_(self._host_values)
+        self._model.load(self._host_values)
         return self._judge.evaluate()
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
