@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from adsp_mpi.mpi.exit import watch_errors, watch_exit
 
 if TYPE_CHECKING:
-    from adsp_mpi.api import train
+    from adsp_mpi.api import join, train
     from adsp_mpi.learn.task import Task
 
-__all__ = ["Task", "train"]
+__all__ = ["Task", "join", "train"]
 
 watch_errors()
 
@@ -27,10 +27,10 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'adsp_mpi' has no attribute {name!r}")
     watch_exit()
-    if name == "train":
-        from adsp_mpi.api import train
+    if name in ("join", "train"):
+        from adsp_mpi import api
 
-        return train
+        return getattr(api, name)
     from adsp_mpi.learn.task import Task
 
     return Task

@@ -1,18 +1,28 @@
-"""The Python call behind `adsp_mpi.train`."""
+"""The Python calls `adsp_mpi.join` and `adsp_mpi.train`."""
 
-from typing import TYPE_CHECKING, Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Sequence, TypeVar
 
 from adsp_mpi.config import Config
-from adsp_mpi.layers import Setting, layer_of
-from adsp_mpi.learn.task import Task
+from adsp_mpi.errors import UsageError
+from adsp_mpi.layers import Layer, Setting, file_layer, layer_of
 from adsp_mpi.refusals import require_used
 
 if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from adsp_mpi.learn.task import Task
     from adsp_mpi.mpi.server.results import Result
+    from adsp_mpi.own_loop.run import Run
+    from adsp_mpi.own_loop.workload import Evaluate
+
+T = TypeVar("T")
 
 
 def train(
-    task: Task | str, settings: dict[str, dict[str, Any]] | Config | None = None
+    task: "Task | str", settings: dict[str, dict[str, Any]] | Config | None = None
 ) -> "Result | None":
     """Train `task` on all ranks of this MPI job; every rank makes the same call.
 
@@ -34,3 +44,58 @@ def train(
     base, config = config, config.with_layers(given)
     require_used("run", base, config, [given])
     return run_quietly(config, None if isinstance(task, str) else task)
+
+
+def join(
+    model: "nn.Module | Sequence[nn.Module]",
+    optimizer: "Optimizer | Sequence[Optimizer]",
+    evaluate: "Evaluate | None" = None,
+    settings: dict[str, dict[str, Any]] | str | Path | None = None,
+) -> "Run":
+    """Train `model` with all ranks; collective. Every rank goes on from rank 0's weights.
+
+    After each step of `optimizer`, or of the last one of several, commits begin and land. Rank 0
+    evaluates the global model by `evaluate(model)`, which returns the loss, or a dict of numbers
+    with "loss" in it; without it the loss is the mean of those that workers log.
+    `settings` are {section: {key: value}} or the path of a TOML file; those of the command line
+    (`python -m adsp_mpi my_training:train ...`) go over them.
+
+    The random generators of torch, numpy and Python are seeded anew on each rank, from the run's
+    seed. Raises UsageError for wrong arguments and settings, AdspError if the run fails.
+    """
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from adsp_mpi.own_loop.host import GIVEN, PLACE
+    from adsp_mpi.own_loop.run import Run
+    from adsp_mpi.own_loop.workload import LoopWorkload
+
+    models = _all_of("model", model, nn.Module)
+    optimizers = _all_of("optimizer", optimizer, Optimizer)
+    if evaluate is not None and not callable(evaluate):
+        raise UsageError(f"join: evaluate must be a function, not {type(evaluate).__name__}")
+    workload = LoopWorkload(models, optimizers, evaluate, Path(sys.argv[0]).stem)
+    layers = [_layer(settings), *GIVEN]
+    if PLACE.prepare:
+        return Run(PLACE.prepare(layers, workload), workload)
+    from adsp_mpi.mpi.own_loop import prepare_rank
+
+    return Run(prepare_rank(layers, workload), workload)
+
+
+def _all_of(name: str, given: Any, kind: type[T]) -> list[T]:
+    """The one or several in `given`, which must be of this kind."""
+    found = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not found:
+        raise UsageError(f"join: no {name}")
+    for value in found:
+        if not isinstance(value, kind):
+            of = type(value).__name__
+            raise UsageError(f"join: {name} must be a torch {kind.__name__}, not {of}")
+    return found
+
+
+def _layer(settings: dict[str, dict[str, Any]] | str | Path | None) -> Layer:
+    if isinstance(settings, (str, Path)):
+        return file_layer(str(settings))
+    return layer_of(settings or {}, "join")

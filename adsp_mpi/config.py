@@ -123,8 +123,8 @@ class StopSection:
     max_steps: int = option(0, "each worker's number of steps; 0: no limit", low=0)
 
     def rule(self) -> StopRule:
-        """A new stop rule with these limits, without `max_steps`, to which workers keep."""
-        return StopRule(self.target_loss, self.loss_variance, self.max_seconds)
+        """A new stop rule with these limits."""
+        return StopRule(self.target_loss, self.loss_variance, self.max_seconds, self.max_steps)
 
 
 @dataclass(frozen=True)

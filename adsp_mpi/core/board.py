@@ -51,7 +51,9 @@ class Presence(IntEnum):
 
 
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
-OWN_FIELDS = ("version", "stage", "restores", "exit_code", "checkpoint", "server_s", "pause")
+OWN_FIELDS = (
+    "version", "stage", "restores", "exit_code", "checkpoint", "server_s", "pause", "progress",
+)  # fmt: skip
 HEADER_FIELDS = OWN_FIELDS + TARGET_FIELDS
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
 ASSIGNED_FIELDS = (
@@ -170,13 +172,22 @@ class Board:
         return PauseReason(int(self.header[6]))
 
     @property
+    def progress(self) -> float:
+        """The share of the run that is done, 0 to 1, by its limits of time and steps."""
+        return float(self.header[7])
+
+    @progress.setter
+    def progress(self, share: float) -> None:
+        self.header[7] = share
+
+    @property
     def targets(self) -> Targets:
-        return Targets(*map(float, self.header[7:]))
+        return Targets(*map(float, self.header[len(OWN_FIELDS) :]))
 
     @targets.setter
     def targets(self, targets: Targets) -> None:
         """Set the targets; the version, written last, tells readers to read them again."""
-        self.header[7:] = [getattr(targets, name) for name in TARGET_FIELDS]
+        self.header[len(OWN_FIELDS) :] = [getattr(targets, name) for name in TARGET_FIELDS]
         self.header[0] += 1
 
     @property
@@ -211,6 +222,18 @@ class Board:
         """Which workers take part, being neither lost nor gone, bool[M]."""
         present: np.ndarray = (self.column("presence") <= Presence.PAUSED) & ~self.lost
         return present
+
+    @property
+    def mean_steps(self) -> float:
+        """The steps taken so far, the mean over the present workers; 0 if there is none."""
+        steps = self.column("steps")[self.present]
+        return float(steps.mean()) if steps.size else 0.0
+
+    def mean_loss(self) -> dict[str, float]:
+        """The mean `loss` of the last steps of the present workers; {} if none is known."""
+        losses = self.column("loss")[self.present & (self.column("steps") > 0)]
+        known = losses[~np.isnan(losses)]
+        return {"loss": float(known.mean())} if known.size else {}
 
     def is_lost(self, worker: int) -> bool:
         """Whether rank 0 does not count on `worker`."""

@@ -37,7 +37,10 @@ class ServerEngine(Protocol):
         """Seconds since the run's start."""
 
     def judge(self) -> dict[str, float]:
-        """Evaluate the present global model; returns metrics with at least `loss`."""
+        """Evaluate the present global model; returns metrics with at least `loss`.
+
+        Returns {} where that is the loss of the workers' steps and none has been taken.
+        """
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         """Record the metrics of an evaluation that began at `now`."""
@@ -196,6 +199,8 @@ class Steering:
         now, progress = self._engine.now(), self.progress
         trial = progress.phase == TRIAL
         metrics = self._metrics()
+        if not metrics:
+            return None
         self._engine.judged(now, trial, metrics)
         loss = metrics["loss"]
         self._losses.append((now, loss))

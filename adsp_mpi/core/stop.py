@@ -48,13 +48,14 @@ STEPS_TAKEN = "every worker took its last step"
 class StopRule:
     """Decides whether a run stops, and why, after each evaluation and at given times.
 
-    A limit of 0 is no limit. The run stops when the variance of the last `HELD` losses is at most
-    `loss_variance`.
+    A limit of 0 is no limit; workers keep to `max_steps` by themselves. The run stops when the
+    variance of the last `HELD` losses is at most `loss_variance`.
     """
 
     target_loss: float = 0.0
     loss_variance: float = 0.0
     max_seconds: float = 0.0
+    max_steps: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=HELD))
 
     def evaluated(self, loss: float) -> str | None:
@@ -76,6 +77,16 @@ class StopRule:
     def latest_s(self) -> float:
         """The time at which the run stops at the latest, in seconds."""
         return self.max_seconds or math.inf
+
+    def progress(self, now: float, mean_steps: float) -> float:
+        """The share of the run that is done at `now`, by the limit that comes first, 0 to 1.
+
+        `mean_steps` is the number of steps that the workers have taken, their mean. Without a limit
+        of time or steps it stays 0.
+        """
+        by_time = now / self.max_seconds if self.max_seconds else 0.0
+        by_steps = mean_steps / self.max_steps if self.max_steps else 0.0
+        return min(1.0, max(by_time, by_steps))
 
     def timed(self, now: float) -> str | None:
         """The reason to stop at `now` seconds since the start, or None."""

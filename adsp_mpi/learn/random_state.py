@@ -27,3 +27,10 @@ def put_random_state(state: dict[str, Any]) -> None:
     np.random.set_state(tuple(state["numpy"]))
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
+
+
+def seed_generators(seed: int) -> None:
+    """Seed torch's, numpy's and Python's generators in this process."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)

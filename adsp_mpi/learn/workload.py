@@ -49,8 +49,8 @@ class Workload(Protocol):
     def training(self, share: int) -> Training:
         """What a worker with this share of the data trains with, before its first step."""
 
-    def judge(self) -> Judge:
-        """What rank 0 evaluates the model with."""
+    def judge(self) -> Judge | None:
+        """What rank 0 evaluates the model with; None: by the losses of the workers' steps."""
 
     def attributes(self, share: int) -> dict[str, Any]:
         """Attributes of the trace about a share of the data."""

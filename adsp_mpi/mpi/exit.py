@@ -28,14 +28,18 @@ def run_quietly(config: "Config", task: "Task | None" = None) -> "Result | None"
 
     The first line is on the screen before the seconds that the import takes.
     """
-    if launched_rank() == 0 and num_launched() > 1:
-        from adsp_mpi.screen import say, starting_line
-
-        name = "" if task else config.task.name
-        say(config.run.screen, starting_line(config.sync.model, name, num_launched()))
+    say_start(config, "" if task else config.task.name)
     from adsp_mpi.mpi.run import run
 
     return run(config, task)
+
+
+def say_start(config: "Config", name: str) -> None:
+    """Say on rank 0 what is about to start; `name` is what it trains."""
+    if launched_rank() == 0 and num_launched() > 1:
+        from adsp_mpi.screen import say, starting_line
+
+        say(config.run.screen, starting_line(config.sync.model, name, num_launched()))
 
 
 def exit_on_error(action: Callable[[], T]) -> T:

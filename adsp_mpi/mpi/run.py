@@ -19,6 +19,7 @@ from adsp_mpi.mpi.server.results import Result
 from adsp_mpi.mpi.server.run import serve
 from adsp_mpi.mpi.server.shard import keep_shard
 from adsp_mpi.mpi.setup import MakeWorkload, prepare
+from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.choose import make_array, make_model_array, self_test
 from adsp_mpi.mpi.transport.chunk_size import chosen_chunk
 from adsp_mpi.mpi.transport.compressed import CompressedArray
@@ -55,6 +56,9 @@ class RankRun:
         self._world = World(comm, config.run.servers)
         self._stack = ExitStack()
         self._signals = Signals(has_launcher=True)
+        self.board: WorkerBoard | None = None
+        """On a worker, once the turns have begun."""
+
         with self._closing(), self._signals:
             self.ready = prepare(self._world, config, make)
         if self.ready.lock:
@@ -81,7 +85,8 @@ class RankRun:
             if world.is_shard:
                 keep_shard(ready, board, signals)
             else:
-                yield from work(ready, window, board, signals)
+                self.board = WorkerBoard(world, board)
+                yield from work(ready, window, self.board, signals)
         return None
 
     @contextmanager

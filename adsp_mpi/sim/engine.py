@@ -76,11 +76,12 @@ class Engine:
 
         self.snapshot: dict[str, Any] = {}
         stop = config.stop
+        self.stop_rule = stop.rule()
         self.steering = Steering(
             self,
             self.sync,
             Setup(workers, config.train.batch_size, stop.target_loss),
-            stop.rule(),
+            self.stop_rule,
             config.eval.period_s,
         )
         self.progress = self.steering.progress

@@ -37,7 +37,7 @@ class Server:
     def __init__(
         self,
         ready: Prepared,
-        judge: Judge,
+        judge: Judge | None,
         global_model: GlobalModel,
         board: Board,
         trace: ServerTrace,
@@ -72,11 +72,12 @@ class Server:
         self.reason = "failed"
         self.ended_s = 0.0
         stop, train = ready.config.stop, ready.config.train
+        self._stop_rule = stop_rule = stop.rule()
         self._steering = Steering(
             self,
             ready.config.sync_model,
             Setup(self._world.num_workers, train.batch_size, stop.target_loss),
-            stop.rule(),
+            stop_rule,
             ready.config.eval.period_s,
         )
         self.progress = self._steering.progress
@@ -148,6 +149,7 @@ class Server:
                 continue
             self._next_watch_s = self.now() + WATCH_S
             self.workers.watch()
+            self.board.progress = self._stop_rule.progress(self.now(), self.board.mean_steps)
             if self._steering.settled and self.now() >= self._next_checkpoint_s:
                 self._checkpoint(at_the_end=False)
                 self.board.stage = Stage.TRAIN
@@ -229,7 +231,7 @@ class Server:
     def judge(self) -> dict[str, float]:
         self._global_model.load(self._host_values.numpy())
         self._model.load(self._host_values)
-        return self._judge.evaluate()
+        return self._judge.evaluate() if self._judge else self.board.mean_loss()
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)

@@ -46,7 +46,7 @@ def serve(
     world, config = ready.world, ready.config
     board = server_board(world, remote)
 
-    def build() -> tuple[Judge, PartWriter, Screen]:
+    def build() -> tuple[Judge | None, PartWriter, Screen]:
         import scipy.optimize  # noqa: F401  imported before the search's first fit needs it
 
         window.store(initial_values(ready))

@@ -32,15 +32,12 @@ from adsp_mpi.mpi.worker.trace import WorkerTrace
 from adsp_mpi.runtime.signals import Signals
 
 
-def work(
-    ready: Prepared, window: RemoteArray, remote: RemoteArray, signals: Signals
-) -> Turns[None]:
+def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Signals) -> Turns[None]:
     """A worker from its first pull to its last commit, in turns with whoever takes its steps.
 
     Raises its own error if it is the first of the run to fail, `Elsewhere` if another was.
     """
     world, config = ready.world, ready.config
-    board = WorkerBoard(world, remote)
 
     def build() -> tuple[Training, Replica, WorkerTrace, dict[str, Any]]:
         saved = saved_state(ready.resumes.path, world.worker) if ready.resumes else {}

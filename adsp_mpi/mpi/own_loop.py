@@ -1,0 +1,53 @@
+"""A user's own loop on a rank of an MPI job."""
+
+from typing import Sequence
+
+from adsp_mpi.config import Config
+from adsp_mpi.layers import Layer
+from adsp_mpi.learn.random_state import seed_generators
+from adsp_mpi.learn.turns import Turns
+from adsp_mpi.mpi.exit import say_start
+from adsp_mpi.mpi.ranks.share_out import share_out
+from adsp_mpi.mpi.run import RankRun
+from adsp_mpi.mpi.server.results import Result
+from adsp_mpi.own_loop.workload import LoopWorkload
+from adsp_mpi.refusals import require_used
+from adsp_mpi.runtime.data_shares import torch_seed
+
+
+class RankHost:
+    """This rank's part of a run."""
+
+    simulated = False
+
+    def __init__(self, config: Config, workload: LoopWorkload) -> None:
+        self._rank = rank = RankRun(config, lambda *_: workload)
+        world, model = rank.ready.world, rank.ready.model
+        self.server = world.is_server
+        self.index, self.workers = world.worker, world.num_workers
+        share_out(world, [model.values])
+        model.scatter()
+        seed_generators(torch_seed(config, self.index + 1))
+
+    @property
+    def progress(self) -> float:
+        return self._rank.board.board.progress if self._rank.board else 0.0
+
+    @property
+    def share(self) -> tuple[int, int]:
+        ready = self._rank.ready
+        share = ready.first_share
+        if self._rank.board:
+            share = int(self._rank.board.board.assignment("share")[self.index])
+        return share, ready.num_shares
+
+    def turns(self) -> Turns[Result | None]:
+        return self._rank.turns()
+
+
+def prepare_rank(layers: Sequence[Layer], workload: LoopWorkload) -> RankHost:
+    """Collective: prepare the run; all ranks go on from rank 0's weights."""
+    config = Config().with_layers(*layers)
+    require_used("run", Config(), config, layers)
+    say_start(config, workload.name)
+    return RankHost(config, workload)

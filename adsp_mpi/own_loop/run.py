@@ -1,0 +1,192 @@
+"""The object that `join` returns: a run as a user's training loop sees it."""
+
+from types import TracebackType
+from typing import Any, Callable, Iterable, Iterator, TypeVar
+
+import torch
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.turns import NoMoreSteps, Turns
+from adsp_mpi.own_loop.host import Host
+from adsp_mpi.own_loop.shard import sharded
+from adsp_mpi.own_loop.workload import LoopWorkload
+
+T = TypeVar("T")
+
+
+class Run:
+    """A run on this rank. Between two steps of the last optimizer it does all that is due.
+
+        for x, y in run(loader):     # passes over the loader until the run is over
+            ...
+            optimizer.step()         # here commits begin and land
+
+    On rank 0, which trains nothing, `run(loader)` serves until the run is over and gives no batch.
+    With `with adsp_mpi.join(...) as run:` an error inside ends the run on all ranks.
+    """
+
+    def __init__(self, host: Host, workload: LoopWorkload) -> None:
+        self._host = host
+        self._workload = workload
+        self._turns: Turns[Any] | None = None
+        self._over = False
+        self._loss: float | torch.Tensor | None = None
+        self.batch_size = 0
+        """The batch size that the scheme plans for this worker; 0 before the first step."""
+
+        self.result: Any = None
+        """On rank 0, once the run is over: its results."""
+
+        workload.optimizers[-1].register_step_post_hook(self._after_step)
+
+    @property
+    def server(self) -> bool:
+        """Whether this is rank 0, which holds the global model and trains nothing."""
+        return self._host.server
+
+    @property
+    def index(self) -> int:
+        """The number of this worker, from 0; -1 on rank 0."""
+        return self._host.index
+
+    @property
+    def workers(self) -> int:
+        """The number of workers."""
+        return self._host.workers
+
+    @property
+    def running(self) -> bool:
+        """Whether the run goes on; begins it if it has not begun."""
+        self._begin()
+        return not self._over
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, 0 to 1, for schedules: the same on every worker."""
+        return 1.0 if self._over else self._host.progress
+
+    def __call__(self, batches: Iterable[T]) -> Iterator[T]:
+        """Give the items of `batches`, pass after pass, until the run is over.
+
+        `batches.set_epoch(pass)`, or that of its sampler, is called before each pass if there is
+        one. Raises UsageError for a pass without an item.
+        """
+        if self._host.simulated:
+            _load_here(batches)
+        passes = 0
+        while self.running:
+            _set_epoch(batches, passes)
+            item = None
+            for item in batches:
+                yield item
+                if self._over:
+                    return
+            if item is None:
+                raise UsageError("run(batches): there is no batch in it; an iterator ends for good")
+            passes += 1
+
+    def serve(self) -> Any:
+        """Take part until the run is over without training, as rank 0 does; returns its results."""
+        if not self.server:
+            raise UsageError("run.serve() is for rank 0: if run.server: run.serve()")
+        self._begin()
+        return self.result
+
+    def shard(self, dataset: Any) -> Any:
+        """This worker's part of `dataset`, which every rank gives in the same order.
+
+        A map-style dataset is indexed only where the part is; of an iterable one every M-th item
+        is taken; one with a `shard(num_shards, index)` method, as in Hugging Face's datasets,
+        shards itself.
+        """
+        return sharded(dataset, self._host)
+
+    def log(self, loss: float | torch.Tensor | None = None) -> None:
+        """Record the loss of the present step, a number or a scalar tensor."""
+        self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
+
+    def keep(self, **objects: Any) -> None:
+        """Save these objects with checkpoints, and restore them on resume, by their `state_dict`.
+
+        Call it before the run begins. Raises UsageError for an object without one.
+        """
+        if self._turns is not None:
+            raise UsageError("run.keep: the run has begun already")
+        for name, kept in objects.items():
+            if not (hasattr(kept, "state_dict") and hasattr(kept, "load_state_dict")):
+                raise UsageError(f"run.keep: {name} has no state_dict and load_state_dict")
+            self._workload.kept[name] = kept
+
+    def close(self) -> None:
+        """End this rank's part: a worker commits what is left and leaves the training."""
+        self._begin()
+        if not self._over:
+            self._advance(lambda turns: turns.throw(NoMoreSteps()))
+
+    def failed(self, error: BaseException) -> BaseException:
+        """End the run because of an error in the user's code; returns the error to be raised."""
+        if self._turns is None or self._over:
+            return error
+        try:
+            self._advance(lambda turns: turns.throw(error))
+        except BaseException as raised:
+            return raised
+        return error
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        elif (raised := self.failed(error)) is not error:
+            raise raised from error
+
+    def _begin(self) -> None:
+        """Begin this rank's part; on rank 0 that is all of it."""
+        if self._turns is None:
+            self._turns = self._host.turns()
+            self._advance(next)
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        """After each step of the last optimizer: do what is due until the next step."""
+        if self._turns is None:
+            self._begin()
+        elif not self._over:
+            loss = self._logged_loss()
+            self._advance(lambda turns: turns.send(loss))
+
+    def _logged_loss(self) -> float | None:
+        loss, self._loss = self._loss, None
+        return None if loss is None else float(loss)
+
+    def _advance(self, go_on: Callable[[Turns[Any]], int]) -> None:
+        assert self._turns is not None
+        try:
+            self.batch_size = go_on(self._turns)
+        except StopIteration as end:
+            self._over = True
+            self.result = end.value
+        except BaseException:
+            self._over = True
+            raise
+
+
+def _load_here(batches: Any) -> None:
+    """A DataLoader loads in this process: a simulation has all its workers in one."""
+    if isinstance(batches, DataLoader) and batches.num_workers:
+        batches.num_workers, batches.timeout = 0, 0
+
+
+def _set_epoch(batches: Any, number: int) -> None:
+    for holder in (batches, getattr(batches, "sampler", None)):
+        if callable(set_epoch := getattr(holder, "set_epoch", None)):
+            set_epoch(number)
+            return

@@ -1,0 +1,123 @@
+"""A user's modules, optimizers and evaluation as a run's workload on one rank."""
+
+from typing import Any, Callable, Mapping, Sequence
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.packed import packed, unpacked
+
+Evaluate = Callable[[Any], Mapping[str, Any] | float]
+
+
+class LoopWorkload:
+    """What `join` is given; the model becomes one vector at `begin`."""
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        optimizers: Sequence[Optimizer],
+        evaluate: Evaluate | None,
+        name: str,
+    ) -> None:
+        self.name = name
+        self.notes: Sequence[str] = []
+        self.shared: Sequence[str] = []
+        self.kept: dict[str, Any] = {}
+        """Objects with a `state_dict` that a checkpoint keeps beside the optimizers, by name."""
+
+        self.optimizers = optimizers
+        self._models = models
+        self._evaluate = evaluate
+        self._flat: FlatModel | None = None
+
+    @property
+    def model(self) -> FlatModel:
+        if self._flat is None:
+            one = len(self._models) == 1
+            module = self._models[0] if one else nn.ModuleList(self._models)
+            held = [p for o in self.optimizers for group in o.param_groups for p in group["params"]]
+            self._flat = FlatModel(module, also_trained=held)
+            known = {id(parameter) for parameter in module.parameters()}
+            if any(id(parameter) not in known for parameter in held):
+                raise UsageError("join: an optimizer holds a parameter that no model has")
+        return self._flat
+
+    def training(self, share: int) -> "LoopTraining":
+        return LoopTraining(self)
+
+    def judge(self) -> "LoopJudge | None":
+        return LoopJudge(self._models, self._evaluate) if self._evaluate else None
+
+    def attributes(self, share: int) -> dict[str, Any]:
+        return {}
+
+
+class LoopTraining:
+    """The state of a user's loop beside the model: optimizers, kept objects, buffers at home."""
+
+    def __init__(self, workload: LoopWorkload) -> None:
+        self.steps = 0
+        self._workload = workload
+
+    def take_share(self, share: int) -> None:
+        """The loop asks for its share when it next begins to read its data."""
+
+    def state_dict(self) -> dict[str, Any]:
+        work = self._workload
+        own = {
+            "optimizers": [optimizer.state_dict() for optimizer in work.optimizers],
+            "kept": {name: kept.state_dict() for name, kept in work.kept.items()},
+            "buffers": dict(self._buffers()),
+        }
+        return {"steps": self.steps, "own": packed(own)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; UsageError if other objects were kept then."""
+        work, own = self._workload, unpacked(state["own"])
+        if own["kept"].keys() != work.kept.keys():
+            names = ", ".join(sorted(own["kept"])) or "nothing"
+            raise UsageError(f"the checkpoint holds what run.keep was given before: {names}")
+        for optimizer, saved in zip(work.optimizers, own["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for name, saved in own["kept"].items():
+            work.kept[name].load_state_dict(saved)
+        for name, buffer in self._buffers():
+            buffer.copy_(own["buffers"][name])
+        self.steps = state["steps"]
+
+    def _buffers(self) -> list[tuple[str, torch.Tensor]]:
+        """The buffers that no commit carries."""
+        flat = self._workload.model
+        frozen = {id(parameter) for parameter in flat.module.parameters()}
+        return [(name, t) for name, t in flat.at_home.items() if id(t) not in frozen]
+
+
+class LoopJudge:
+    """Evaluates the model by the user's own function."""
+
+    def __init__(self, models: Sequence[nn.Module], evaluate: Evaluate) -> None:
+        self._models = models
+        self._evaluate = evaluate
+
+    def evaluate(self) -> dict[str, float]:
+        """What the user's function returns, in eval mode and without gradients.
+
+        Raises AdspError unless that is a number, the loss, or a dict of numbers with `loss`.
+        """
+        for model in self._models:
+            model.eval()
+        with torch.no_grad():
+            given = self._models[0] if len(self._models) == 1 else list(self._models)
+            found = self._evaluate(given)
+        wanted = "evaluate must return the loss, or a dict of numbers with 'loss' in it"
+        if isinstance(found, Mapping) and "loss" not in found:
+            raise AdspError(f"{wanted}; it returned {', '.join(map(str, found)) or 'nothing'}")
+        pairs = found.items() if isinstance(found, Mapping) else [("loss", found)]
+        try:
+            return {str(name): float(value) for name, value in pairs}
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise AdspError(f"{wanted}: {error}") from None
