@@ -8,7 +8,7 @@ if __name__ == "__main__":
     # until a run handles it, Ctrl-C ends the process silently
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from adsp_mpi.cli import parse
+from adsp_mpi.cli import Request, parse
 from adsp_mpi.errors import AdspError
 from adsp_mpi.guide import show_guide
 
@@ -25,9 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if arguments[:1] == ["guide"]:
             show_guide(arguments[1:])
             return
-        verb, config, recorded, one_model = parse(arguments)
+        request = parse(arguments)
     except AdspError as error:
         leave_with(error, alone=bool({"simulate", "guide"} & set(arguments)))
+    if request.program:
+        train_own_loop(request)
+        return
+    verb, config, recorded, one_model, *_ = request
     if verb == "config":
         from adsp_mpi.runtime.exit import exit_code_of
         from adsp_mpi.tools.settings import settings_text
@@ -51,6 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: measure(config))
     else:
         exit_on_error(lambda: run_quietly(config))
+
+
+def train_own_loop(request: Request) -> None:
+    """Call the user's function, under MPI or in virtual time."""
+    from adsp_mpi.own_loop.host import GIVEN
+
+    GIVEN.program, GIVEN.layers = request.program, request.layers
+    if request.verb == "simulate":
+        from adsp_mpi.sim.command import simulate_loop_and_show
+
+        sys.exit(simulate_loop_and_show(request.program, request.config))
+    from adsp_mpi.mpi.exit import exit_on_error
+    from adsp_mpi.mpi.own_loop import call
+
+    exit_on_error(lambda: call(request.program, request.config))
 
 
 def leave_with(error: AdspError, alone: bool) -> NoReturn:

@@ -1,6 +1,5 @@
 """The Python calls `adsp_mpi.join` and `adsp_mpi.train`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence, TypeVar
 
@@ -74,13 +73,17 @@ def join(
     optimizers = _all_of("optimizer", optimizer, Optimizer)
     if evaluate is not None and not callable(evaluate):
         raise UsageError(f"join: evaluate must be a function, not {type(evaluate).__name__}")
-    workload = LoopWorkload(models, optimizers, evaluate, Path(sys.argv[0]).stem)
-    layers = [_layer(settings), *GIVEN]
+    workload = LoopWorkload(models, optimizers, evaluate, GIVEN.program)
+    layers = [_layer(settings), *GIVEN.layers]
     if PLACE.prepare:
         return Run(PLACE.prepare(layers, workload), workload)
+    from adsp_mpi.mpi.exit import JOINED, watch_exit
     from adsp_mpi.mpi.own_loop import prepare_rank
 
-    return Run(prepare_rank(layers, workload), workload)
+    watch_exit()
+    run = Run(prepare_rank(layers, workload), workload)
+    JOINED.append(run)
+    return run
 
 
 def _all_of(name: str, given: Any, kind: type[T]) -> list[T]:

@@ -7,7 +7,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, Setting, file_layer, parse_setting, preset_layer, presets
 from adsp_mpi.options import ENGINES, options_of
-from adsp_mpi.refusals import require_used
+from adsp_mpi.refusals import require_used, require_used_by_loop
 from adsp_mpi.runtime.resume import AUTO, resumed_config
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class Request(NamedTuple):
     config: Config
     recorded: "Recorded | None" = None
     one_model: bool = False
+    program: str = ""
+    """A user's function, as my_training:train, which trains by `adsp_mpi.join`."""
+
+    layers: Sequence[Layer] = ()
+    """For a program the settings given on the command line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,15 +74,17 @@ def make_parser() -> Parser:
     """The parser of `python -m adsp_mpi`."""
     parser = Parser(
         prog="adsp_mpi",
-        usage="[mpirun -n RANKS] python -m adsp_mpi [VERB] [OPTION ...]",
+        usage="[mpirun -n RANKS] python -m adsp_mpi [VERB] [MODULE:FUNCTION] [OPTION ...]",
         description="Train one model on machines of very different speed, over MPI.\n\nverbs:\n"
         + "\n".join(f"  {name:<10}{text}" for name, text in VERBS.items()),
-        epilog="Without --task, --config and --preset: the quickstart.\n"
+        epilog="MODULE:FUNCTION is your own training, which calls adsp_mpi.join: guide convert.\n"
+        "Without it, --task, --config and --preset: the quickstart.\n"
         "Traces are analysed by: python -m adsp_mpi.analysis --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("verb", nargs="?", default="run", help=argparse.SUPPRESS, metavar="VERB")
+    parser.add_argument("program", nargs="?", help=argparse.SUPPRESS, metavar="MODULE:FUNCTION")
     parser.add_argument("--config", metavar="FILE", help="settings from a TOML file")
     parser.add_argument("--preset", metavar="NAME", help=f"one of: {', '.join(presets())}")
     parser.add_argument(
@@ -107,10 +114,14 @@ def make_parser() -> Parser:
 def parse(arguments: Sequence[str]) -> Request:
     """What the arguments ask for; UsageError if they are wrong, AdspError for a bad trace."""
     options = make_parser().parse_args(arguments)
+    if ":" in options.verb and not options.program:
+        options.verb, options.program = "run", options.verb
     if options.verb not in VERBS:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
     if options.verb in ("bench", "guide"):
         raise UsageError(f"{options.verb} comes first: python -m adsp_mpi {options.verb}")
+    if options.program:
+        return _parse_program(options)
     if options.like is not None:
         return _parse_like(options)
     base = Config()
@@ -119,6 +130,16 @@ def parse(arguments: Sequence[str]) -> Request:
     elif not (options.preset or options.config or options.task):
         options.preset = "quickstart"
     return Request(options.verb, config_of(options, options.verb, base))
+
+
+def _parse_program(options: argparse.Namespace) -> Request:
+    """The request for a user's own training, whose script may have settings of its own."""
+    if options.verb not in ENGINES or options.like is not None:
+        raise UsageError(f"{options.program}: only run and simulate take a function of yours")
+    layers = layers_of(options)
+    require_used_by_loop(layers)
+    config = config_of(options, options.verb, Config())
+    return Request(options.verb, config, program=options.program, layers=layers)
 
 
 def _parse_like(options: argparse.Namespace) -> Request:
@@ -142,13 +163,18 @@ def config_of(options: argparse.Namespace, use: str, base: Config) -> Config:
     Raises UsageError where the command line, or for a `use` that trains the file, asks for what
     would be ignored. For the other uses a file describes the run that they examine.
     """
-    preset = preset_layer(options.preset) if options.preset else []
-    file = file_layer(options.config) if options.config else []
-    arguments = command_line(options)
+    preset, file, arguments = layers_of(options)
     config = base.with_layers(preset, file, arguments)
     if use != "config":
         require_used(use, base, config, [file, arguments] if use in ENGINES else [arguments])
     return config
+
+
+def layers_of(options: argparse.Namespace) -> tuple[Layer, Layer, Layer]:
+    """The settings of the preset, the file and the command line."""
+    preset = preset_layer(options.preset) if options.preset else []
+    file = file_layer(options.config) if options.config else []
+    return preset, file, command_line(options)
 
 
 def command_line(options: argparse.Namespace) -> Layer:

@@ -13,6 +13,13 @@ WITHOUT_DATA = (("train", "partition"), ("eval", "samples"), ("run", "threads"))
 """Settings without a meaning for the quadratic, which needs no torch and has no data."""
 
 
+ONLY_OF_TASKS = (
+    ("task", "name"), ("train", "batch_size"), ("train", "local_lr"), ("train", "lr_decay"),
+    ("train", "lr_decay_steps"), ("train", "partition"), ("eval", "samples"), ("run", "device"),
+)  # fmt: skip
+"""Settings of what a user's own loop does by itself."""
+
+
 def require_used(verb: str, base: Config, config: Config, layers: Sequence[Layer]) -> None:
     """Raise UsageError, with the source, if `verb` would ignore a setting of `layers`.
 
@@ -27,6 +34,16 @@ def require_used(verb: str, base: Config, config: Config, layers: Sequence[Layer
             raise UsageError(
                 f"{setting.source}: {ignoring} no use of {setting.section}.{setting.key}; "
                 "leave it out"
+            )
+
+
+def require_used_by_loop(layers: Sequence[Layer]) -> None:
+    """Raise UsageError, with the source, for a setting that means nothing for a user's own loop."""
+    for setting in (setting for layer in layers for setting in layer):
+        if (setting.section, setting.key) in ONLY_OF_TASKS:
+            raise UsageError(
+                f"{setting.source}: your own training loop makes no use of {setting.section}."
+                f"{setting.key}; leave it out"
             )
 
 

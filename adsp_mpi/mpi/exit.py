@@ -6,7 +6,7 @@ Nothing here starts MPI before it is needed.
 import atexit
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Callable, NoReturn, Protocol, TypeVar
 
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, UsageError, cause
 from adsp_mpi.runtime.exit import tell_error
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from adsp_mpi.mpi.server.results import Result
 
 T = TypeVar("T")
+
+
+class Joined(Protocol):
+    """A user's own loop that has joined a run."""
+
+    def close(self) -> None:
+        """End this rank's part of the run in order."""
+
+    def failed(self, error: BaseException) -> BaseException:
+        """End the run because of an error in the user's code; returns what to report."""
+
+
+JOINED: list[Joined] = []
+"""Loops of this process whose part of the run may not be over."""
 
 MPI_MODULE = "mpi4py.MPI"
 OVER = "its program is over"
@@ -47,6 +61,7 @@ def exit_on_error(action: Callable[[], T]) -> T:
     watch_exit()
     try:
         done = action()
+        _close_joined()
     except Exception as error:
         _leave(error)
     from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
@@ -86,8 +101,11 @@ def _uncaught(
 def _leave(error: BaseException) -> NoReturn:
     """Report `error` and leave together with the other ranks, or end the job without them.
 
-    A UsageError that one rank has not reported for all is the same everywhere: rank 0 reports it.
+    The run that a user's loop has joined is told first. A UsageError that one rank has not reported
+    for all is the same everywhere: rank 0 reports it.
     """
+    while JOINED:
+        error = JOINED.pop().failed(error)
     if isinstance(error, UsageError) and launched_rank() != 0:
         exit_code = error.exit_code
     else:
@@ -101,7 +119,16 @@ def _leave(error: BaseException) -> NoReturn:
     sys.exit(exit_code)
 
 
+def _close_joined() -> None:
+    while JOINED:
+        JOINED.pop().close()
+
+
 def _at_exit() -> None:
+    try:
+        _close_joined()
+    except Exception as error:
+        _leave(error)
     if not _is_one_of_many():
         return
     from adsp_mpi.mpi.ranks.leaving import ROLL_CALL

@@ -10,8 +10,8 @@ from adsp_mpi.mpi.exit import say_start
 from adsp_mpi.mpi.ranks.share_out import share_out
 from adsp_mpi.mpi.run import RankRun
 from adsp_mpi.mpi.server.results import Result
+from adsp_mpi.own_loop.host import load_function, loop_config
 from adsp_mpi.own_loop.workload import LoopWorkload
-from adsp_mpi.refusals import require_used
 from adsp_mpi.runtime.data_shares import torch_seed
 
 
@@ -47,7 +47,12 @@ class RankHost:
 
 def prepare_rank(layers: Sequence[Layer], workload: LoopWorkload) -> RankHost:
     """Collective: prepare the run; all ranks go on from rank 0's weights."""
-    config = Config().with_layers(*layers)
-    require_used("run", Config(), config, layers)
+    config = loop_config("run", layers)
     say_start(config, workload.name)
     return RankHost(config, workload)
+
+
+def call(program: str, given: Config) -> None:
+    """Call the user's function `module:function`, with the random generators seeded alike."""
+    seed_generators(torch_seed(given, 0))
+    load_function(program)()

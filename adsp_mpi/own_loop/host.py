@@ -1,11 +1,18 @@
 """What a user's loop needs of the engine that it runs on, and the place where it finds it."""
 
+import sys
 import threading
+from pathlib import Path
 from typing import Any, Callable, Protocol, Sequence
 
+from adsp_mpi.config import Config
+from adsp_mpi.core.registry import load
+from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.turns import Turns
 from adsp_mpi.own_loop.workload import LoopWorkload
+from adsp_mpi.refusals import require_used, require_used_by_loop
+from adsp_mpi.runtime.resume import AUTO, resumed_config
 
 
 class Host(Protocol):
@@ -46,5 +53,36 @@ class _Place(threading.local):
 
 PLACE = _Place()
 
-GIVEN: list[Layer] = []
-"""Settings from the command line, which go over those in the script."""
+
+def load_function(path: str) -> Callable[[], Any]:
+    """The function that `path`, as my_training:train, names; UsageError if there is none."""
+    try:
+        found = load("training", path, {}, "function")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not callable(found):
+        raise UsageError(f"{path} is not a function")
+    return found
+
+
+def loop_config(verb: str, layers: Sequence[Layer]) -> Config:
+    """The configuration of a user's loop; UsageError where `verb` or the loop would ignore it.
+
+    With `run.resume` among the settings, that of the run to be resumed lies under them.
+    """
+    resume = [s.value for layer in layers for s in layer if (s.section, s.key) == ("run", "resume")]
+    base = resumed_config(resume[-1]) if resume and resume[-1] not in ("", AUTO) else Config()
+    config = base.with_layers(*layers)
+    require_used(verb, base, config, layers)
+    require_used_by_loop(layers)
+    return config
+
+
+class Given:
+    """What the command line says: the function that trains, and settings over the script's."""
+
+    program: str = Path(sys.argv[0]).stem
+    layers: Sequence[Layer] = ()
+
+
+GIVEN = Given()

@@ -1,7 +1,10 @@
 """`python -m adsp_mpi simulate`: one process, no MPI; errors become one line and an exit code."""
 
+from typing import TYPE_CHECKING
+
 from adsp_mpi.config import Config
 from adsp_mpi.errors import Interrupted, UsageError
+from adsp_mpi.runtime.data_shares import torch_seed
 from adsp_mpi.runtime.exit import exit_code_of
 from adsp_mpi.runtime.launcher import num_launched
 from adsp_mpi.runtime.run_folder import how_to_resume, make_folder
@@ -10,10 +13,34 @@ from adsp_mpi.screen import make_screen, show_report
 from adsp_mpi.sim.fitted_machines import Recorded
 from adsp_mpi.tables import WIDTH
 
+if TYPE_CHECKING:
+    from adsp_mpi.sim.own_loop import LoopProblem
+
 
 def simulate_and_show(config: Config) -> int:
     """Simulate a run and show its progress and report; returns the exit code."""
     return exit_code_of(lambda: _simulate(config))
+
+
+def simulate_loop_and_show(program: str, given: Config) -> int:
+    """Simulate the user's function `module:function` and show the report; returns the exit code.
+
+    `given` has the settings of the command line alone.
+    """
+    return exit_code_of(lambda: _simulate_loop(program, given))
+
+
+def _simulate_loop(program: str, given: Config) -> None:
+    from adsp_mpi.own_loop.host import load_function
+    from adsp_mpi.sim.own_loop import LoopProblem
+
+    _require_one_process()
+    function = load_function(program)
+    loop = LoopProblem(function, given.simulate.workers, torch_seed(given, 0))
+    try:
+        _simulate(loop.config, loop)
+    finally:
+        loop.drop()
 
 
 def predict_and_show(config: Config, recorded: Recorded, one_model: bool) -> int:
@@ -21,7 +48,7 @@ def predict_and_show(config: Config, recorded: Recorded, one_model: bool) -> int
     return exit_code_of(lambda: _predict(config, recorded, one_model))
 
 
-def _simulate(config: Config) -> None:
+def _simulate(config: Config, loop: "LoopProblem | None" = None) -> None:
     from adsp_mpi.sim.run import simulate
 
     _require_an_end(config)
@@ -29,7 +56,7 @@ def _simulate(config: Config) -> None:
     folder, lock = make_folder(config)
     with lock, Signals(has_launcher=False) as signals:
         screen = make_screen(config.run.screen)
-        done = simulate(config, folder, screen, stopped=lambda: bool(signals.received))
+        done = simulate(config, folder, screen, stopped=lambda: bool(signals.received), loop=loop)
     if config.run.screen != "quiet":
         rate = done.actions / done.wall_s
         beside = {

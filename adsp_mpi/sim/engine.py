@@ -235,11 +235,15 @@ class Engine:
         self._trace.part.event(self.clock.now, kind, text)
         self._screen.note(f"{self.clock.now:8.1f} s  {kind}: {text}")
 
+    def done_share(self) -> float:
+        """The share of the run that is done, 0 to 1."""
+        return self.stop_rule.progress(self.clock.now, self.board.mean_steps)
+
     def now(self) -> float:
         return self.clock.now
 
     def judge(self) -> dict[str, float]:
-        return self.problem.evaluate()
+        return self.problem.evaluate() or self.board.mean_loss()
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, 0.0, self.board, trial, metrics)

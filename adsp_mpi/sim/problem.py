@@ -37,8 +37,11 @@ class Learner(Protocol):
     def update(self) -> np.ndarray:
         """The last update taken."""
 
-    def step(self, batch_size: int) -> float:
-        """Take one local SGD step; returns the mini-batch's loss before it."""
+    def step(self, batch_size: int) -> float | None:
+        """Take one local step; returns the mini-batch's loss before it, None if it is unknown.
+
+        Raises `NoMoreSteps` where the worker will take no step any more.
+        """
 
     def take_update(self, factor: float) -> np.ndarray:
         """Take `factor` * (local - base) as the update, valid until the next one is taken."""
@@ -70,7 +73,10 @@ class Problem(Protocol):
         """The trace's attributes about the data of `worker`."""
 
     def evaluate(self) -> dict[str, float]:
-        """The metrics of the present `values`, with at least `loss`."""
+        """The metrics of the present `values`, with at least `loss`.
+
+        {} where the loss of the workers' steps is to stand for it.
+        """
 
     def save(self, values: np.ndarray, folder: Path) -> Path:
         """Write the model with these `values` to a file in `folder`."""

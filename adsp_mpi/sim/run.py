@@ -19,6 +19,7 @@ from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.checkpoint import engine_state, resume_engine
 from adsp_mpi.sim.engine import Engine
+from adsp_mpi.sim.own_loop import LoopProblem
 from adsp_mpi.sim.problem import Problem, make_problem
 from adsp_mpi.trace.memory_writer import MemoryPart, WorkerRows, write_trace
 
@@ -46,12 +47,14 @@ def simulate(
     screen: Screen | None = None,
     profile: Profile | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    loop: LoopProblem | None = None,
 ) -> Simulated:
     """Run `config` in virtual time; if there is a `folder`, write the trace and the model there.
 
     Deterministic: the same configuration gives the same rows, bit for bit. `profile` replaces the
-    one that the configuration names; the run ends early once `stopped()` is true. Raises AdspError
-    if the run fails; what was recorded until then is written.
+    one that the configuration names; the run ends early once `stopped()` is true. A user's `loop`,
+    whose configuration this is, stands in the place of the task. Raises AdspError if the run fails;
+    what was recorded until then is written.
     """
     began = time.perf_counter()
     screen = screen or QuietScreen()
@@ -61,7 +64,7 @@ def simulate(
         raise UsageError(
             f"--spares {config.run.spares} leaves none of the {workers} workers to begin with"
         )
-    problem = make_problem(config, workers)
+    problem: Problem = loop or make_problem(config, workers)
     part, rows = MemoryPart(), WorkerRows()
     facts = run_attributes(config, "sim", workers, problem.name, len(problem.values), {})
     part.attributes("/", facts)
@@ -73,6 +76,8 @@ def simulate(
         screen.note(text)
     trace = ServerTrace(part)
     engine = Engine(config, problem, profile, trace, rows, screen, stopped)
+    if loop:
+        loop.begin(engine.done_share)
     saver = Saver(config, folder, engine, part, rows, trace) if folder else None
     engine.save = saver.save if saver else None
     if saver and (found := find_checkpoint(config)):
@@ -86,7 +91,7 @@ def simulate(
     finally:
         screen.close()
         paths = _write(folder, engine, problem, part, rows) if folder else (None, None)
-    return Simulated(
+    done = Simulated(
         board_report(
             facts,
             engine.board,
@@ -103,6 +108,9 @@ def simulate(
         time.perf_counter() - began,
         *paths,
     )
+    if loop:
+        loop.finish(done)
+    return done
 
 
 class Saver:

@@ -9,6 +9,7 @@ from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.errors import AdspError
+from adsp_mpi.learn.turns import NoMoreSteps
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import Exchange
@@ -112,8 +113,16 @@ class SimWorker:
     def _begin_step(self) -> None:
         me, clock = self.me, self._clock
         start_s = clock.now
-        loss = self.learner.step(me.batch_size)
-        me.require_finite(loss)
+        try:
+            loss = self.learner.step(me.batch_size)
+        except NoMoreSteps:
+            me.max_steps = me.steps
+            self.go_on()
+            return
+        if loss is None:
+            loss = math.nan
+        else:
+            me.require_finite(loss)
         conditions = self._host.profile.at(self.index, start_s, me.steps)
         seconds = conditions.step_time_s * me.batch_share
         self.step_begun = (start_s, seconds, loss)

@@ -1,0 +1,214 @@
+"""Users' own loops in virtual time: each simulated rank calls the user's function in a thread."""
+
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import numpy as np
+import torch
+
+from adsp_mpi.config import Config
+from adsp_mpi.errors import UsageError
+from adsp_mpi.layers import Layer
+from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.random_state import seed_generators
+from adsp_mpi.learn.replica import Replica
+from adsp_mpi.learn.turns import NoMoreSteps, Turns
+from adsp_mpi.own_loop.host import PLACE, loop_config
+from adsp_mpi.own_loop.workload import LoopTraining, LoopWorkload
+from adsp_mpi.runtime.data_shares import torch_seed
+from adsp_mpi.runtime.same_everywhere import first_difference, settings_lines
+from adsp_mpi.sim.baton import LoopThread, RandomStates
+
+
+class Rank:
+    """One simulated rank: rank 0 or a worker. It is the `Host` of its user's run."""
+
+    simulated = True
+
+    def __init__(
+        self, number: int, function: Callable[[], Any], workers: int, generators: RandomStates
+    ) -> None:
+        self.server = number == 0
+        self.index = number - 1
+        self.workers = workers
+        self.share = max(0, self.index), workers
+        self.config = Config()
+        self.workload: LoopWorkload | None = None
+        self.results: Any = None
+        """On rank 0, once the run is over."""
+
+        self.is_over = False
+        self.progress_now: Callable[[], float] = lambda: 0.0
+        self._batch_size = 0
+        self._loss: float | None = None
+        self._has_left = False
+        self.thread = LoopThread(number, lambda: self._call(function), generators, threads=1)
+
+    @property
+    def progress(self) -> float:
+        return self.progress_now()
+
+    def turns(self) -> Turns[Any]:
+        self.thread.park()
+        while not self.is_over:
+            try:
+                self._loss = yield self._batch_size
+            except NoMoreSteps:
+                self._has_left = True
+            self.thread.park()
+        return self.results
+
+    def step(self, batch_size: int) -> float | None:
+        """Let the user's loop take a step; its loss, if known.
+
+        Raises `NoMoreSteps` where the loop has ended instead.
+        """
+        self._batch_size = batch_size
+        if not (self._has_left or self.thread.ended):
+            self.thread.go_on()
+        if self._has_left or self.thread.ended:
+            raise NoMoreSteps
+        return self._loss
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        PLACE.prepare = self._prepare
+        function()
+
+    def _prepare(self, layers: Sequence[Layer], workload: LoopWorkload) -> "Rank":
+        if self.workload is not None:
+            raise UsageError("join was called twice: a simulation is of one run")
+        self.config = loop_config("simulate", layers)
+        self.workload = workload
+        self.thread.park()
+        return self
+
+
+class LoopLearner(Replica):
+    """A worker whose steps its user's loop takes."""
+
+    def __init__(self, rank: Rank, model: FlatModel, same_base: bool, buffer_share: float) -> None:
+        super().__init__(model, same_base)
+        assert rank.workload
+        self.training: LoopTraining = rank.workload.training(rank.index)
+        self._rank = rank
+        self._buffer_share = buffer_share
+
+    def step(self, batch_size: int) -> float | None:
+        return self._rank.step(batch_size)
+
+    def before_landing(self, values: np.ndarray) -> None:
+        if self.averages_buffers:
+            self.buffers_answer[:] = values[self.first_buffer :]
+            self.average_buffers(self._buffer_share)
+
+    def take_share(self, share: int) -> None:
+        self._rank.share = share, self._rank.share[1]
+
+
+class LoopProblem:
+    """What the ranks of a user's loop train together. It is the `Problem` of a simulation.
+
+    Every rank calls `function` with its random generators seeded by `seed`.
+    """
+
+    def __init__(self, function: Callable[[], Any], workers: int, seed: int) -> None:
+        self._generators = RandomStates()
+        self._seed = seed
+        self._ranks = [
+            Rank(number, function, workers, self._generators) for number in range(workers + 1)
+        ]
+        self._learners: list[LoopLearner] = []
+        self.notes: Sequence[str] = []
+        try:
+            self._join()
+        except BaseException:
+            self.drop()
+            raise
+
+    def _join(self) -> None:
+        """Let every rank come to its `join`, and begin behind it with rank 0's weights."""
+        for rank in self._ranks:
+            self._generators.give(rank.index + 1)
+            seed_generators(self._seed)
+            rank.thread.go_on()
+            if rank.workload is None:
+                raise UsageError("the function returned without a call of adsp_mpi.join")
+        works = [rank.workload for rank in self._ranks if rank.workload]
+        self._models = [work.model for work in works]
+        self.config = self._ranks[0].config
+        self._require_same("settings", [settings_lines(rank.config) for rank in self._ranks])
+        self._require_same("models", [model.layout for model in self._models])
+        first = self._models[0]
+        for number, model in enumerate(self._models):
+            for own, there in zip(model.at_home.values(), first.at_home.values(), strict=True):
+                own.detach().copy_(there.detach())
+            model.load(first.values)
+            self._generators.give(number)
+            seed_generators(torch_seed(self.config, number))
+        self.name = works[0].name
+        self.values = first.values.numpy().copy()
+        self.num_trained = first.num_trainable
+        self._judge = works[0].judge()
+        shares = len(works) - 1 - self.config.run.spares
+        for rank in self._ranks:
+            rank.share = rank.share[0] % shares, shares
+
+    def begin(self, progress: Callable[[], float]) -> None:
+        """Let every rank come to where it asks for its first step."""
+        for rank in self._ranks:
+            rank.progress_now = progress
+            rank.thread.go_on()
+
+    def learner(self, worker: int) -> LoopLearner:
+        rank, model = self._ranks[worker + 1], self._models[worker + 1]
+        buffer_share = 1.0 / rank.share[1]
+        learner = LoopLearner(rank, model, self.config.sync_model.same_base, buffer_share)
+        self._learners.append(learner)
+        return learner
+
+    def attributes(self, worker: int) -> dict[str, Any]:
+        return {}
+
+    def evaluate(self) -> dict[str, float]:
+        if self._judge is None:
+            return {}
+        self._generators.give(0)
+        self._models[0].load(torch.from_numpy(self.values))
+        return self._judge.evaluate()
+
+    def save(self, values: np.ndarray, folder: Path) -> Path:
+        self._models[0].load(torch.from_numpy(values))
+        torch.save(self._models[0].module.state_dict(), folder / "model.pt")
+        return folder / "model.pt"
+
+    def finish(self, results: Any) -> None:
+        """The run is over: let every rank come to the end of its function."""
+        self._ranks[0].results = results
+        for rank in self._ranks:
+            rank.is_over = True
+            if not rank.thread.ended:
+                rank.thread.go_on()
+
+    def drop(self) -> None:
+        """End all threads, wherever they stand."""
+        for rank in self._ranks:
+            rank.thread.drop()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "layout": self._models[0].layout,
+            "random": self._generators.state_dict(),
+            "learners": [[one.state_dict(), one.training.state_dict()] for one in self._learners],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._models[0].require_layout(state["layout"], "the checkpoint")
+        for learner, (replica, training) in zip(self._learners, state["learners"], strict=True):
+            learner.load_state_dict(replica)
+            learner.training.load_state_dict(training)
+        self._generators.load_state_dict(state["random"])
+
+    def _require_same(self, what: str, lines_by_rank: Sequence[Sequence[str]]) -> None:
+        names = ["this machine"] * len(lines_by_rank)
+        if found := first_difference(lines_by_rank, names):
+            raise UsageError(f"the ranks' {what} differ: {', '.join(found)}")
