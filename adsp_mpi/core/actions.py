@@ -52,12 +52,13 @@ WorkerAction = Step | Commit | Pull | Wait
 class Pause:
     """Do not train, as rank 0 asks; not an action of a scheme.
 
-    `due` is what to do meanwhile: ADMIT, SAVE, RESTORE, or "" for nothing.
+    `due` is what to do meanwhile: ADMIT, SAVE, RESTORE, KEEP, or "" for nothing.
     """
 
     ADMIT: ClassVar[str] = "admit"  # take the global model and the counts that rank 0 gave
     SAVE: ClassVar[str] = "save"  # write this worker's part of a checkpoint
     RESTORE: ClassVar[str] = "restore"  # take the snapshot, which is the global model now
+    KEEP: ClassVar[str] = "keep"  # keep the state of its optimizer for a restore
 
     reason: str
     due: str = ""

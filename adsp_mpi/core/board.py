@@ -53,6 +53,7 @@ class Presence(IntEnum):
 TARGET_FIELDS = tuple(f.name for f in fields(Targets))
 OWN_FIELDS = (
     "version", "stage", "restores", "exit_code", "checkpoint", "server_s", "pause", "progress",
+    "snapshots",
 )  # fmt: skip
 HEADER_FIELDS = OWN_FIELDS + TARGET_FIELDS
 COUNTER_FIELDS = ("landed", "failures", "interrupts")
@@ -133,6 +134,15 @@ class Board:
     @restores.setter
     def restores(self, restores: int) -> None:
         self.header[2] = restores
+
+    @property
+    def snapshots(self) -> int:
+        """The number of snapshots taken."""
+        return int(self.header[8])
+
+    @snapshots.setter
+    def snapshots(self, snapshots: int) -> None:
+        self.header[8] = snapshots
 
     @property
     def exit_code(self) -> int:
@@ -230,8 +240,8 @@ class Board:
         return float(steps.mean()) if steps.size else 0.0
 
     def mean_loss(self) -> dict[str, float]:
-        """The mean `loss` of the last steps of the present workers; {} if none is known."""
-        losses = self.column("loss")[self.present & (self.column("steps") > 0)]
+        """The mean `loss` of the last steps of all workers but the lost; {} if none is known."""
+        losses = self.column("loss")[~self.lost & (self.column("steps") > 0)]
         known = losses[~np.isnan(losses)]
         return {"loss": float(known.mean())} if known.size else {}
 

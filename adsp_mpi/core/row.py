@@ -10,6 +10,7 @@ ROW_FIELDS = (
     "rounds",
     "pulls",
     "restores",
+    "snapshots",  # the last one with which it has kept its training's state
     "checkpoint",  # the last checkpoint of which it wrote its part, or failed to
     "disk_error",  # errno if that write failed, else 0
     "trace_cut",  # 1: its trace can no longer be written

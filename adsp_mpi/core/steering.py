@@ -8,8 +8,6 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Generator, Protocol
 
-import numpy as np
-
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
@@ -37,10 +35,7 @@ class ServerEngine(Protocol):
         """Seconds since the run's start."""
 
     def judge(self) -> dict[str, float]:
-        """Evaluate the present global model; returns metrics with at least `loss`.
-
-        Returns {} where that is the loss of the workers' steps and none has been taken.
-        """
+        """Metrics of the global model with at least `loss`; {}: take the loss of the workers."""
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         """Record the metrics of an evaluation that began at `now`."""
@@ -214,11 +209,11 @@ class Steering:
         return self._stop.evaluated(loss)
 
     def _metrics(self) -> dict[str, float]:
-        """The metrics of the global model: the last ones if it has not changed since."""
+        """The metrics of the global model, evaluated again only if it has changed."""
         model = self._board.landed, int(self._board.restores), self._outer_steps
         if model != self._judged[0]:
             self._judged = model, self._engine.judge()
-        return self._judged[1]
+        return self._judged[1] or self._board.mean_loss()
 
     def _outer_step(self) -> None:
         if self._has_outer_step:
@@ -230,10 +225,12 @@ class Steering:
         paused = not isinstance(command, Run)
         if paused:
             self._board.pause(PauseReason.SNAPSHOT)
-            yield self._workers(lambda: self._board.column("presence") == Presence.PAUSED)
+            yield self._workers_have("presence", Presence.PAUSED)
         while not isinstance(command, Run):
             if isinstance(command, Snapshot):
                 self._engine.take_snapshot()
+                self._board.snapshots += 1
+                yield self._workers_have("snapshots", self._board.snapshots)
             else:
                 yield from self._restore()
             command = self._scheduler.advance(self._observe())
@@ -245,7 +242,7 @@ class Steering:
         """Let every worker return to the snapshot; losses until the next `Run` do not count."""
         self._engine.put_back_snapshot()
         self._board.restores += 1
-        yield self._workers(lambda: self._board.column("restores") == self._board.restores)
+        yield self._workers_have("restores", self._board.restores)
         self.progress.phase = TRIAL
         self.evaluate()
         del self._losses[:-1]
@@ -254,10 +251,9 @@ class Steering:
         progress, self._begun_s = self.progress, self._engine.now()
         progress.trial_s = progress.trials_until(self._begun_s)
         progress.phase, progress.since_s = run.phase, self._begun_s
-        run = self._dated(run)
         self._run_end_s = self._begun_s + run.seconds
         del self._losses[:-1]
-        self._put(run, paused)
+        self._put(self._dated(run), paused)
 
     def _dated(self, run: Run) -> Run:
         """`run` with the start of its check period filled in."""
@@ -288,9 +284,10 @@ class Steering:
             return STEPS_TAKEN
         return reason
 
-    def _workers(self, done: Callable[[], np.ndarray]) -> Until:
-        """A wait until `done`, bool[M], holds for every present worker."""
-        return Until(math.inf, lambda: bool((done() | ~self._board.present).all()))
+    def _workers_have(self, name: str, value: float) -> Until:
+        """A wait until the field `name` of the row is `value` for every present worker."""
+        board = self._board
+        return Until(math.inf, lambda: bool(((board.column(name) == value) | ~board.present).all()))
 
 
 def bad_loss(loss: float, now: float, untrained: bool) -> str:

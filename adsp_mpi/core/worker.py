@@ -6,30 +6,14 @@ such as `stepped` or `commit_begun`.
 """
 
 import math
-from typing import Callable, NamedTuple
 
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Targets, Wait, WorkerAction
 from adsp_mpi.core.board import ASSIGNED_FIELDS, Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.row import Row
 from adsp_mpi.core.worker_state import Waiting, WorkerState
+from adsp_mpi.core.worker_tables import NO_TABLES, Tables
 from adsp_mpi.errors import AdspError
-
-
-class Tables(NamedTuple):
-    """Functions that record a row of a worker's tables, given its values in the schema's order."""
-
-    steps: Callable[..., None]
-    commits: Callable[..., None]
-    pulls: Callable[..., None]
-    waits: Callable[..., None]
-
-
-def _ignore(*values: object) -> None:
-    """Record nothing."""
-
-
-NO_TABLES = Tables(_ignore, _ignore, _ignore, _ignore)
 
 
 class Worker(WorkerState):
@@ -131,6 +115,8 @@ class Worker(WorkerState):
             return Pause.ADMIT
         if stage is Stage.PAUSE and board.checkpoint != self.row.checkpoint:
             return Pause.SAVE
+        if board.snapshots > self.row.snapshots:
+            return Pause.KEEP
         return Pause.RESTORE if board.restores > self.row.restores else ""
 
     def _begin_pause(self, now: float, reason: str) -> None:
@@ -278,8 +264,12 @@ class Worker(WorkerState):
         for name in ("steps", "begun", "commits", "rounds", "pulls"):
             row.count(name, getattr(self, name))
         row.longest_s = self.step_s + self.commit_s
-        row.restores = board.restores
+        row.restores, row.snapshots = board.restores, board.snapshots
         row.admitted = counts["admitted"]
+
+    def kept(self, snapshots: int) -> None:
+        """Report that the state of its optimizer is kept, for snapshot number `snapshots`."""
+        self.row.snapshots = snapshots
 
     def saved(self, checkpoint: int, error: int) -> None:
         """Report that its part of a checkpoint is written; `error` is an errno if that failed."""

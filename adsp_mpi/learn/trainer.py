@@ -109,6 +109,15 @@ class Trainer:
             self._share = share
             self._order = self._order_of(share)
 
+    def keep_snapshot(self) -> None:
+        """Plain SGD has no state."""
+
+    def return_to_snapshot(self) -> None:
+        """Plain SGD has no state."""
+
+    def begin_anew(self) -> None:
+        """Plain SGD has no state."""
+
     def state_dict(self) -> dict[str, Any]:
         """Steps, share, sample order and the integer buffers; not the model's values."""
         buffers = {name: b.cpu().numpy().copy() for name, b in self._model.own_buffers.items()}

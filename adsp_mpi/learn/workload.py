@@ -14,6 +14,15 @@ class Training(Protocol):
     def take_share(self, share: int) -> None:
         """Train on this share of the data from here on."""
 
+    def keep_snapshot(self) -> None:
+        """Keep the optimizer's state for `return_to_snapshot`."""
+
+    def return_to_snapshot(self) -> None:
+        """Take the optimizer's state that was kept last; the model has been restored."""
+
+    def begin_anew(self) -> None:
+        """Forget the optimizer's state: the model has become another one."""
+
     def state_dict(self) -> dict[str, Any]:
         """For `load_state_dict`; the model's values are saved elsewhere."""
 

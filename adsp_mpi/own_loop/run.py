@@ -78,12 +78,13 @@ class Run:
         passes = 0
         while self.running:
             _set_epoch(batches, passes)
-            item = None
-            for item in batches:
-                yield item
+            given = False
+            for batch in batches:
+                given = True
+                yield batch
                 if self._over:
                     return
-            if item is None:
+            if not given:
                 raise UsageError("run(batches): there is no batch in it; an iterator ends for good")
             passes += 1
 

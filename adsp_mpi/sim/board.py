@@ -57,6 +57,15 @@ class LiveBoard(Board):
         self.changed.add(STAGE)
 
     @property
+    def snapshots(self) -> int:
+        return super().snapshots
+
+    @snapshots.setter
+    def snapshots(self, snapshots: int) -> None:
+        self.header[8] = snapshots
+        self.changed.add(STAGE)
+
+    @property
     def targets(self) -> Targets:
         return super().targets
 

@@ -9,7 +9,8 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.steering import Steering, Until
-from adsp_mpi.core.worker import Tables, Worker
+from adsp_mpi.core.worker import Worker
+from adsp_mpi.core.worker_tables import Tables
 from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED
@@ -243,7 +244,7 @@ class Engine:
         return self.clock.now
 
     def judge(self) -> dict[str, float]:
-        return self.problem.evaluate() or self.board.mean_loss()
+        return self.problem.evaluate()
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, 0.0, self.board, trial, metrics)

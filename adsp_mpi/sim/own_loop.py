@@ -11,13 +11,13 @@ from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.random_state import seed_generators
-from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.turns import NoMoreSteps, Turns
 from adsp_mpi.own_loop.host import PLACE, loop_config
-from adsp_mpi.own_loop.workload import LoopTraining, LoopWorkload
+from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.runtime.data_shares import torch_seed
 from adsp_mpi.runtime.same_everywhere import first_difference, settings_lines
 from adsp_mpi.sim.baton import LoopThread, RandomStates
+from adsp_mpi.sim.problem import ReplicaLearner
 
 
 class Rank:
@@ -70,6 +70,10 @@ class Rank:
             raise NoMoreSteps
         return self._loss
 
+    def take_share(self, share: int) -> None:
+        """Give the user's loop this share when it next asks for its own."""
+        self.share = share, self.share[1]
+
     def _call(self, function: Callable[[], Any]) -> None:
         PLACE.prepare = self._prepare
         function()
@@ -83,26 +87,15 @@ class Rank:
         return self
 
 
-class LoopLearner(Replica):
+class LoopLearner(ReplicaLearner):
     """A worker whose steps its user's loop takes."""
 
-    def __init__(self, rank: Rank, model: FlatModel, same_base: bool, buffer_share: float) -> None:
-        super().__init__(model, same_base)
+    def __init__(self, rank: Rank, model: FlatModel, same_base: bool) -> None:
         assert rank.workload
-        self.training: LoopTraining = rank.workload.training(rank.index)
-        self._rank = rank
-        self._buffer_share = buffer_share
-
-    def step(self, batch_size: int) -> float | None:
-        return self._rank.step(batch_size)
-
-    def before_landing(self, values: np.ndarray) -> None:
-        if self.averages_buffers:
-            self.buffers_answer[:] = values[self.first_buffer :]
-            self.average_buffers(self._buffer_share)
-
-    def take_share(self, share: int) -> None:
-        self._rank.share = share, self._rank.share[1]
+        training = rank.workload.training(rank.index)
+        super().__init__(model, same_base, training, 1.0 / rank.share[1])
+        self.step = rank.step
+        self.take_share = rank.take_share
 
 
 class LoopProblem:
@@ -161,8 +154,7 @@ class LoopProblem:
 
     def learner(self, worker: int) -> LoopLearner:
         rank, model = self._ranks[worker + 1], self._models[worker + 1]
-        buffer_share = 1.0 / rank.share[1]
-        learner = LoopLearner(rank, model, self.config.sync_model.same_base, buffer_share)
+        learner = LoopLearner(rank, model, self.config.sync_model.same_base)
         self._learners.append(learner)
         return learner
 

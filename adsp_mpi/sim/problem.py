@@ -16,6 +16,7 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task, task_factory
 from adsp_mpi.learn.trainer import Evaluator
+from adsp_mpi.learn.workload import Training
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
@@ -51,6 +52,13 @@ class Learner(Protocol):
 
     def take_share(self, share: int) -> None:
         """Train on this share of the data from here on."""
+
+    def keep_snapshot(self) -> None:
+        """As in `Training`, like the two methods below."""
+
+    def return_to_snapshot(self) -> None: ...
+
+    def begin_anew(self) -> None: ...
 
     def replace(self, keep_local: bool) -> None:
         """The local model becomes `answer`, plus local - base if `keep_local`."""
@@ -114,24 +122,36 @@ def _problem_factory(name: str) -> Callable[..., Problem]:
     return factory
 
 
-class TorchLearner(Replica):
-    """A learner made of a `Replica` and its trainer."""
+class ReplicaLearner(Replica):
+    """A learner made of the replica and the training of a rank under MPI.
 
-    def __init__(self, shares: DataShares, share: int, model: FlatModel, same_base: bool) -> None:
+    A commit moves the server's buffers by `buffer_share` of the difference from the worker's.
+    """
+
+    def __init__(
+        self, model: FlatModel, same_base: bool, training: Training, buffer_share: float
+    ) -> None:
         super().__init__(model, same_base)
-        self._shares = shares
-        self.trainer = shares.trainer(share, model)
-
-    def step(self, batch_size: int) -> float:
-        return self.trainer.step(batch_size)
+        self.training = training
+        self.take_share = training.take_share
+        self.keep_snapshot = training.keep_snapshot
+        self.return_to_snapshot = training.return_to_snapshot
+        self.begin_anew = training.begin_anew
+        self._buffer_share = buffer_share
 
     def before_landing(self, values: np.ndarray) -> None:
         if self.averages_buffers:
             self.buffers_answer[:] = values[self.first_buffer :]
-            self.average_buffers(1.0 / self._shares.num_workers)
+            self.average_buffers(self._buffer_share)
 
-    def take_share(self, share: int) -> None:
-        self.trainer.take_share(share)
+
+class TorchLearner(ReplicaLearner):
+    """A learner on a share of a task's data."""
+
+    def __init__(self, shares: DataShares, share: int, model: FlatModel, same_base: bool) -> None:
+        trainer = shares.trainer(share, model)
+        super().__init__(model, same_base, trainer, 1.0 / shares.num_workers)
+        self.step = trainer.step
 
 
 class TorchProblem:
@@ -183,13 +203,13 @@ class TorchProblem:
             "layout": self._model.layout,
             "random": random_state(),
             "learners": [
-                [learner.state_dict(), learner.trainer.state_dict()] for learner in self._learners
+                [learner.state_dict(), learner.training.state_dict()] for learner in self._learners
             ],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._model.require_layout(state["layout"], "the checkpoint")
         put_random_state(state["random"])
-        for learner, (replica, trainer) in zip(self._learners, state["learners"], strict=True):
+        for learner, (replica, training) in zip(self._learners, state["learners"], strict=True):
             learner.load_state_dict(replica)
-            learner.trainer.load_state_dict(trainer)
+            learner.training.load_state_dict(training)

@@ -163,6 +163,15 @@ class QuadraticLearner:
     def take_share(self, share: int) -> None:
         """There are no data."""
 
+    def keep_snapshot(self) -> None:
+        """Plain SGD has no state."""
+
+    def return_to_snapshot(self) -> None:
+        """Plain SGD has no state."""
+
+    def begin_anew(self) -> None:
+        """Plain SGD has no state."""
+
     def replace(self, keep_local: bool) -> None:
         if keep_local:
             self._local += self.answer - self._base

@@ -206,12 +206,7 @@ class SimWorker:
         """Do what is due in the pause; returns whether the worker goes on only later."""
         me, board = self.me, self._board
         if pause.due:
-            self._host.exchange.fetch(self.index, self.learner)
-            if pause.due == Pause.RESTORE:
-                me.restored(self._clock.now, board.landed, board.restores)
-            else:
-                me.admitted(self._clock.now, board.landed, board)
-                self.learner.take_share(int(board.assignment("share")[self.index]))
+            self._do_due(pause.due)
             board.changed.add(PRESENCE)
             return False
         if me.in_flight:
@@ -220,6 +215,21 @@ class SimWorker:
             self.asked = STAGE
             self._host.waits.wait(self, math.inf)
         return True
+
+    def _do_due(self, due: str) -> None:
+        me, board, learner = self.me, self._board, self.learner
+        if due == Pause.KEEP:
+            learner.keep_snapshot()
+            me.kept(board.snapshots)
+            return
+        self._host.exchange.fetch(self.index, learner)
+        if due == Pause.RESTORE:
+            me.restored(self._clock.now, board.landed, board.restores)
+            learner.return_to_snapshot()
+        else:
+            me.admitted(self._clock.now, board.landed, board)
+            learner.begin_anew()
+            learner.take_share(int(board.assignment("share")[self.index]))
 
     def _leave(self) -> None:
         """Leave, but not before the commit in flight has landed."""

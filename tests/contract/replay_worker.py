@@ -10,7 +10,8 @@ import numpy as np
 
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, WorkerAction
 from adsp_mpi.core.board import Board, PauseReason, Stage
-from adsp_mpi.core.worker import Tables, Worker
+from adsp_mpi.core.worker import Worker
+from adsp_mpi.core.worker_tables import Tables
 from tests.contract.recording import Different, Recording
 from tests.contract.replay_scheduler import Schedule
 

@@ -9,8 +9,9 @@ import pytest
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Targets, Wait, WorkerAction
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.row import Row
-from adsp_mpi.core.worker import Tables, Worker
+from adsp_mpi.core.worker import Worker
 from adsp_mpi.core.worker_state import WorkerState
+from adsp_mpi.core.worker_tables import Tables
 from adsp_mpi.errors import AdspError
 
 

@@ -231,7 +231,7 @@ class Server:
     def judge(self) -> dict[str, float]:
         self._global_model.load(self._host_values.numpy())
         self._model.load(self._host_values)
-        return self._judge.evaluate() if self._judge else self.board.mean_loss()
+        return self._judge.evaluate() if self._judge else {}
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)

@@ -34,8 +34,13 @@ class PausedWork:
             worker.saved(board.checkpoint, self._saver.save(board.checkpoint))
         elif due == Pause.RESTORE:
             worker.restored(self._now(), self._commits.fetch(), board.restores)
+            self._saver.training.return_to_snapshot()
+        elif due == Pause.KEEP:
+            self._saver.training.keep_snapshot()
+            worker.kept(board.snapshots)
         elif due == Pause.ADMIT:
             worker.admitted(self._now(), self._commits.fetch(), board)
+            self._saver.training.begin_anew()
         else:
             return
         self._client.publish(self._now())

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from adsp_mpi.core.worker import Tables
+from adsp_mpi.core.worker_tables import Tables
 from adsp_mpi.mpi.ranks.world import World
 from adsp_mpi.runtime.server_trace import part_path
 from adsp_mpi.trace import schema
