@@ -1,0 +1,113 @@
+"""Users' own training loops under MPI; what they do in virtual time is in tests/unit."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from adsp_mpi.trace import Trace
+from tests.launch.launcher import Finished, launch, launch_all, ranks
+from tests.unit.constant_task import RATE
+
+RANKS = 3
+COMMANDS = {
+    "exact": ("tests.unit.own_loops:constant", "asp", "--max-steps", "40"),
+    "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-seconds", "3"),
+    "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
+    "raises": ("tests.unit.own_loops:raising", "ssp", "--max-seconds", "30"),
+    "trained": ("tests.unit.own_loops:adamw", "adsp", "--max-seconds", "4"),
+    "resumed": ("tests.unit.own_loops:adamw", "adsp", "--max-seconds", "6", "--resume", "trained"),
+}
+SETTINGS = (
+    "--hetero", "ratio:2", "--set", "hetero.step_time_s=0.02", "--set", "eval.period_s=0.5",
+    "--set", "sync.check_period_s=1",
+)  # fmt: skip
+
+SCRIPT = """
+import torch, adsp_mpi
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.AdamW(model.parameters(), 0.1)
+run = adsp_mpi.join(model, optimizer, settings={"stop": {"max_seconds": 60}})
+for number, x in enumerate(run([torch.ones(8, 2)])):
+    optimizer.zero_grad()
+    model(x).square().mean().backward()
+    if number == 5 and run.index == 1:
+        raise RuntimeError("my own mistake")
+    optimizer.step()
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Finished, Path]]:
+    folder = tmp_path_factory.mktemp("loops")
+    commands = [
+        ["-m", "adsp_mpi", program, "--sync", scheme, *SETTINGS, *limits, "--out", name]
+        for name, (program, scheme, *limits) in COMMANDS.items()
+    ]
+    commands[-1][-1] = "trained"
+    done = launch_all(RANKS, commands, folder)
+    return {name: (run, folder / name) for name, run in zip(COMMANDS, done, strict=True)}
+
+
+def model_of(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "model.pt", weights_only=True)
+    return state
+
+
+def test_the_model_is_the_exact_sum_of_all_steps(runs: dict[str, tuple[Finished, Path]]) -> None:
+    run, folder = runs["exact"]
+    assert run.code == 0, run.err
+    weight = model_of(folder)["weight"]
+    assert (weight == -RATE * 40).all(), "40 steps of each worker, their mean"
+
+
+def test_an_ordinary_script_trains_and_goes_on_when_resumed(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, folder = runs["trained"]
+    assert run.code == 0, run.err
+    assert runs["resumed"][0].code == 0, runs["resumed"][0].err
+    with Trace(folder) as trace:
+        evaluations = trace.table("ps/evals")
+    loss = evaluations["loss"]
+    assert loss[-1] < 0.2 * loss[0] and evaluations["time_s"][-1] > 5.9
+
+
+def test_without_evaluate_the_workers_losses_are_taken(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, folder = runs["no_evaluate"]
+    assert run.code == 0, run.err
+    with Trace(folder) as trace:
+        losses = trace.table("ps/evals")["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_a_worker_that_leaves_its_loop_leaves_the_run(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, folder = runs["early"]
+    assert run.code == 0, run.err
+    with Trace(folder) as trace:
+        steps = [len(trace.table(f"workers/{w}/steps")) for w in trace.workers]
+    assert steps == [60, 20]
+
+
+def test_an_error_in_the_loop_is_told_once_with_its_place(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, _ = runs["raises"]
+    assert run.code == 1
+    assert run.err.count("RuntimeError: my own mistake") >= 1
+    assert run.err.count("Traceback") == 1 and "own_loops.py" in run.err
+
+
+def test_an_error_in_a_plain_script_ends_all_ranks(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    run = launch(RANKS, "mine.py", cwd=tmp_path)
+    assert run.code == 1
+    assert run.err.count("Traceback") == 1 and re.search(r'mine.py", line 11', run.err), run.err
+    assert "worker 1" in run.err
+    assert not ranks(tmp_path)

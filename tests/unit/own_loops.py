@@ -1,0 +1,162 @@
+"""Training scripts of users, as functions without arguments that call `adsp_mpi.join`."""
+
+from collections import defaultdict
+from typing import Any, Callable
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+import adsp_mpi
+from tests.unit.constant_task import RATE, make_model
+
+SEEN: dict[str, list[Any]] = defaultdict(list)
+"""What the functions below note, by worker; cleared by the tests."""
+
+
+class Numbers(Dataset):
+    """The numbers from 0 on, each of which notes that it was looked up."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        SEEN["looked up"].append(index)
+        return torch.tensor(float(index))
+
+
+def points(count: int = 256) -> TensorDataset:
+    """x, float32[count, 4], and y, the sum of each row."""
+    x = torch.randn(count, 4, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(x, x.sum(1, keepdim=True))
+
+
+def validate(model: nn.Module) -> dict[str, float]:
+    x, y = points().tensors
+    return {"loss": float(nn.functional.mse_loss(model(x), y)), "mean": float(model(x).mean())}
+
+
+def constant() -> None:
+    """Every step subtracts RATE from every parameter."""
+    model = make_model()
+    optimizer = torch.optim.SGD(model.parameters(), RATE)
+    run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1e4)
+    for _ in run([None]):
+        optimizer.zero_grad()
+        sum(p.sum() for p in model.parameters()).backward()
+        optimizer.step()
+
+
+def adamw(each_step: Callable[[Any, int, torch.Tensor], Any] = lambda *_: None) -> Any:
+    """AdamW with a schedule by progress, batch norm, clipping and shuffled shards."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), 0.02)
+    run = adsp_mpi.join(model, optimizer, evaluate=validate)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1 - run.progress)
+    run.keep(scheduler=scheduler)
+    loader = DataLoader(run.shard(points()), 16, shuffle=True)
+    for number, (x, y) in enumerate(run(loader)):
+        loss = nn.functional.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        run.log(loss)
+        each_step(run, number, loss)
+        optimizer.step()
+        scheduler.step()
+    SEEN["rates"].append(optimizer.param_groups[0]["lr"])
+    return run
+
+
+def failing_at(kind: str) -> Callable[[], None]:
+    """`adamw` in which worker 1 does something at its fifth step."""
+
+    def each_step(run: Any, number: int, loss: torch.Tensor) -> None:
+        if run.index == 1 and number == 5:
+            if kind == "raise":
+                raise RuntimeError("my own mistake")
+            if kind == "nan":
+                run.log(loss * float("nan"))
+
+    return lambda: adamw(each_step)
+
+
+def leaving_early() -> None:
+    """Worker 1 breaks out of its loop after 20 steps."""
+
+    def train(run: Any, step: Callable[[], None]) -> None:
+        for number, _ in enumerate(run([None])):
+            step()
+            if run.index == 1 and number == 19:
+                break
+
+    _by_hand(train)
+
+
+def without_batches() -> None:
+    """A loop that asks `run.running` and lets rank 0 serve."""
+
+    def train(run: Any, step: Callable[[], None]) -> None:
+        if run.server:
+            SEEN["results"].append(run.serve())
+        while run.running:
+            step()
+
+    _by_hand(train)
+
+
+def _by_hand(train: Callable[[Any, Callable[[], None]], None]) -> None:
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    x, y = points().tensors
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        run.log(loss)
+        SEEN[f"steps of {run.index}"].append(run.progress)
+        optimizer.step()
+
+    run = adsp_mpi.join(model, optimizer)
+    train(run, step)
+
+
+def numbers() -> None:
+    """Notes which numbers each worker is given in its first pass."""
+    model = make_model()
+    optimizer = torch.optim.SGD(model.parameters(), RATE)
+    run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1.0)
+    SEEN["looked up"].clear()
+    for batch in run(DataLoader(run.shard(Numbers(40)), 3)):
+        SEEN[f"numbers of {run.index}"] += batch.tolist()
+        optimizer.zero_grad()
+        model(torch.ones(1, 4)).sum().backward()
+        optimizer.step()
+
+
+def adversaries() -> None:
+    """Two models with an optimizer each; an iteration ends with the second one's step."""
+    maker, critic = nn.Linear(2, 4), nn.Linear(4, 1)
+    first = torch.optim.Adam(maker.parameters(), 1e-2)
+    second = torch.optim.Adam(critic.parameters(), 1e-2)
+
+    def evaluate(models: list[nn.Module]) -> float:
+        SEEN["evaluated"].append([type(model) for model in models])
+        return float(critic(maker(torch.ones(1, 2))).abs())
+
+    run = adsp_mpi.join([maker, critic], [first, second], evaluate=evaluate)
+    for noise in run([torch.randn(8, 2)]):
+        SEEN["iterations"].append(run.index)
+        for optimizer, sign in ((first, 1.0), (second, -1.0)):
+            optimizer.zero_grad()
+            (sign * critic(maker(noise)).mean()).backward()
+            optimizer.step()
+
+
+def raising() -> None:
+    """Worker 1 fails at its fifth step."""
+    failing_at("raise")()
