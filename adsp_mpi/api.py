@@ -1,7 +1,7 @@
 """The Python calls `adsp_mpi.join` and `adsp_mpi.train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Mapping, Sequence, TypeVar
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
@@ -49,7 +49,7 @@ def join(
     model: "nn.Module | Sequence[nn.Module]",
     optimizer: "Optimizer | Sequence[Optimizer]",
     evaluate: "Evaluate | None" = None,
-    settings: dict[str, dict[str, Any]] | str | Path | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
 ) -> "Run":
     """Train `model` with all ranks; collective. Every rank goes on from rank 0's weights.
 
@@ -60,7 +60,10 @@ def join(
     (`python -m adsp_mpi my_training:train ...`) go over them.
 
     The random generators of torch, numpy and Python are seeded anew on each rank, from the run's
-    seed. Raises UsageError for wrong arguments and settings, AdspError if the run fails.
+    seed. The launcher's variables, such as PMI_RANK, are hidden from libraries that would take the
+    ranks for theirs.
+
+    Raises UsageError for wrong arguments and settings, AdspError if the run fails.
     """
     from torch import nn
     from torch.optim import Optimizer
@@ -79,9 +82,11 @@ def join(
         return Run(PLACE.prepare(layers, workload), workload)
     from adsp_mpi.mpi.exit import JOINED, watch_exit
     from adsp_mpi.mpi.own_loop import prepare_rank
+    from adsp_mpi.runtime.launcher import hide_launcher
 
     watch_exit()
     run = Run(prepare_rank(layers, workload), workload)
+    hide_launcher()
     JOINED.append(run)
     return run
 
@@ -98,7 +103,7 @@ def _all_of(name: str, given: Any, kind: type[T]) -> list[T]:
     return found
 
 
-def _layer(settings: dict[str, dict[str, Any]] | str | Path | None) -> Layer:
+def _layer(settings: Mapping[str, Mapping[str, Any]] | str | Path | None) -> Layer:
     if isinstance(settings, (str, Path)):
         return file_layer(str(settings))
     return layer_of(settings or {}, "join")

@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from adsp_mpi.errors import UsageError
 from adsp_mpi.options import checked, hint, options_of
@@ -26,10 +26,10 @@ Layer = Sequence[Setting]
 """Settings given together, in any order; the last one holds if there are two for a key."""
 
 
-def layer_of(values: dict[str, dict[str, Any]], source: str) -> list[Setting]:
+def layer_of(values: Mapping[str, Mapping[str, Any]], source: str) -> list[Setting]:
     """The settings in `values[section][key]`; UsageError for a value outside any section."""
     for section, table in values.items():
-        if not isinstance(table, dict):
+        if not isinstance(table, Mapping):
             raise UsageError(f"{source}: {section} is in no section: write [section] above it")
     return [
         Setting(section, key, value, source)

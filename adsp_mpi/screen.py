@@ -15,10 +15,10 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
 from adsp_mpi.core.steering import Progress
 from adsp_mpi.errors import UsageError
+from adsp_mpi.runtime.launcher import under_launcher
 from adsp_mpi.tables import WIDTH, Table, labelled
 
 LAUNCHERS = ("mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "srun")
-RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 REFRESH_S = 0.25
 
 QUIET_S, QUIET_SHARE = 5.0, 0.05
@@ -239,7 +239,7 @@ def _terminal() -> str | None:
     Under a launcher it is the launcher's terminal, found through our ancestor processes: a rank's
     own output is a pipe, or with Open MPI a pseudo-terminal even if the launcher writes to a file.
     """
-    if not any(name in os.environ for name in RANK_VARIABLES):
+    if not under_launcher():
         return os.ttyname(sys.stdout.fileno()) if sys.stdout.isatty() else None
     pid = os.getppid()
     while pid > 1:
