@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.markdown import Markdown
 
 PAGES = {
-    "tasks": "your own model and data, from the command line and from Python",
+    "convert": "your own training loop: from a PyTorch script to this in five minutes",
+    "tasks": "your own model and data without a loop of your own",
     "built-in": "the tasks that come with the program; how data is dealt out",
     "settings": "every setting, where it comes from, when a run ends",
     "schemes": "the synchronization schemes, compared",

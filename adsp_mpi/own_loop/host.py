@@ -75,6 +75,11 @@ def loop_config(verb: str, layers: Sequence[Layer]) -> Config:
     config = base.with_layers(*layers)
     require_used(verb, base, config, layers)
     require_used_by_loop(layers)
+    if config.sync_model.sets_batch_sizes:
+        raise UsageError(
+            f"{config.sync.model} sets the batch sizes, and a loop of your own sets them itself: "
+            "take another scheme, or a task (guide tasks)"
+        )
     return config
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from adsp_mpi.core.models import MODELS
+from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.layers import layer_of
 from adsp_mpi.own_loop.host import GIVEN
@@ -60,9 +60,7 @@ def losses(played: Played) -> np.ndarray:
     return played.table("ps/evals")["loss"]
 
 
-@pytest.mark.parametrize(
-    "model", sorted(set(MODELS) - {"batchtune-bsp", "batchtune-fixed-adacomm"})
-)
+@pytest.mark.parametrize("model", [m for m in MODELS if not model_class(m).sets_batch_sizes])
 def test_the_model_is_the_exact_sum_of_all_steps(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str
 ) -> None:
@@ -187,6 +185,13 @@ def test_what_is_no_training_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         play(monkeypatch, tmp_path, function)
+
+
+def test_a_scheme_that_sets_batch_sizes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="batchtune-bsp sets the batch sizes"):
+        play(monkeypatch, tmp_path, own_loops.constant, sync={"model": "batchtune-bsp"})
 
 
 def test_settings_of_what_the_loop_does_itself_are_refused(

@@ -36,6 +36,9 @@ class SyncModel(ABC):
     same_base: ClassVar[bool] = False
     """Whether all commits of a round are differences from the same global model."""
 
+    sets_batch_sizes: ClassVar[bool] = False
+    """Whether the scheduler gives workers batch sizes of its own."""
+
     commits_leftovers: ClassVar[bool] = True
     """Whether a worker commits its remaining update after its last step."""
 

@@ -20,6 +20,7 @@ class BatchTuneFixedAdacomm(FixedAdacomm):
     """
 
     name: ClassVar[str] = "batchtune-fixed-adacomm"
+    sets_batch_sizes: ClassVar[bool] = True
 
     def scheduler(self, seen: Observed, setup: Setup) -> SchedulerGenerator:
         while True:
