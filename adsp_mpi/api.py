@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from adsp_mpi.learn.task import Task
+    from adsp_mpi.learn.workload import Logger
     from adsp_mpi.mpi.server.results import Result
     from adsp_mpi.own_loop.run import Run
     from adsp_mpi.own_loop.workload import Evaluate
@@ -50,12 +51,14 @@ def join(
     optimizer: "Optimizer | Sequence[Optimizer]",
     evaluate: "Evaluate | None" = None,
     settings: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
+    loggers: "Sequence[Logger]" = (),
 ) -> "Run":
     """Train `model` with all ranks; collective. Every rank goes on from rank 0's weights.
 
     After each step of `optimizer`, or of the last one of several, commits begin and land. Rank 0
     evaluates the global model by `evaluate(model)`, which returns the loss, or a dict of numbers
-    with "loss" in it; without it the loss is the mean of those that workers log.
+    with "loss" in it; without it the loss is the mean of those that workers log. After every
+    evaluation rank 0 calls each of `loggers` with a dict of numbers and the steps of all workers.
     `settings` are {section: {key: value}} or the path of a TOML file; those of the command line
     (`python -m adsp_mpi my_training:train ...`) go over them.
 
@@ -76,7 +79,7 @@ def join(
     optimizers = _all_of("optimizer", optimizer, Optimizer)
     if evaluate is not None and not callable(evaluate):
         raise UsageError(f"join: evaluate must be a function, not {type(evaluate).__name__}")
-    workload = LoopWorkload(models, optimizers, evaluate, GIVEN.program)
+    workload = LoopWorkload(models, optimizers, evaluate, GIVEN.program, loggers)
     layers = [_layer(settings), *GIVEN.layers]
     if PLACE.prepare:
         return Run(PLACE.prepare(layers, workload), workload)

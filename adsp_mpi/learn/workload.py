@@ -1,8 +1,11 @@
 """What a run trains: a task of this program's form, or a user's own training loop."""
 
-from typing import Any, Protocol, Sequence
+from typing import Any, Callable, Protocol, Sequence
 
 from adsp_mpi.learn.flat import FlatModel
+
+Logger = Callable[[dict[str, float], int], object]
+"""Called with an evaluation's numbers, by name, and the steps of all workers so far."""
 
 
 class Training(Protocol):
@@ -42,6 +45,10 @@ class Workload(Protocol):
 
     name: str
     """For the screen and the trace; "" if it has none."""
+
+    @property
+    def loggers(self) -> Sequence[Logger]:
+        """Functions that rank 0 calls after every evaluation."""
 
     @property
     def model(self) -> FlatModel:

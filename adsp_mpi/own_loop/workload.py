@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.packed import packed, unpacked
+from adsp_mpi.learn.workload import Logger
 
 Evaluate = Callable[[Any], Mapping[str, Any] | float]
 
@@ -23,8 +24,10 @@ class LoopWorkload:
         optimizers: Sequence[Optimizer],
         evaluate: Evaluate | None,
         name: str,
+        loggers: Sequence[Logger] = (),
     ) -> None:
         self.name = name
+        self.loggers = loggers
         self.notes: Sequence[str] = []
         self.shared: Sequence[str] = []
         self.kept: dict[str, Any] = {}
@@ -121,11 +124,13 @@ class LoopJudge:
     def __init__(self, models: Sequence[nn.Module], evaluate: Evaluate) -> None:
         self._models = models
         self._evaluate = evaluate
+        self._names: list[str] = []
 
     def evaluate(self) -> dict[str, float]:
         """What the user's function returns, in eval mode and without gradients.
 
-        Raises AdspError unless that is a number, the loss, or a dict of numbers with `loss`.
+        Raises AdspError unless that is a number, the loss, or a dict of numbers with `loss`, and
+        has the same names every time.
         """
         for model in self._models:
             model.eval()
@@ -137,6 +142,13 @@ class LoopJudge:
             raise AdspError(f"{wanted}; it returned {', '.join(map(str, found)) or 'nothing'}")
         pairs = found.items() if isinstance(found, Mapping) else [("loss", found)]
         try:
-            return {str(name): float(value) for name, value in pairs}
+            metrics = {str(name): float(value) for name, value in pairs}
         except (TypeError, ValueError, RuntimeError) as error:
             raise AdspError(f"{wanted}: {error}") from None
+        self._names = self._names or list(metrics)
+        if list(metrics) != self._names:
+            raise AdspError(
+                f"evaluate returned {', '.join(metrics)} where it had returned "
+                f"{', '.join(self._names)}: return the same names, in the same order, every time"
+            )
+        return metrics

@@ -15,6 +15,8 @@ from adsp_mpi.runtime.data_shares import DataShares
 class TaskWorkload:
     """The model of `task`, on the device of this rank, and its data in `num_shares` shares."""
 
+    loggers = ()
+
     def __init__(self, task: Task, config: Config, num_shares: int, node_rank: int) -> None:
         self._task = task
         self._config = config

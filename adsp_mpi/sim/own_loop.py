@@ -139,6 +139,7 @@ class LoopProblem:
             self._generators.give(number)
             seed_generators(torch_seed(self.config, number))
         self.name = works[0].name
+        self.loggers = works[0].loggers
         self.values = first.values.numpy().copy()
         self.num_trained = first.num_trainable
         self._judge = works[0].judge()

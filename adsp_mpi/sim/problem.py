@@ -16,7 +16,7 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task, task_factory
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.learn.workload import Training
+from adsp_mpi.learn.workload import Logger, Training
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
@@ -73,6 +73,10 @@ class Problem(Protocol):
     """Lines that the user should see before the run."""
     num_trained: int
     """T: the first T numbers are trained; the others are buffers."""
+
+    @property
+    def loggers(self) -> Sequence[Logger]:
+        """Functions to call after every evaluation."""
 
     def learner(self, worker: int) -> Learner:
         """Make the learner of `worker`; called once for each worker, in order."""
@@ -167,6 +171,7 @@ class TorchProblem:
         self._model = self._make_model(0)
         self._learners: list[TorchLearner] = []
         self.name = task.name
+        self.loggers = ()
         self.notes = notes_on(task)
         self.values = self._model.values.numpy().copy()
         self.num_trained = self._model.num_trainable

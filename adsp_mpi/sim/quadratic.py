@@ -44,6 +44,7 @@ class Quadratic:
 
     name = "quadratic"
     notes = ()
+    loggers = ()
 
     def __init__(
         self, config: Config, num_workers: int, curvature: np.ndarray, noise: float, start: float

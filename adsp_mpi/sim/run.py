@@ -74,7 +74,7 @@ def simulate(
     size = len(problem.values)
     for text in (headline(config, profile, problem.name, size, "virtual time"), *problem.notes):
         screen.note(text)
-    trace = ServerTrace(part)
+    trace = ServerTrace(part, problem.loggers)
     engine = Engine(config, problem, profile, trace, rows, screen, stopped)
     if loop:
         loop.begin(engine.done_share)

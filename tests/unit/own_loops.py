@@ -144,11 +144,14 @@ def adversaries() -> None:
     first = torch.optim.Adam(maker.parameters(), 1e-2)
     second = torch.optim.Adam(critic.parameters(), 1e-2)
 
+    def log(numbers: dict[str, float], step: int) -> None:
+        SEEN["logged"].append((step, numbers))
+
     def evaluate(models: list[nn.Module]) -> float:
         SEEN["evaluated"].append([type(model) for model in models])
         return float(critic(maker(torch.ones(1, 2))).abs())
 
-    run = adsp_mpi.join([maker, critic], [first, second], evaluate=evaluate)
+    run = adsp_mpi.join([maker, critic], [first, second], evaluate=evaluate, loggers=[log])
     for noise in run([torch.randn(8, 2)]):
         SEEN["iterations"].append(run.index)
         for optimizer, sign in ((first, 1.0), (second, -1.0)):

@@ -12,7 +12,7 @@ from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.layers import layer_of
 from adsp_mpi.own_loop.host import GIVEN
-from adsp_mpi.own_loop.workload import LoopTraining, LoopWorkload
+from adsp_mpi.own_loop.workload import LoopJudge, LoopTraining, LoopWorkload
 from adsp_mpi.sim.own_loop import LoopProblem
 from adsp_mpi.sim.run import simulate
 from tests.unit import own_loops
@@ -137,6 +137,16 @@ def test_several_models_and_optimizers(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert sorted(model_of(played)) == ["0.bias", "0.weight", "1.bias", "1.weight"]
 
 
+def test_loggers_are_called_after_every_evaluation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played = play(monkeypatch, tmp_path, own_loops.adversaries)
+    evaluations = played.table("ps/evals")
+    assert [step for step, _ in SEEN["logged"]] == list(evaluations["steps"])
+    assert [n["loss"] for _, n in SEEN["logged"]] == list(evaluations["loss"])
+    assert [n["seconds"] for _, n in SEEN["logged"]] == list(evaluations["time_s"])
+
+
 def test_a_worker_that_leaves_its_loop_leaves_the_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -152,6 +162,22 @@ def test_an_error_in_the_loop_ends_the_run_and_is_told_with_its_place(
     with pytest.raises(AdspError, match="worker 1: RuntimeError: my own mistake") as raised:
         play(monkeypatch, tmp_path, own_loops.failing_at("raise"))
     assert "own_loops.py" in str(raised.value), "the user's line is named"
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ([{"accuracy": 1.0}], "a dict of numbers with 'loss' in it; it returned accuracy"),
+        (["low"], "could not convert string"),
+        ([{"loss": 1.0}, {"loss": 1.0, "f1": 0.5}], "return the same names"),
+    ],
+)
+def test_what_evaluate_must_return(returned: list[Any], message: str) -> None:
+    answers = iter(returned)
+    judge = LoopJudge([nn.Linear(1, 1)], lambda model: next(answers))
+    with pytest.raises(AdspError, match=message):
+        for _ in returned:
+            judge.evaluate()
 
 
 def test_a_loss_that_is_not_finite_is_an_error(

@@ -62,7 +62,7 @@ def serve(
         return judge, part, make_screen(config.run.screen)
 
     judge, part, screen = world.agree(build)
-    trace = ServerTrace(part)
+    trace = ServerTrace(part, ready.workload.loggers)
     saver = ServerSaver(ready, part)
     rule = config.sync_model.commit_rule()
     model = GlobalModel(window, rule, ready.model.num_trainable)
