@@ -5,7 +5,7 @@ from typing import Sequence
 from adsp_mpi.config import Config
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.random_state import seed_generators
-from adsp_mpi.learn.turns import Turns
+from adsp_mpi.learn.steps import Steps
 from adsp_mpi.mpi.exit import say_start
 from adsp_mpi.mpi.ranks.share_out import share_out
 from adsp_mpi.mpi.run import RankRun
@@ -41,8 +41,8 @@ class RankHost:
             share = int(self._rank.board.board.assignment("share")[self.index])
         return share, ready.num_shares
 
-    def turns(self) -> Turns[Result | None]:
-        return self._rank.turns()
+    def steps(self) -> Steps[Result | None]:
+        return self._rank.steps()
 
 
 def prepare_rank(layers: Sequence[Layer], workload: LoopWorkload) -> RankHost:

@@ -10,8 +10,8 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.errors import EXIT_DONE, AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import rebased_elements
+from adsp_mpi.learn.steps import Steps, take_steps
 from adsp_mpi.learn.task import Task
-from adsp_mpi.learn.turns import Turns, take_turns
 from adsp_mpi.mpi.ranks.abort import exit_if_stuck
 from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
 from adsp_mpi.mpi.ranks.world import World
@@ -41,11 +41,11 @@ def run(
     here = RankRun(config, task_workload(task), comm)
     workload = here.ready.workload
     assert isinstance(workload, TaskWorkload)
-    return take_turns(here.turns(), workload.step)
+    return take_steps(here.steps(), workload.step)
 
 
 class RankRun:
-    """A run on this rank: made collectively, then gone through by `turns`.
+    """A run on this rank: made collectively, then gone through by `steps`.
 
     An error is raised with its message on one rank, as `Elsewhere` on the others.
     """
@@ -57,22 +57,22 @@ class RankRun:
         self._stack = ExitStack()
         self._signals = Signals(has_launcher=True)
         self.board: WorkerBoard | None = None
-        """On a worker, once the turns have begun."""
+        """On a worker, once its steps have begun."""
 
         with self._closing(), self._signals:
             self.ready = prepare(self._world, config, make)
         if self.ready.lock:
             self._stack.callback(self.ready.lock.close)
 
-    def turns(self) -> Turns[Result | None]:
+    def steps(self) -> Steps[Result | None]:
         """This rank's part, from the first pull to the end; returns the Result on rank 0."""
         with self._closing():
-            result = yield from self._turns()
+            result = yield from self._steps()
         # the others do not know of an unexpected error: only here they all free windows together
         self._close(EXIT_DONE)
         return result
 
-    def _turns(self) -> Turns[Result | None]:
+    def _steps(self) -> Steps[Result | None]:
         ready, world, stack, signals = self.ready, self._world, self._stack, self._signals
         with signals:
             window = _make_window(world, ready.config, ready.model)

@@ -9,7 +9,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
-from adsp_mpi.learn.turns import Turns
+from adsp_mpi.learn.steps import Steps
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.refusals import require_used, require_used_by_loop
 from adsp_mpi.runtime.resume import AUTO, resumed_config
@@ -37,7 +37,7 @@ class Host(Protocol):
     def share(self) -> tuple[int, int]:
         """The number of this worker's share of the data, and the number of shares."""
 
-    def turns(self) -> Turns[Any]:
+    def steps(self) -> Steps[Any]:
         """This rank's part of the run; on rank 0 it returns the results."""
 
 

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from adsp_mpi.errors import UsageError
-from adsp_mpi.learn.turns import NoMoreSteps, Turns
+from adsp_mpi.learn.steps import NoMoreSteps, Steps
 from adsp_mpi.own_loop.host import Host
 from adsp_mpi.own_loop.shard import sharded
 from adsp_mpi.own_loop.workload import LoopWorkload
@@ -30,7 +30,7 @@ class Run:
     def __init__(self, host: Host, workload: LoopWorkload) -> None:
         self._host = host
         self._workload = workload
-        self._turns: Turns[Any] | None = None
+        self._steps: Steps[Any] | None = None
         self._over = False
         self._loss: float | torch.Tensor | None = None
         self.batch_size = 0
@@ -113,7 +113,7 @@ class Run:
 
         Call it before the run begins. Raises UsageError for an object without one.
         """
-        if self._turns is not None:
+        if self._steps is not None:
             raise UsageError("run.keep: the run has begun already")
         for name, kept in objects.items():
             if not (hasattr(kept, "state_dict") and hasattr(kept, "load_state_dict")):
@@ -124,14 +124,14 @@ class Run:
         """End this rank's part: a worker commits what is left and leaves the training."""
         self._begin()
         if not self._over:
-            self._advance(lambda turns: turns.throw(NoMoreSteps()))
+            self._advance(lambda steps: steps.throw(NoMoreSteps()))
 
     def failed(self, error: BaseException) -> BaseException:
         """End the run because of an error in the user's code; returns the error to be raised."""
-        if self._turns is None or self._over:
+        if self._steps is None or self._over:
             return error
         try:
-            self._advance(lambda turns: turns.throw(error))
+            self._advance(lambda steps: steps.throw(error))
         except BaseException as raised:
             return raised
         return error
@@ -152,26 +152,26 @@ class Run:
 
     def _begin(self) -> None:
         """Begin this rank's part; on rank 0 that is all of it."""
-        if self._turns is None:
-            self._turns = self._host.turns()
+        if self._steps is None:
+            self._steps = self._host.steps()
             self._advance(next)
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """After each step of the last optimizer: do what is due until the next step."""
-        if self._turns is None:
+        if self._steps is None:
             self._begin()
         elif not self._over:
             loss = self._logged_loss()
-            self._advance(lambda turns: turns.send(loss))
+            self._advance(lambda steps: steps.send(loss))
 
     def _logged_loss(self) -> float | None:
         loss, self._loss = self._loss, None
         return None if loss is None else float(loss)
 
-    def _advance(self, go_on: Callable[[Turns[Any]], int]) -> None:
-        assert self._turns is not None
+    def _advance(self, go_on: Callable[[Steps[Any]], int]) -> None:
+        assert self._steps is not None
         try:
-            self.batch_size = go_on(self._turns)
+            self.batch_size = go_on(self._steps)
         except StopIteration as end:
             self._over = True
             self.result = end.value

@@ -11,7 +11,7 @@ from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.random_state import seed_generators
-from adsp_mpi.learn.turns import NoMoreSteps, Turns
+from adsp_mpi.learn.steps import NoMoreSteps, Steps
 from adsp_mpi.own_loop.host import PLACE, loop_config
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.runtime.data_shares import torch_seed
@@ -48,7 +48,7 @@ class Rank:
     def progress(self) -> float:
         return self.progress_now()
 
-    def turns(self) -> Turns[Any]:
+    def steps(self) -> Steps[Any]:
         self.thread.park()
         while not self.is_over:
             try:

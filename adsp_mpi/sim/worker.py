@@ -9,7 +9,7 @@ from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.errors import AdspError
-from adsp_mpi.learn.turns import NoMoreSteps
+from adsp_mpi.learn.steps import NoMoreSteps
 from adsp_mpi.sim.board import ANY_COUNT, PRESENCE, STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import Exchange

@@ -174,9 +174,10 @@ def test_the_command_compares_one_model_with_the_recorded_one(
 
 def test_settings_go_over_the_recorded_ones(svm: Path) -> None:
     given = ["simulate", "--like", str(svm), "--seed", "7", "--set", "eval.period_s=2"]
-    _, config, recorded, one_model = parse(given)
+    request = parse(given)
+    config = request.config
     assert (config.run.seed, config.eval.period_s, config.train.local_lr) == (7, 2.0, 0.001)
-    assert recorded is not None and not one_model
+    assert request.recorded is not None and not request.one_model
     assert parse([*given, "--sync", "adsp"]).one_model
     assert parse([*given, "--set", "sync.model=bsp"]).one_model
 

@@ -57,11 +57,11 @@ def test_a_layout_tells_names_types_and_shapes_in_the_order_of_the_vector() -> N
         "0.bias float32[3]",
         "1.weight float32[3]",
         "1.bias float32[3]",
-        "0.weight float32[3, 2]",
         "1.running_mean float32[3]",
         "1.running_var float32[3]",
+        "0.weight float32[3, 2]",
         "1.num_batches_tracked int64[]",
-    ]
+    ], "those that no commit carries follow"
 
 
 def test_models_of_the_same_size_but_other_shapes_differ() -> None:

@@ -6,7 +6,7 @@ import time
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Stage
 from adsp_mpi.core.worker import Worker
-from adsp_mpi.learn.turns import NoMoreSteps, Turns
+from adsp_mpi.learn.steps import NoMoreSteps, Steps
 from adsp_mpi.mpi.ranks.backoff import Backoff, wait_for
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.setup import Prepared
@@ -54,7 +54,7 @@ class WorkerLoop:
         self._step_due_s: float | None = None
         self._commit_blocked_s = 0.0
 
-    def turns(self) -> Turns[None]:
+    def steps(self) -> Steps[None]:
         """Go through the training, step by step, until rank 0 or the worker's steps end it."""
         worker = self._worker
         self._client.refresh_now()

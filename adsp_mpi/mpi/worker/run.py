@@ -14,7 +14,7 @@ from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, cause
 from adsp_mpi.learn.replica import Replica
-from adsp_mpi.learn.turns import Turns
+from adsp_mpi.learn.steps import Steps
 from adsp_mpi.learn.workload import Training
 from adsp_mpi.mpi.faults.server_watch import ServerWatch
 from adsp_mpi.mpi.ranks.abort import dismiss_guard
@@ -32,8 +32,8 @@ from adsp_mpi.mpi.worker.trace import WorkerTrace
 from adsp_mpi.runtime.signals import Signals
 
 
-def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Signals) -> Turns[None]:
-    """A worker from its first pull to its last commit, in turns with whoever takes its steps.
+def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Signals) -> Steps[None]:
+    """A worker from its first pull to its last commit, in turns with the code that takes its steps.
 
     Raises its own error if it is the first of the run to fail, `Elsewhere` if another was.
     """
@@ -75,7 +75,7 @@ def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Sign
         try:
             try:
                 loop = WorkerLoop(ready, worker, commits, board, clock, trace.part, saver, signals)
-                yield from loop.turns()
+                yield from loop.steps()
             except (Exception, SystemExit) as error:
                 failure = _count_failure(error, world, board, trace, clock)
             commits.finish()

@@ -4,7 +4,7 @@ from typing import Callable, Generator, TypeVar
 
 T = TypeVar("T")
 
-Turns = Generator[int, float | None, T]
+Steps = Generator[int, float | None, T]
 """Yields the batch size of the step to take next, and is sent that step's loss, None if unknown.
 
 An error in a step is to be thrown into it, or `NoMoreSteps` where no step will come. It returns
@@ -16,16 +16,16 @@ class NoMoreSteps(Exception):
     """The code that computes the steps has come to its end."""
 
 
-def take_turns(turns: Turns[T], step: Callable[[int], float]) -> T:
-    """Take every step that `turns` asks for by `step(batch_size)`; returns what it returns."""
+def take_steps(steps: Steps[T], step: Callable[[int], float]) -> T:
+    """Take every step that `steps` asks for by `step(batch_size)`; returns what it returns."""
     try:
-        batch_size = next(turns)
+        batch_size = next(steps)
         while True:
             try:
                 loss = step(batch_size)
             except (Exception, SystemExit) as error:
-                batch_size = turns.throw(error)
+                batch_size = steps.throw(error)
             else:
-                batch_size = turns.send(loss)
+                batch_size = steps.send(loss)
     except StopIteration as end:
         return end.value
