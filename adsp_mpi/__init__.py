@@ -3,10 +3,13 @@
 # my_training.py, started with: mpirun -n 8 python my_training.py
 import adsp_mpi
 
-result = adsp_mpi.train(adsp_mpi.Task(make_model, train_data, test_data),
-                        {"sync": {"check_period_s": 1.0}, "stop": {"max_seconds": 600.0}})
-if result:  # rank 0
-    print(result.report.metrics, result.trace_path)
+run = adsp_mpi.join(model, optimizer, evaluate=validate, settings={"stop": {"max_seconds": 600}})
+for x, y in run(DataLoader(run.shard(dataset), 64, shuffle=True)):
+    optimizer.zero_grad()
+    loss_of(model(x), y).backward()
+    optimizer.step()
+
+Without a loop of your own: `adsp_mpi.train(adsp_mpi.Task(make_model, train_data, test_data))`.
 """
 
 from typing import TYPE_CHECKING, Any
