@@ -138,7 +138,9 @@ def _parse_program(options: argparse.Namespace) -> Request:
         raise UsageError(f"{options.program}: only run and simulate take a function of yours")
     layers = layers_of(options)
     require_used_by_loop(layers)
-    config = config_of(options, options.verb, Config())
+    resumes = options.resume and options.resume != AUTO
+    base = resumed_config(options.resume) if resumes else Config()
+    config = config_of(options, options.verb, base)
     return Request(options.verb, config, program=options.program, layers=layers)
 
 

@@ -10,6 +10,7 @@ from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.steps import Steps
+from adsp_mpi.learn.tasks import OWN_LOOP
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.refusals import require_used, require_used_by_loop
 from adsp_mpi.runtime.resume import AUTO, resumed_config
@@ -80,7 +81,7 @@ def loop_config(verb: str, layers: Sequence[Layer]) -> Config:
             f"{config.sync.model} sets the batch sizes, and a loop of your own sets them itself: "
             "take another scheme, or a task (guide tasks)"
         )
-    return config
+    return config.with_values({"task": {"name": OWN_LOOP}}, "join")
 
 
 class Given:

@@ -7,7 +7,7 @@ import torch
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.steps import NoMoreSteps, Steps
 from adsp_mpi.own_loop.host import Host
 from adsp_mpi.own_loop.shard import sharded
@@ -71,7 +71,7 @@ class Run:
         """Give the items of `batches`, pass after pass, until the run is over.
 
         `batches.set_epoch(pass)`, or that of its sampler, is called before each pass if there is
-        one. Raises UsageError for a pass without an item.
+        one. Raises AdspError for a pass without an item.
         """
         if self._host.simulated:
             _load_here(batches)
@@ -85,7 +85,10 @@ class Run:
                 if self._over:
                     return
             if not given:
-                raise UsageError("run(batches): there is no batch in it; an iterator ends for good")
+                raise AdspError(
+                    f"worker {self.index}: run(batches) got no batch: an iterator ends for good, "
+                    "and a loader with drop_last has none if the shard is smaller than a batch"
+                )
             passes += 1
 
     def serve(self) -> Any:

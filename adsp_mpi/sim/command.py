@@ -25,7 +25,7 @@ def simulate_and_show(config: Config) -> int:
 def simulate_loop_and_show(program: str, given: Config) -> int:
     """Simulate the user's function `module:function` and show the report; returns the exit code.
 
-    `given` has the settings of the command line alone.
+    `given` has the settings of the command line alone, over those of a run that is resumed.
     """
     return exit_code_of(lambda: _simulate_loop(program, given))
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "exact": ("tests.unit.own_loops:constant", "asp", "--max-steps", "40"),
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-seconds", "3"),
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
+    "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
     "raises": ("tests.unit.own_loops:raising", "ssp", "--max-seconds", "30"),
     "trained": ("tests.unit.own_loops:adamw", "adsp", "--max-seconds", "4"),
     "resumed": ("tests.unit.own_loops:adamw", "adsp", "--max-seconds", "6", "--resume", "trained"),
@@ -102,6 +103,14 @@ def test_an_error_in_the_loop_is_told_once_with_its_place(
     assert run.code == 1
     assert run.err.count("RuntimeError: my own mistake") >= 1
     assert run.err.count("Traceback") == 1 and "own_loops.py" in run.err
+
+
+def test_a_loader_without_a_batch_is_an_error_that_is_told(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, _ = runs["empty"]
+    assert run.code == 1
+    assert "worker 1: run(batches) got no batch" in run.err
 
 
 def test_an_error_in_a_plain_script_ends_all_ranks(tmp_path: Path) -> None:

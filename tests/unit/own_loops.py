@@ -160,6 +160,17 @@ def adversaries() -> None:
             optimizer.step()
 
 
+def without_a_batch() -> None:
+    """Worker 1's loader leaves out what is less than a batch, which is all it has."""
+
+    def train(run: Any, step: Callable[[], None]) -> None:
+        size = 1000 if run.index == 1 else 8
+        for _ in run(DataLoader(run.shard(points()), size, drop_last=True)):
+            step()
+
+    _by_hand(train)
+
+
 def raising() -> None:
     """Worker 1 fails at its fifth step."""
     failing_at("raise")()

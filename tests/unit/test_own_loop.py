@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from adsp_mpi.cli import parse
 from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.layers import layer_of
@@ -197,6 +198,17 @@ def test_a_resumed_run_has_the_optimizers_state(
     after = losses(resumed)
     assert list(after[: len(before)]) == list(before)
     assert after[len(before)] < 1.5 * before[-1] and after[-1] < before[-1]
+
+
+def test_a_resumed_simulation_has_the_runs_number_of_workers_and_names_the_function(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    play(monkeypatch, tmp_path, own_loops.constant, stop={"max_seconds": 1.0})
+    resume = ["simulate", "--resume", str(tmp_path), "--max-seconds", "2"]
+    request = parse([resume[0], "tests.unit.own_loops:constant", *resume[1:]])
+    assert request.config.simulate.workers == WORKERS
+    with pytest.raises(UsageError, match="a training loop of your own: name its function"):
+        simulate(parse(resume).config, tmp_path)
 
 
 @pytest.mark.parametrize(

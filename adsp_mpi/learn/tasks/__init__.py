@@ -18,9 +18,17 @@ TASKS = {
     "svm": "adsp_mpi.learn.tasks.svm:svm",
 }
 
+OWN_LOOP = "own-loop"
+"""Stands in configurations in place of a task, for runs of a user's own training loop."""
+
 
 def task_factory(name: str) -> Callable[..., Task]:
     """The factory for a name in `TASKS` or a path `package.module:factory`."""
+    if name == OWN_LOOP:
+        raise UsageError(
+            "that run is of a training loop of your own: name its function, as in "
+            "python -m adsp_mpi my_loop:train --resume RUN"
+        )
     if name == "quadratic":
         raise UsageError("task 'quadratic' is only simulated: python -m adsp_mpi simulate")
     try:
