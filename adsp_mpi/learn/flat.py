@@ -33,8 +33,8 @@ class FlatModel:
         trained = [p for p in module.parameters() if p.requires_grad or id(p) in also]
         if not trained:
             raise UsageError("the model has no trainable parameter")
-        saved = module.state_dict(keep_vars=True).values()
-        buffers = [b for b in module.buffers() if _travels(b, {id(tensor) for tensor in saved})]
+        saved = {id(tensor) for tensor in module.state_dict(keep_vars=True).values()}
+        buffers = [b for b in module.buffers() if _travels(b, saved)]
         _require_real(module)
         tensors: list[torch.Tensor] = [*trained, *buffers]
         ids = {id(tensor) for tensor in tensors}
@@ -102,9 +102,8 @@ class FlatModel:
 
     @property
     def own_buffers(self) -> dict[str, torch.Tensor]:
-        """The integer and bool buffers, by name."""
-        named = self.module.named_buffers()
-        return {name: buffer for name, buffer in named if not buffer.is_floating_point()}
+        """The buffers that no commit carries, by name."""
+        return {name: b for name, b in self.module.named_buffers() if name in self.at_home}
 
     @property
     def num_elements(self) -> int:

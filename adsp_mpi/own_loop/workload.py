@@ -92,7 +92,7 @@ class LoopTraining:
             "optimizers": [optimizer.state_dict() for optimizer in work.optimizers],
             "snapshot": self._snapshot,
             "kept": {name: kept.state_dict() for name, kept in work.kept.items()},
-            "buffers": dict(self._buffers()),
+            "buffers": work.model.own_buffers,
         }
         return {"steps": self.steps, "own": packed(own)}
 
@@ -107,15 +107,9 @@ class LoopTraining:
         self._snapshot = own["snapshot"]
         for name, saved in own["kept"].items():
             work.kept[name].load_state_dict(saved)
-        for name, buffer in self._buffers():
+        for name, buffer in work.model.own_buffers.items():
             buffer.copy_(own["buffers"][name])
         self.steps = state["steps"]
-
-    def _buffers(self) -> list[tuple[str, torch.Tensor]]:
-        """The buffers that no commit carries."""
-        flat = self._workload.model
-        frozen = {id(parameter) for parameter in flat.module.parameters()}
-        return [(name, t) for name, t in flat.at_home.items() if id(t) not in frozen]
 
 
 class LoopJudge:

@@ -61,6 +61,16 @@ def test_masks_and_buffers_that_are_not_saved_stay_at_home() -> None:
     assert flat.num_elements == 6 + 3
 
 
+def test_buffers_that_stay_at_home_are_told_apart_from_frozen_parameters() -> None:
+    """A checkpoint of a worker holds them: a float one that is not saved may change in training."""
+    module = rich_module()
+    module.register_buffer("unsaved", torch.ones(2), persistent=False)
+    flat = FlatModel(module, CPU)
+    assert "unsaved" in flat.own_buffers
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    assert frozen and not frozen & flat.own_buffers.keys()
+
+
 def test_gradients_arrive_in_the_flat_vector() -> None:
     flat = FlatModel(nn.Linear(3, 1), CPU)
     gradients = flat.hold_gradients()
