@@ -8,7 +8,7 @@ from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, Setting, file_layer, parse_setting, preset_layer, presets
 from adsp_mpi.options import ENGINES, options_of
 from adsp_mpi.refusals import require_used, require_used_by_loop
-from adsp_mpi.runtime.resume import AUTO, resumed_config
+from adsp_mpi.runtime.resume import base_config
 
 if TYPE_CHECKING:
     from adsp_mpi.sim.fitted_machines import Recorded
@@ -124,10 +124,8 @@ def parse(arguments: Sequence[str]) -> Request:
         return _parse_program(options)
     if options.like is not None:
         return _parse_like(options)
-    base = Config()
-    if options.resume and options.resume != AUTO:
-        base = resumed_config(options.resume)
-    elif not (options.preset or options.config or options.task):
+    base = base_config(options.resume)
+    if not (base.run.resume or options.preset or options.config or options.task):
         options.preset = "quickstart"
     return Request(options.verb, config_of(options, options.verb, base))
 
@@ -138,9 +136,7 @@ def _parse_program(options: argparse.Namespace) -> Request:
         raise UsageError(f"{options.program}: only run and simulate take a function of yours")
     layers = layers_of(options)
     require_used_by_loop(layers)
-    resumes = options.resume and options.resume != AUTO
-    base = resumed_config(options.resume) if resumes else Config()
-    config = config_of(options, options.verb, base)
+    config = config_of(options, options.verb, base_config(options.resume))
     return Request(options.verb, config, program=options.program, layers=layers)
 
 

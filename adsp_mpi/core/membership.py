@@ -8,7 +8,6 @@ commits from it afterwards. A lost worker that gives heartbeats again, or a spar
 admitted while all workers pause.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Callable, Generator
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.patience import HEARTBEAT_S, Process, Silence, patience_s
-from adsp_mpi.core.steering import Until
+from adsp_mpi.core.steering import Until, workers_have
 
 SLOW_FACTOR = 5.0
 """A loop is slow after this multiple of the longest time it has ever taken between two signs."""
@@ -124,9 +123,9 @@ class Membership:
     def admission(self, worker: int, now: Callable[[], float]) -> Generator[Until, None, bool]:
         """Admit `worker` while all workers pause; returns whether it has followed in time."""
         board = self._board
-        presence, admitted = board.column("presence"), board.column("admitted")
+        admitted = board.column("admitted")
         board.pause(PauseReason.ADMISSION)
-        yield Until(math.inf, lambda: bool(((presence == Presence.PAUSED) | ~board.present).all()))
+        yield workers_have(board, "presence", Presence.PAUSED)
         self.assign(worker)
         number = board.assignment("admitted")[worker]
         yield Until(now() + FOLLOWS_S, lambda: bool(admitted[worker] == number))

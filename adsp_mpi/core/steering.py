@@ -24,6 +24,11 @@ class Until:
     ready: Callable[[], bool]
 
 
+def workers_have(board: Board, name: str, value: float) -> Until:
+    """A wait until the field `name` of the row is `value` for every present worker."""
+    return Until(math.inf, lambda: bool(((board.column(name) == value) | ~board.present).all()))
+
+
 class ServerEngine(Protocol):
     """What `Steering` needs from its engine."""
 
@@ -225,12 +230,12 @@ class Steering:
         paused = not isinstance(command, Run)
         if paused:
             self._board.pause(PauseReason.SNAPSHOT)
-            yield self._workers_have("presence", Presence.PAUSED)
+            yield workers_have(self._board, "presence", Presence.PAUSED)
         while not isinstance(command, Run):
             if isinstance(command, Snapshot):
                 self._engine.take_snapshot()
                 self._board.snapshots += 1
-                yield self._workers_have("snapshots", self._board.snapshots)
+                yield workers_have(self._board, "snapshots", self._board.snapshots)
             else:
                 yield from self._restore()
             command = self._scheduler.advance(self._observe())
@@ -242,7 +247,7 @@ class Steering:
         """Let every worker return to the snapshot; losses until the next `Run` do not count."""
         self._engine.put_back_snapshot()
         self._board.restores += 1
-        yield self._workers_have("restores", self._board.restores)
+        yield workers_have(self._board, "restores", self._board.restores)
         self.progress.phase = TRIAL
         self.evaluate()
         del self._losses[:-1]
@@ -283,11 +288,6 @@ class Steering:
         if not reason and not self._board.present.any():
             return STEPS_TAKEN
         return reason
-
-    def _workers_have(self, name: str, value: float) -> Until:
-        """A wait until the field `name` of the row is `value` for every present worker."""
-        board = self._board
-        return Until(math.inf, lambda: bool(((board.column(name) == value) | ~board.present).all()))
 
 
 def bad_loss(loss: float, now: float, untrained: bool) -> str:

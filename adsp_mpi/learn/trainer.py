@@ -17,6 +17,7 @@ from adsp_mpi.learn.task import (
     data_length,
     gather_batch,
 )
+from adsp_mpi.learn.workload import PlainSgd
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class BatchOrder:
         self._generator.bit_generator.state = state["generator"]
 
 
-class Trainer:
+class Trainer(PlainSgd):
     """Takes local SGD steps on a worker's share of the data.
 
     `order_of(share)` gives the order of the samples of a share, before the first one.
@@ -109,17 +110,8 @@ class Trainer:
             self._share = share
             self._order = self._order_of(share)
 
-    def keep_snapshot(self) -> None:
-        """Plain SGD has no state."""
-
-    def return_to_snapshot(self) -> None:
-        """Plain SGD has no state."""
-
-    def begin_anew(self) -> None:
-        """Plain SGD has no state."""
-
     def state_dict(self) -> dict[str, Any]:
-        """Steps, share, sample order and the integer buffers; not the model's values."""
+        """Steps, share, sample order and buffers that no commit carries; not the model's values."""
         buffers = {name: b.cpu().numpy().copy() for name, b in self._model.own_buffers.items()}
         return {
             "steps": self.steps,

@@ -33,6 +33,18 @@ class Training(Protocol):
         """Continue from what `state_dict` returned."""
 
 
+class PlainSgd:
+    """What a `Training` does about the state of an optimizer that has none."""
+
+    __slots__ = ()
+
+    def keep_snapshot(self) -> None: ...
+
+    def return_to_snapshot(self) -> None: ...
+
+    def begin_anew(self) -> None: ...
+
+
 class Judge(Protocol):
     """Evaluates the model of rank 0."""
 

@@ -13,7 +13,7 @@ from adsp_mpi.learn.steps import Steps
 from adsp_mpi.learn.tasks import OWN_LOOP
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.refusals import require_used, require_used_by_loop
-from adsp_mpi.runtime.resume import AUTO, resumed_config
+from adsp_mpi.runtime.resume import base_config
 
 
 class Host(Protocol):
@@ -72,7 +72,7 @@ def loop_config(verb: str, layers: Sequence[Layer]) -> Config:
     With `run.resume` among the settings, that of the run to be resumed lies under them.
     """
     resume = [s.value for layer in layers for s in layer if (s.section, s.key) == ("run", "resume")]
-    base = resumed_config(resume[-1]) if resume and resume[-1] not in ("", AUTO) else Config()
+    base = base_config(resume[-1] if resume else "")
     config = base.with_layers(*layers)
     require_used(verb, base, config, layers)
     require_used_by_loop(layers)

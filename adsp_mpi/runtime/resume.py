@@ -72,6 +72,11 @@ def resumed_config(name: str) -> Config:
     return config.with_values({"run": {"resume": name, "out": str(found.run)}}, "--resume")
 
 
+def base_config(name: str | None) -> Config:
+    """The configuration of the run that is resumed by `name`; for none, and AUTO, the defaults."""
+    return resumed_config(name) if name and name != AUTO else Config()
+
+
 def _require_unfinished(found: Checkpoint, limits: StopSection, before: StopSection) -> None:
     """Raise NothingToDo if the run had ended and may not go on under `limits` either."""
     state, ended = found.state, found.state["ended"]

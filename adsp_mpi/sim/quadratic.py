@@ -12,6 +12,7 @@ import numpy as np
 
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.workload import PlainSgd
 
 DRAWN_STEPS = 64
 """A worker draws the noise of this many steps at once."""
@@ -98,7 +99,7 @@ class Quadratic:
             learner.load_state_dict(noise, own, state["local_lr"])
 
 
-class QuadraticLearner:
+class QuadraticLearner(PlainSgd):
     """The learner whose vectors are one row of the matrices."""
 
     __slots__ = (
@@ -163,15 +164,6 @@ class QuadraticLearner:
 
     def take_share(self, share: int) -> None:
         """There are no data."""
-
-    def keep_snapshot(self) -> None:
-        """Plain SGD has no state."""
-
-    def return_to_snapshot(self) -> None:
-        """Plain SGD has no state."""
-
-    def begin_anew(self) -> None:
-        """Plain SGD has no state."""
 
     def replace(self, keep_local: bool) -> None:
         if keep_local:
