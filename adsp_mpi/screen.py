@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
-from adsp_mpi.core.steering import Progress
 from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.launcher import under_launcher
 from adsp_mpi.tables import WIDTH, Table, labelled

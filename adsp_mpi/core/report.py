@@ -8,7 +8,7 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.steering import Progress
+from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.stop import time_to_target, time_to_target_authors
 from adsp_mpi.core.theory import heterogeneity
 

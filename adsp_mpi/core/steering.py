@@ -5,12 +5,13 @@ generator that yields an `Until` where it waits, and the engine resumes it when 
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Generator, Protocol
 
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.scheduler import Command, Scheduler, observations_of, observe, put_on_board
 from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
 from adsp_mpi.errors import AdspError
@@ -68,22 +69,6 @@ class ServerEngine(Protocol):
 
     def interrupted(self) -> str | None:
         """The reason why the run must end at once, or None."""
-
-
-@dataclass
-class Progress:
-    """The progress of the run, for screen and report."""
-
-    phase: str = "start"
-    metrics: dict[str, float] = field(default_factory=dict)
-    told: dict[str, dict[str, float]] = field(default_factory=dict)
-    evaluations: list[tuple[float, float]] = field(default_factory=list)  # outside of trials
-    trial_s: float = 0.0  # of finished trials
-    since_s: float = 0.0  # the start of the current phase
-
-    def trials_until(self, now: float) -> float:
-        """The seconds of all trials and their pauses until `now`."""
-        return self.trial_s + (now - self.since_s if self.phase == TRIAL else 0.0)
 
 
 class Steering:

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.report import WorkerReport
-from adsp_mpi.core.steering import Progress
 from adsp_mpi.screen import LogScreen, Status, _view, starting_line, worker_table
 
 
