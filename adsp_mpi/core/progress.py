@@ -19,3 +19,8 @@ class Progress:
     def trials_until(self, now: float) -> float:
         """The seconds of all trials and their pauses until `now`."""
         return self.trial_s + (now - self.since_s if self.phase == TRIAL else 0.0)
+
+    def begin(self, phase: str, now: float) -> None:
+        """Begin `phase`, and close the account of the trial that ends."""
+        self.trial_s = self.trials_until(now)
+        self.phase, self.since_s = phase, now

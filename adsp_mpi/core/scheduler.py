@@ -5,7 +5,7 @@ from typing import Callable, Sequence
 
 import numpy as np
 
-from adsp_mpi.core.actions import Observed, Restore, Run, Setup, Snapshot, Tell
+from adsp_mpi.core.actions import Observed, Restore, Run, Setup, Snapshot, Targets, Tell
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.theory import implicit_momentum
@@ -62,9 +62,9 @@ def put_on_board(run: Run, board: Board, paused: bool) -> bool:
     """Put the targets and batch sizes of `run` on the board; False if a part has to wait.
 
     A new plan (local steps, batch sizes) holds from the second round after the latest that any
-    worker has committed. No worker can have begun that round, so all change in the same one. The
-    plan waits while some worker may still have to see the plan before; then call again. If all
-    workers are `paused`, they adopt it at once.
+    worker has committed, so that all change in the same one; see `is_late`. The plan waits while
+    some worker may still have to see the plan before; then call again. If all workers are `paused`,
+    they adopt it at once.
     """
     sizes = np.array(run.batch_sizes or np.zeros(board.num_workers))
     before = board.targets
@@ -79,6 +79,17 @@ def put_on_board(run: Run, board: Board, paused: bool) -> bool:
     if plan != before:
         board.targets = plan
     return False
+
+
+def is_late(before: Targets, board: Board) -> bool:
+    """Whether a worker may have begun a new plan's first round before the plan was on the board.
+
+    `before` are the board's targets before `put_on_board`. It needs a rank 0 that stands still for
+    two rounds between reading the counts and writing the plan; some workers then take the plan up
+    a round later than others.
+    """
+    from_round = board.targets.from_round
+    return from_round > before.from_round and bool(board.column("rounds").max() >= from_round)
 
 
 def momentum_of(board: Board) -> float:

@@ -12,7 +12,14 @@ from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.progress import Progress
-from adsp_mpi.core.scheduler import Command, Scheduler, observations_of, observe, put_on_board
+from adsp_mpi.core.scheduler import (
+    Command,
+    Scheduler,
+    is_late,
+    observations_of,
+    observe,
+    put_on_board,
+)
 from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
 from adsp_mpi.errors import AdspError
 
@@ -238,10 +245,9 @@ class Steering:
         del self._losses[:-1]
 
     def _begin(self, run: Run, paused: bool) -> None:
-        progress, self._begun_s = self.progress, self._engine.now()
-        progress.trial_s = progress.trials_until(self._begun_s)
-        progress.phase, progress.since_s = run.phase, self._begun_s
-        self._run_end_s = self._begun_s + run.seconds
+        self._begun_s = now = self._engine.now()
+        self.progress.begin(run.phase, now)
+        self._run_end_s = now + run.seconds
         del self._losses[:-1]
         self._put(self._dated(run), paused)
 
@@ -251,10 +257,13 @@ class Steering:
 
     def _put(self, run: Run, paused: bool) -> None:
         """Put `run` on the board; a part that has to wait is put there later."""
-        version = self._board.version
+        version, before = self._board.version, self._board.targets
         self._waiting_run = None if put_on_board(run, self._board, paused) else run
+        late = is_late(before, self._board)
         if self._board.version != version:
             self._engine.targets_changed(run.phase)
+        if late:
+            self._engine.told(Tell("late_plans", {"from_round": self._board.targets.from_round}))
 
     def _observe(self) -> Observed:
         seen = observe(self._engine.now(), tuple(self._losses), self._board)
@@ -269,10 +278,8 @@ class Steering:
         return bool(self._waiting_run) or self._ended_by_workers() is not None
 
     def _ended_by_workers(self) -> str | None:
-        reason = self._engine.interrupted()
-        if not reason and not self._board.present.any():
-            return STEPS_TAKEN
-        return reason
+        taken = None if self._board.present.any() else STEPS_TAKEN
+        return self._engine.interrupted() or taken
 
 
 def bad_loss(loss: float, now: float, untrained: bool) -> str:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from adsp_mpi.core.actions import Run, Targets
+from adsp_mpi.core.board import Board
+from adsp_mpi.core.scheduler import is_late, put_on_board
 from adsp_mpi.sim.quadratic import Quadratic
 from tests.unit.simulated import play, profile_of
 
@@ -64,3 +67,32 @@ def test_a_model_that_rank_0_changed_is_evaluated_again(
         every = play(tmp_path / "every", model, profile_of([0.5, 0.7]), **sections)
     assert len(evaluated) == len(losses) > some
     assert (every.table("ps/evals") == losses).all()
+
+
+class Overtaken(Board):
+    """A board whose workers do `rounds` rounds just before rank 0 writes new targets."""
+
+    rounds = 0
+
+    @property
+    def targets(self) -> Targets:
+        return super().targets
+
+    @targets.setter
+    def targets(self, targets: Targets) -> None:
+        self.column("rounds")[:] += self.rounds
+        Board.targets.__set__(self, targets)
+
+
+@pytest.mark.parametrize(("rounds", "late"), [(0, False), (1, False), (2, True)])
+def test_a_plan_is_late_if_its_first_round_may_have_begun_before_it_was_there(
+    rounds: int, late: bool
+) -> None:
+    """The plan is for the second round after the latest: 9, if 7 are done."""
+    board = Overtaken(2)
+    put_on_board(Run(Targets(local_steps=4), 1.0), board, paused=True)
+    board.column("rounds")[:] = 7
+    before, board.rounds = board.targets, rounds
+    assert put_on_board(Run(Targets(local_steps=2), 1.0), board, paused=False)
+    assert board.targets.from_round == 9
+    assert is_late(before, board) is late
