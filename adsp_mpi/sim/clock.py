@@ -23,7 +23,9 @@ class VirtualClock:
     def at(self, moment: float, priority: int, action: Callable[[], None]) -> None:
         """Book `action` for second `moment`, or for now if that is past."""
         self.booked += 1
-        heappush(self.heap, (max(moment, self.now), priority, self.booked, action))
+        if moment < self.now:
+            moment = self.now
+        heappush(self.heap, (moment, priority, self.booked, action))
 
     def drop(self, concerns: Callable[[Callable[[], None]], bool]) -> None:
         """Strike out the actions of which `concerns` is true."""

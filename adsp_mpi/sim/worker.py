@@ -68,6 +68,7 @@ class SimWorker:
         self._board = host.board
         self._clock = host.clock
         self._blocking = host.sync.blocking_commits
+        self._steady = host.profile.steady(me.index)
         self._pull_busy_s = host.profile.workers[me.index].busy_s
         self._commit_busy_s = 0.0 if self._blocking else self._pull_busy_s
         self.asked = ANY_COUNT
@@ -121,9 +122,9 @@ class SimWorker:
             return
         if loss is None:
             loss = math.nan
-        else:
+        elif not math.isfinite(loss):
             me.require_finite(loss)
-        conditions = self._host.profile.at(self.index, start_s, me.steps)
+        conditions = self._steady or self._host.profile.at(self.index, start_s, me.steps)
         seconds = conditions.step_time_s * me.batch_share
         self.step_begun = (start_s, seconds, loss)
         clock.at(start_s + seconds, clock.WORKER, self.end_step)

@@ -85,6 +85,10 @@ class Profile:
         """The deaths and stalls among the changes, in the profile's order."""
         return [change for change in self.changes if isinstance(change, Death | Stall)]
 
+    def steady(self, worker: int) -> Conditions | None:
+        """The conditions of `worker` if they are the same during the whole run, else None."""
+        return None if any(self._changes_of[worker]) else self.workers[worker]
+
     def at(self, worker: int, now: float, step: int = 0) -> Conditions:
         """The conditions of `worker` at `now` seconds since the start, in its step `step`."""
         base = self.workers[worker]
