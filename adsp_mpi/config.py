@@ -15,14 +15,11 @@ from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
-from adsp_mpi.learn.partition import parse_partition
-from adsp_mpi.options import hint, option, options_of
+from adsp_mpi.options import TASK, hint, option, options_of
+from adsp_mpi.train_section import TrainSection
 
 RECORDED = ("run", "simulate")
 """The uses that write a run's folder."""
-
-TASK = ("run", "simulate", "like", "profile")
-"""The uses that take steps of the task."""
 
 
 @dataclass(frozen=True)
@@ -62,27 +59,6 @@ class RunSection:
 class TaskSection:
     name: str = option("digits-cnn", "a built-in task, or package.module:factory", used_by=TASK)
     options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainSection:
-    batch_size: int = option(32, "samples per step", low=1, used_by=TASK)
-    local_lr: float = option(0.1, "eta', learning rate of a local step", low=0)
-    lr_decay: float = option(
-        1.0, "factor on local_lr every lr_decay_steps own steps", low=0, high=1
-    )
-    lr_decay_steps: float = option(1000.0, "own steps over which lr_decay acts once", low=1)
-    compress: str = option(
-        "none",
-        "commits and answers: none, float16, bfloat16, or topk:SHARE of their numbers",
-        check=make_codec,
-    )
-    partition: str = option(
-        "iid",
-        "iid, dirichlet:ALPHA by label, blocks, or own: each rank's own files",
-        check=parse_partition,
-        used_by=TASK,
-    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +147,7 @@ class Config:
 
     run: RunSection = RunSection()
     task: TaskSection = field(default_factory=TaskSection)
-    train: TrainSection = TrainSection()
+    train: TrainSection = field(default_factory=TrainSection)
     sync: SyncSection = field(default_factory=SyncSection)
     hetero: HeteroSection = HeteroSection()
     stop: StopSection = StopSection()

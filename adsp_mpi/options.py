@@ -16,6 +16,9 @@ from typing import Any, Callable, Iterable, Sequence
 ENGINES = ("run", "simulate", "like")
 """The uses that train: under MPI, in virtual time, and in virtual time like a recorded run."""
 
+TASK = (*ENGINES, "profile")
+"""The uses that take steps of the task."""
+
 
 def option(
     default: Any,
