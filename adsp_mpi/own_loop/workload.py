@@ -1,6 +1,5 @@
 """A user's modules, optimizers and evaluation as a run's workload on one rank."""
 
-from copy import deepcopy
 from typing import Any, Callable, Mapping, Sequence
 
 import torch
@@ -9,6 +8,7 @@ from torch.optim import Optimizer
 
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.workload import Logger
 
@@ -60,37 +60,21 @@ class LoopWorkload:
         return {}
 
 
-class LoopTraining:
+class LoopTraining(OptimizerStates):
     """The state of a user's loop beside the model: optimizers, kept objects, buffers at home."""
 
     def __init__(self, workload: LoopWorkload) -> None:
+        super().__init__(workload.optimizers)
         self.steps = 0
         self._workload = workload
-        self._snapshot: list[dict[Any, Any]] = [{} for _ in workload.optimizers]
 
     def take_share(self, share: int) -> None:
         """The loop asks for its share when it next begins to read its data."""
 
-    def keep_snapshot(self) -> None:
-        self._snapshot = [deepcopy(o.state_dict()["state"]) for o in self._workload.optimizers]
-
-    def return_to_snapshot(self) -> None:
-        self._put_states(self._snapshot)
-
-    def begin_anew(self) -> None:
-        self._put_states([{} for _ in self._workload.optimizers])
-
-    def _put_states(self, states: Sequence[dict[Any, Any]]) -> None:
-        """Give every optimizer its state, and leave its rates and other settings as they are."""
-        for optimizer, state in zip(self._workload.optimizers, states, strict=True):
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": deepcopy(state), "param_groups": groups})
-
     def state_dict(self) -> dict[str, Any]:
         work = self._workload
         own = {
-            "optimizers": [optimizer.state_dict() for optimizer in work.optimizers],
-            "snapshot": self._snapshot,
+            **self.optimizers_state_dict(),
             "kept": {name: kept.state_dict() for name, kept in work.kept.items()},
             "buffers": work.model.own_buffers,
         }
@@ -102,9 +86,7 @@ class LoopTraining:
         if own["kept"].keys() != work.kept.keys():
             names = ", ".join(sorted(own["kept"])) or "nothing"
             raise UsageError(f"the checkpoint holds what run.keep was given before: {names}")
-        for optimizer, saved in zip(work.optimizers, own["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self._snapshot = own["snapshot"]
+        self.load_optimizers_state_dict(own)
         for name, saved in own["kept"].items():
             work.kept[name].load_state_dict(saved)
         for name, buffer in work.model.own_buffers.items():
