@@ -16,7 +16,7 @@ from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
 from adsp_mpi.options import TASK, hint, option, options_of
-from adsp_mpi.train_section import TrainSection
+from adsp_mpi.train_section import TrainSection, usual_rate_layer
 
 RECORDED = ("run", "simulate")
 """The uses that write a run's folder."""
@@ -182,6 +182,7 @@ class Config:
                 name = setting.section
                 raise UsageError(f"{setting.source}: unknown section {name}{hint(name, sections)}")
         given = {setting.section for layer in layers for setting in layer}
+        layers = (*layers, usual_rate_layer(self.train, layers))
         config = replace(
             self, **{name: section_over(sections[name], name, layers) for name in given}
         )
@@ -199,6 +200,12 @@ class Config:
 
     def check(self) -> None:
         """Raise ValueError, which names the keys, if values contradict each other."""
+        self.train.check()
+        if self.train.goes_by_progress and not (self.stop.max_seconds or self.stop.max_steps):
+            raise ValueError(
+                "train.schedule and train.warmup go by the run's progress: set stop.max_seconds "
+                "or stop.max_steps"
+            )
         is_sum = self.sync_model.commit_rule().is_sum
         if not is_sum and (self.codec or self.run.servers > 1):
             name = "train.compress" if self.codec else "run.servers"
@@ -252,12 +259,14 @@ def _section_toml(name: str, config: Config, comments: bool) -> list[str]:
 
 
 def toml_value(value: Any) -> str:
-    """A bool, number, text, or list of them, as TOML."""
+    """A bool, number, text, list of them, or table of all these, as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml_value(v)}" for key, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, float) and math.isinf(value):

@@ -34,9 +34,10 @@ def option(
     """Declare a dataclass field as an option; its type is that of the default.
 
     The value must be at least `low`, above `above`, at most `high` and one of `choices` if there
-    are any. If it is a tuple this holds for each item, and there must be at least one. `check`
-    raises ValueError for a bad value. `used_by` names the uses that honour the option; all others
-    refuse it.
+    are any. If it is a tuple this holds for each item, and there must be at least one. With a dict
+    as the default, which is empty, it is a table of numbers, texts, bools and lists of them.
+    `check` raises ValueError for a bad value. `used_by` names the uses that honour the option; all
+    others refuse it.
     """
     metadata = {
         "help": help,
@@ -47,6 +48,8 @@ def option(
         "check": check,
         "used_by": tuple(used_by),
     }
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -86,6 +89,8 @@ def checked(name: str, value: Any, spec: Field[Any]) -> Any:
     default = _default(spec)
     if isinstance(default, tuple):
         value = _checked_list(name, value, default, spec)
+    elif isinstance(default, dict):
+        value = _checked_table(name, value)
     else:
         value = _typed(value, default)
         if type(value) is not type(default):
@@ -106,7 +111,9 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 def _default(spec: Field[Any]) -> Any:
     """The default, from which the type is known; ValueError unless TOML can hold it."""
-    default = spec.default
+    default = {} if spec.default_factory is dict else spec.default
+    if default == {}:
+        return default
     items = default if isinstance(default, tuple) else (default,)
     if not items or not all(isinstance(item, bool | int | float | str) for item in items):
         raise ValueError(
@@ -129,6 +136,16 @@ def _checked_list(name: str, value: Any, default: tuple[Any, ...], spec: Field[A
     for item in items:
         _check_range(f"each of {name}", item, spec)
     return items
+
+
+def _checked_table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} = {value!r} must be a table, as in {name} = {{key = 1}}")
+    for key, entry in value.items():
+        items = entry if _is_list(entry) else [entry]
+        if not all(isinstance(item, bool | int | float | str) for item in items):
+            raise ValueError(f"{name}: {key} = {entry!r} must be a number, text, bool, or a list")
+    return dict(value)
 
 
 def _is_list(value: Any) -> bool:

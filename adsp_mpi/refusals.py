@@ -9,13 +9,20 @@ from adsp_mpi.options import options_of
 
 NAMES = {"run": "a run under MPI", "like": "simulate --like"}
 
-WITHOUT_DATA = (("train", "partition"), ("eval", "samples"), ("run", "threads"))
+LOCAL_STEP = (
+    ("train", "optimizer"), ("train", "optimizer_options"), ("train", "schedule"),
+    ("train", "warmup"), ("train", "grad_clip"), ("train", "accumulate"), ("train", "amp"),
+)  # fmt: skip
+"""Settings of what a task's step does beside plain SGD."""
+
+WITHOUT_DATA = (("train", "partition"), ("eval", "samples"), ("run", "threads"), *LOCAL_STEP)
 """Settings without a meaning for the quadratic, which needs no torch and has no data."""
 
 
 ONLY_OF_TASKS = (
     ("task", "name"), ("train", "batch_size"), ("train", "local_lr"), ("train", "lr_decay"),
     ("train", "lr_decay_steps"), ("train", "partition"), ("eval", "samples"), ("run", "device"),
+    *LOCAL_STEP,
 )  # fmt: skip
 """Settings of what a user's own loop does by itself."""
 

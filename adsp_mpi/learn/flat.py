@@ -51,7 +51,9 @@ class FlatModel:
         device = trained[0].device
         self.values = torch.empty(sum(t.numel() for t in tensors), device=device)
         self.num_trainable = sum(p.numel() for p in trained)
-        self._trained = trained
+        self.trained = trained
+        """The trained parameters, in the order of `values`."""
+
         self._copied: list[tuple[torch.Tensor, slice]] = []
         self._take_over(tensors)
 
@@ -90,12 +92,12 @@ class FlatModel:
         for tensor, _ in self._copied:
             if tensor.requires_grad:
                 raise UsageError(
-                    f"a parameter is {tensor.dtype} on {tensor.device}: the built-in SGD step "
-                    "wants a float32 model on one device (model.float())"
+                    f"a parameter is {tensor.dtype} on {tensor.device}: plain SGD wants a float32 "
+                    "model on one device: model.float(), or take another train.optimizer"
                 )
         gradients = torch.zeros(self.num_trainable, device=self.values.device)
         offset = 0
-        for parameter in self._trained:
+        for parameter in self.trained:
             parameter.grad = _like(gradients, parameter, offset)
             offset += parameter.numel()
         return gradients

@@ -1,9 +1,64 @@
-"""The state of a worker's optimizers."""
+"""Torch's optimizers by name, and the state of a worker's optimizers."""
 
+import inspect
 from copy import deepcopy
-from typing import Any, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from torch.optim import Optimizer
+import torch
+from torch import nn
+from torch.optim import LBFGS, Optimizer, SparseAdam
+
+from adsp_mpi.errors import UsageError
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    name.lower(): found
+    for name, found in sorted(vars(torch.optim).items(), key=lambda item: item[0].lower())
+    if isinstance(found, type)
+    and issubclass(found, Optimizer)
+    and found not in (Optimizer, LBFGS, SparseAdam)
+}
+"""The optimizers of torch.optim by their names in small letters.
+
+LBFGS is not there, which computes the loss several times in a step, nor SparseAdam, which takes no
+dense gradients.
+"""
+
+
+def options_known(name: str) -> list[str]:
+    """The names of the arguments of an optimizer of `OPTIMIZERS`, but for the learning rate."""
+    arguments = inspect.signature(OPTIMIZERS[name]).parameters
+    return [argument for argument in arguments if argument not in ("params", "lr")]
+
+
+def default_rate(name: str, otherwise: float) -> float:
+    """The learning rate that torch gives the optimizer `name`; `otherwise` if there is none."""
+    arguments = inspect.signature(OPTIMIZERS[name]).parameters if name in OPTIMIZERS else {}
+    return float(arguments["lr"].default) if "lr" in arguments else otherwise
+
+
+def make_optimizer(
+    name: str, rate: float, options: Mapping[str, Any], parameters: Sequence[nn.Parameter] = ()
+) -> Optimizer:
+    """The optimizer `name` for `parameters`, or for one of a single number; lists become tuples.
+
+    Raises the errors of torch for options that it refuses.
+    """
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    return OPTIMIZERS[name](parameters or [nn.Parameter(torch.zeros(1, 1))], lr=rate, **given)
+
+
+def maker(
+    name: str, rate: float, options: Mapping[str, Any]
+) -> Callable[[Sequence[nn.Parameter]], Optimizer]:
+    """Makes the optimizer `name` for given parameters; it raises UsageError if they do not fit."""
+
+    def make(parameters: Sequence[nn.Parameter]) -> Optimizer:
+        try:
+            return make_optimizer(name, rate, options, parameters)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UsageError(f"train.optimizer = {name}: {error}") from error
+
+    return make
 
 
 class OptimizerStates:

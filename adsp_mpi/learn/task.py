@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from adsp_mpi.errors import AdspError, UsageError
@@ -44,8 +46,14 @@ class Task:
     (`PMI_RANK`, `OMPI_COMM_WORLD_RANK`, `SLURM_PROCID`). All evaluations use the data of rank 0.
     `loss(model, batch)` returns the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
     returns a dict of numbers about a batch of test data, means over the batch. Without test data
-    there are no metrics but the loss. Raises UsageError for data that cannot be indexed and for a
-    `make_model`, `loss` or `metrics` that cannot be called.
+    there are no metrics but the loss.
+
+    `optimizer(parameters)` returns a torch optimizer of a list of the trained parameters; without
+    it `[train]` says what the local step is. `scheduler(optimizer)` returns a learning-rate
+    scheduler. It takes 1000 steps over the run, by the run's progress: so it is at the same point
+    on fast and slow workers.
+
+    Raises UsageError for data that cannot be indexed and for what should be a function and is not.
     """
 
     make_model: Callable[[], nn.Module]
@@ -54,9 +62,13 @@ class Task:
     loss: Callable[[nn.Module, Batch], torch.Tensor] = cross_entropy
     metrics: Callable[[nn.Module, Batch], dict[str, float]] = accuracy
     name: str = field(default="")
+    optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
+    scheduler: Callable[[Optimizer], LRScheduler] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("make_model", "loss", "metrics"):
+        names = ["make_model", "loss", "metrics"]
+        names += [n for n in ("optimizer", "scheduler") if getattr(self, n) is not None]
+        for name in names:
             if not callable(getattr(self, name)):
                 kind = type(getattr(self, name)).__name__
                 raise UsageError(f"the task's {name} must be a function, not {kind}")

@@ -1,14 +1,16 @@
-"""Local training: mini-batches, gradients and the local SGD step of one worker."""
+"""Local training: mini-batches, gradients and the local step of one worker."""
 
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.optimizers import OptimizerStates
+from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.task import (
     Batch,
     Task,
@@ -17,19 +19,7 @@ from adsp_mpi.learn.task import (
     data_length,
     gather_batch,
 )
-from adsp_mpi.learn.workload import PlainSgd
-
-
-@dataclass(frozen=True)
-class LearningRate:
-    """The local learning rate: eta' = initial * decay ** (steps / decay_steps), by worker steps."""
-
-    initial: float
-    decay: float
-    decay_steps: float
-
-    def at(self, steps: int) -> float:
-        return self.initial * self.decay ** (steps / self.decay_steps)
+from adsp_mpi.learn.updates import PLAIN_SGD, LearningRate, LocalStep
 
 
 class BatchOrder:
@@ -58,8 +48,8 @@ class BatchOrder:
         self._generator.bit_generator.state = state["generator"]
 
 
-class Trainer(PlainSgd):
-    """Takes local SGD steps on a worker's share of the data.
+class Trainer(OptimizerStates):
+    """Takes local steps on a worker's share of the data.
 
     `order_of(share)` gives the order of the samples of a share, before the first one.
     """
@@ -71,38 +61,57 @@ class Trainer(PlainSgd):
         order_of: Callable[[int], BatchOrder],
         share: int,
         learning_rate: LearningRate,
+        how: LocalStep = PLAIN_SGD,
     ) -> None:
         self.steps = 0
+        self.progress: Callable[[], float] = lambda: 0.0
         self._task = task
         self._model = model
         self._order_of = order_of
         self._share = share
         self._order = order_of(share)
-        self._learning_rate = learning_rate
-        self._trainable = model.values[: model.num_trainable]
-        self._gradients = model.hold_gradients()
+        self._how = how
+        self._update = how.update(model, learning_rate)
         self._device = model.values.device
+        super().__init__(self._update.optimizers)
 
     def step(self, batch_size: int) -> float:
-        """One mini-batch: w <- w - eta' g. Returns the loss before the step.
+        """One mini-batch: compute its gradient and change the model by it.
 
-        Raises AdspError where the task's loss is not a scalar that depends on the parameters.
+        Returns the loss before the step. Raises AdspError where the task's loss is not a scalar
+        that depends on the parameters.
         """
         if not self._model.module.training:
             self._model.module.train()
+        self._update.zero_grad()
         indices = torch.from_numpy(self._order.next_indices(batch_size))
+        loss = sum(self._backward(part, batch_size) for part in self._parts(indices))
+        if self._how.grad_clip:
+            nn.utils.clip_grad_norm_(self._model.trained, self._how.grad_clip)
+        self._update.step(self.steps, self.progress())
+        self.steps += 1
+        return float(loss)
+
+    def _parts(self, indices: torch.Tensor) -> list[torch.Tensor]:
+        """The samples of a step, in the parts that are computed one by one."""
+        parts = indices.tensor_split(self._how.accumulate)
+        return [part for part in parts if len(part)]
+
+    def _backward(self, indices: torch.Tensor, batch_size: int) -> torch.Tensor:
+        """Add the gradient of these samples, by their share of the batch; returns their part of
+        the loss."""
         batch = gather_batch(self._task.train_data, indices, self._device)
-        loss = checked_loss(self._task.loss(self._model.module, batch))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._how.bf16):
+            loss = checked_loss(self._task.loss(self._model.module, batch))
         if not loss.requires_grad:
             raise AdspError(
                 "the task's loss has no gradient: compute it from the model's output, without "
                 "detach() or torch.no_grad()"
             )
-        self._gradients.zero_()
+        if len(indices) < batch_size:
+            loss = loss * (len(indices) / batch_size)
         loss.backward()
-        self._trainable.add_(self._gradients, alpha=-self._learning_rate.at(self.steps))
-        self.steps += 1
-        return float(loss.detach())
+        return loss.detach()
 
     def take_share(self, share: int) -> None:
         """Train on this share of the data from here on."""
@@ -111,14 +120,19 @@ class Trainer(PlainSgd):
             self._order = self._order_of(share)
 
     def state_dict(self) -> dict[str, Any]:
-        """Steps, share, sample order and buffers that no commit carries; not the model's values."""
+        """All of the worker's training but the model's values."""
         buffers = {name: b.cpu().numpy().copy() for name, b in self._model.own_buffers.items()}
         return {
             "steps": self.steps,
             "share": self._share,
             "order": self._order.state_dict(),
             "buffers": buffers,
+            "optimizer": packed(self._optimizer_state()) if self._update.optimizers else [],
         }
+
+    def _optimizer_state(self) -> dict[str, Any]:
+        scheduler = self._update.scheduler_state_dict()
+        return {**self.optimizers_state_dict(), "scheduler": scheduler}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
@@ -127,6 +141,10 @@ class Trainer(PlainSgd):
         self._order.load_state_dict(state["order"])
         for name, buffer in self._model.own_buffers.items():
             buffer.copy_(torch.from_numpy(np.asarray(state["buffers"][name])))
+        if self._update.optimizers:
+            saved = unpacked(state["optimizer"])
+            self.load_optimizers_state_dict(saved)
+            self._update.load_scheduler_state_dict(saved["scheduler"])
 
 
 class Evaluator:

@@ -14,6 +14,9 @@ class Training(Protocol):
     steps: int
     """Steps taken so far."""
 
+    progress: Callable[[], float]
+    """The share of the run that is done, 0 to 1; the engine sets it."""
+
     def take_share(self, share: int) -> None:
         """Train on this share of the data from here on."""
 

@@ -66,6 +66,7 @@ class LoopTraining(OptimizerStates):
     def __init__(self, workload: LoopWorkload) -> None:
         super().__init__(workload.optimizers)
         self.steps = 0
+        self.progress: Callable[[], float] = lambda: 0.0
         self._workload = workload
 
     def take_share(self, share: int) -> None:

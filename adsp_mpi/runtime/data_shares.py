@@ -9,6 +9,7 @@ import numpy as np
 
 from adsp_mpi.config import Config
 from adsp_mpi.learn.partition import label_histogram, make_partition
+from adsp_mpi.runtime.local_step import learning_rate, local_step
 
 if TYPE_CHECKING:
     from adsp_mpi.learn.flat import FlatModel
@@ -29,16 +30,14 @@ class DataShares:
 
     def trainer(self, share: int, model: "FlatModel") -> "Trainer":
         """Make a trainer on a share of the data, before its first step."""
-        from adsp_mpi.learn.trainer import BatchOrder, LearningRate, Trainer
-
-        train = self.config.train
+        from adsp_mpi.learn.trainer import BatchOrder, Trainer
 
         def order_of(share: int) -> BatchOrder:
             generator = np.random.default_rng([self.config.run.seed, share])
             return BatchOrder(self._parts[share], generator)
 
-        rate = LearningRate(train.local_lr, train.lr_decay, train.lr_decay_steps)
-        return Trainer(self.task, model, order_of, share, rate)
+        rate, how = learning_rate(self.config), local_step(self.task, self.config)
+        return Trainer(self.task, model, order_of, share, rate, how)
 
     def attributes(self, share: int) -> dict[str, Any]:
         """The size of a share, and its number of samples by label as JSON.

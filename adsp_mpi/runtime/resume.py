@@ -14,7 +14,7 @@ AUTO = "auto"
 MAY_CHANGE = ("run", "stop", "checkpoint", "trace", "hetero")
 """Sections of the configuration that may change when a run resumes; the rest is what is trained."""
 
-RATES = ("local_lr", "lr_decay", "lr_decay_steps")
+RATES = ("local_lr", "lr_decay", "lr_decay_steps", "schedule", "warmup")
 """Keys of [train] that may change too: nothing that is saved depends on the learning rate."""
 
 

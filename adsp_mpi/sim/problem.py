@@ -81,6 +81,9 @@ class Problem(Protocol):
     def learner(self, worker: int) -> Learner:
         """Make the learner of `worker`; called once for each worker, in order."""
 
+    def begin(self, progress: Callable[[], float]) -> None:
+        """All learners are made; `progress()` is the share of the run that is done, 0 to 1."""
+
     def attributes(self, worker: int) -> dict[str, Any]:
         """The trace's attributes about the data of `worker`."""
 
@@ -190,6 +193,10 @@ class TorchProblem:
         learner = TorchLearner(self._shares, share, model, self._config.sync_model.same_base)
         self._learners.append(learner)
         return learner
+
+    def begin(self, progress: Callable[[], float]) -> None:
+        for learner in self._learners:
+            learner.training.progress = progress
 
     def attributes(self, worker: int) -> dict[str, Any]:
         return self._shares.attributes(worker % self._shares.num_workers)

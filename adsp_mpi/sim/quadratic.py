@@ -6,7 +6,7 @@ optimum is 0. The gradient of a mini-batch of B samples is a (w - x), with x nor
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
@@ -65,6 +65,9 @@ class Quadratic:
         learner = QuadraticLearner(self, worker)
         self._learners.append(learner)
         return learner
+
+    def begin(self, progress: Callable[[], float]) -> None:
+        """Nothing here goes by the run's progress."""
 
     def attributes(self, worker: int) -> dict[str, Any]:
         return {"samples": 0, "labels": ""}

@@ -76,8 +76,7 @@ def simulate(
         screen.note(text)
     trace = ServerTrace(part, problem.loggers)
     engine = Engine(config, problem, profile, trace, rows, screen, stopped)
-    if loop:
-        loop.begin(engine.done_share)
+    problem.begin(engine.done_share)
     saver = Saver(config, folder, engine, part, rows, trace) if folder else None
     engine.save = saver.save if saver else None
     if saver and (found := find_checkpoint(config)):

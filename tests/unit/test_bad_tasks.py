@@ -8,7 +8,8 @@ from torch import nn
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.task import Task, notes_on
-from adsp_mpi.learn.trainer import BatchOrder, Evaluator, LearningRate, Trainer
+from adsp_mpi.learn.trainer import BatchOrder, Evaluator, Trainer
+from adsp_mpi.learn.updates import LearningRate
 
 CPU = torch.device("cpu")
 

@@ -98,7 +98,7 @@ def test_other_float_types_are_copied(dtype: torch.dtype) -> None:
         module.bias.fill_(3.0)
     flat.gather()
     assert flat.values.tolist()[4:] == [3.0, 3.0]
-    with pytest.raises(UsageError, match="built-in SGD step"):
+    with pytest.raises(UsageError, match="plain SGD wants a float32 model"):
         flat.hold_gradients()
 
 

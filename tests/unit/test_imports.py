@@ -33,6 +33,7 @@ BROKEN = [
     ("learn", "import time"),
     ("trace", "from adsp_mpi.core.board import Board"),
     ("layers", "from adsp_mpi.config import Config"),
+    ("train_section", "from adsp_mpi.config import Config"),
     ("config", "from adsp_mpi.runtime.resume import Checkpoint"),
     ("refusals", "from adsp_mpi.cli import Parser"),
     ("runtime", "from adsp_mpi.mpi.setup import Prepared"),

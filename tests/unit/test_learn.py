@@ -13,7 +13,8 @@ from adsp_mpi.learn.partition import iid
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, gather_batch
 from adsp_mpi.learn.tasks import TASKS, make_task
-from adsp_mpi.learn.trainer import BatchOrder, Evaluator, LearningRate, Trainer
+from adsp_mpi.learn.trainer import BatchOrder, Evaluator, Trainer
+from adsp_mpi.learn.updates import LearningRate
 
 CPU = torch.device("cpu")
 

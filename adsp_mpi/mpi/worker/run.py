@@ -50,6 +50,7 @@ def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Sign
         return training, Replica(ready.model, config.sync_model.same_base), trace, saved
 
     training, replica, trace, saved = world.agree(build)
+    training.progress = lambda: board.board.progress
     clock = align(world, ready.begin_s)
     trace.part.attributes(trace.group, {"clock_offset_s": clock.offset_s})
     worker = Worker(
