@@ -12,6 +12,7 @@ from typing import Any, Sequence
 from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import checked_option, make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
+from adsp_mpi.core.models.rounds import GRADIENTS
 from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
@@ -166,6 +167,13 @@ class Config:
         """The compression of commits; None if there is none."""
         return make_codec(self.train.compress)
 
+    def commits_gradients(self, plain_sgd: bool) -> bool:
+        """Whether commits carry gradients, given whether the workers' steps are plain SGD."""
+        scheme = self.sync_model
+        if scheme.commits == "auto":
+            return not (plain_sgd or self.codec or scheme.global_lr)
+        return scheme.commits == GRADIENTS
+
     def with_values(self, values: dict[str, dict[str, Any]], source: str) -> "Config":
         """This configuration with `values[section][key]`; UsageError names what is wrong."""
         return self.with_layers(layer_of(values, source))
@@ -207,6 +215,8 @@ class Config:
                 "or stop.max_steps"
             )
         is_sum = self.sync_model.commit_rule().is_sum
+        if self.codec and self.sync_model.commits == GRADIENTS:
+            raise ValueError("train.compress: gradients are committed as they are")
         if not is_sum and (self.codec or self.run.servers > 1):
             name = "train.compress" if self.codec else "run.servers"
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Iterable, Sequence
 import torch
 from torch import nn
 
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 
 
 class FlatModel:
@@ -16,6 +16,9 @@ class FlatModel:
     named as `also_trained`. Then come the float buffers that are saved with the module, such as
     batch-norm statistics. Everything else stays at home: frozen parameters, and buffers that are
     integers, not saved, or not finite, such as masks.
+
+    With `gradients` there follow T numbers for the gradients of the trained parameters and a last
+    one, which is above 0 once gradients are there; `take_gradients` and `give_gradients` move them.
 
     Dense float32 tensors become views of `values`. Others, of another type or on another device,
     keep their memory: `gather` copies them into `values`, `scatter` copies them back. Raises
@@ -27,6 +30,7 @@ class FlatModel:
         module: nn.Module,
         device: torch.device | None = None,
         also_trained: Iterable[nn.Parameter] = (),
+        gradients: bool = False,
     ) -> None:
         self.module = module if device is None else module.to(device)
         also = {id(parameter) for parameter in also_trained}
@@ -49,8 +53,13 @@ class FlatModel:
         """Name, type and shape of each tensor, in the order of `values`; those at home follow."""
 
         device = trained[0].device
-        self.values = torch.empty(sum(t.numel() for t in tensors), device=device)
         self.num_trainable = sum(p.numel() for p in trained)
+        state = sum(t.numel() for t in tensors)
+        self.values = torch.zeros(state + gradients * (self.num_trainable + 1), device=device)
+        self.carries_gradients = gradients
+        self._gradients = self.values[state:-1] if gradients else self.values[:0]
+        if gradients:
+            self.layout.append(f"gradients float32[{self.num_trainable}]")
         self.trained = trained
         """The trained parameters, in the order of `values`."""
 
@@ -101,6 +110,39 @@ class FlatModel:
             parameter.grad = _like(gradients, parameter, offset)
             offset += parameter.numel()
         return gradients
+
+    def take_gradients(self) -> None:
+        """Copy the gradients of the trained parameters into `values`; zeros where there are none.
+
+        Raises AdspError for sparse gradients.
+        """
+        parts = self._gradients.split([p.numel() for p in self.trained])
+        for parameter, part in zip(self.trained, parts, strict=True):
+            if parameter.grad is None:
+                part.zero_()
+            elif parameter.grad.layout != torch.strided:
+                raise AdspError(
+                    "sparse gradients cannot be committed: use Embedding(sparse=False), or set "
+                    "sync.commits = weights"
+                )
+            else:
+                part.view(parameter.shape).copy_(parameter.grad)
+        self.values[-1] = 1.0
+
+    def give_gradients(self) -> bool:
+        """Copy the gradients in `values` to the trained parameters; returns whether there are any.
+
+        A parameter without a gradient keeps none if all in `values` are zero.
+        """
+        if not self.carries_gradients or not self.values[-1] > 0:
+            return False
+        parts = self._gradients.split([p.numel() for p in self.trained])
+        for parameter, part in zip(self.trained, parts, strict=True):
+            if parameter.grad is not None:
+                parameter.grad.copy_(part.view(parameter.shape))
+            elif part.any():
+                parameter.grad = part.view(parameter.shape).to(parameter).clone()
+        return True
 
     @property
     def own_buffers(self) -> dict[str, torch.Tensor]:

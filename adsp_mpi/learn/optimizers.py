@@ -6,7 +6,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.optim import LBFGS, Optimizer, SparseAdam
+from torch.optim import LBFGS, SGD, Optimizer, SparseAdam
 
 from adsp_mpi.errors import UsageError
 
@@ -59,6 +59,12 @@ def maker(
             raise UsageError(f"train.optimizer = {name}: {error}") from error
 
     return make
+
+
+def is_plain_sgd(optimizer: Optimizer) -> bool:
+    """Whether steps are SGD without momentum: linear in the gradient and in the weights."""
+    groups = optimizer.param_groups
+    return type(optimizer) is SGD and not any(group["momentum"] for group in groups)
 
 
 class OptimizerStates:

@@ -78,19 +78,29 @@ class Trainer(OptimizerStates):
     def step(self, batch_size: int) -> float:
         """One mini-batch: compute its gradient and change the model by it.
 
-        Returns the loss before the step. Raises AdspError where the task's loss is not a scalar
-        that depends on the parameters.
+        Where commits carry gradients, the change waits until the workers' mean is there: it is made
+        at the beginning of the next step. Returns the loss before the step. Raises AdspError where
+        the task's loss is not a scalar that depends on the parameters.
         """
+        if self._model.give_gradients():
+            self._change(max(0, self.steps - 1))
         if not self._model.module.training:
             self._model.module.train()
         self._update.zero_grad()
         indices = torch.from_numpy(self._order.next_indices(batch_size))
         loss = sum(self._backward(part, batch_size) for part in self._parts(indices))
-        if self._how.grad_clip:
-            nn.utils.clip_grad_norm_(self._model.trained, self._how.grad_clip)
-        self._update.step(self.steps, self.progress())
+        if self._model.carries_gradients:
+            self._model.take_gradients()
+        else:
+            self._change(self.steps)
         self.steps += 1
         return float(loss)
+
+    def _change(self, steps: int) -> None:
+        """Change the model by the gradients of its parameters, after `steps` steps."""
+        if self._how.grad_clip:
+            nn.utils.clip_grad_norm_(self._model.trained, self._how.grad_clip)
+        self._update.step(steps, self.progress())
 
     def _parts(self, indices: torch.Tensor) -> list[torch.Tensor]:
         """The samples of a step, in the parts that are computed one by one."""

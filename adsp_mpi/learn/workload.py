@@ -48,6 +48,13 @@ class PlainSgd:
     def begin_anew(self) -> None: ...
 
 
+def notes_on_commits(model: FlatModel) -> list[str]:
+    """Lines that the user should see about what commits carry."""
+    if not model.carries_gradients:
+        return []
+    return ["commits carry gradients too: all optimizers make the same steps (sync.commits)"]
+
+
 class Judge(Protocol):
     """Evaluates the model of rank 0."""
 

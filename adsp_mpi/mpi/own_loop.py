@@ -21,7 +21,7 @@ class RankHost:
     simulated = False
 
     def __init__(self, config: Config, workload: LoopWorkload) -> None:
-        self._rank = rank = RankRun(config, lambda *_: workload)
+        self._rank = rank = RankRun(config, lambda settings, *_: workload.configured(settings))
         world, model = rank.ready.world, rank.ready.model
         self.server = world.is_server
         self.index, self.workers = world.worker, world.num_workers

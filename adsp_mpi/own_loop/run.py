@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.steps import NoMoreSteps, Steps
+from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
 from adsp_mpi.own_loop.shard import sharded
 from adsp_mpi.own_loop.workload import LoopWorkload
@@ -33,13 +34,18 @@ class Run:
         self._steps: Steps[Any] | None = None
         self._over = False
         self._loss: float | torch.Tensor | None = None
+        self._exchange: GradientExchange | None = None
         self.batch_size = 0
         """The batch size that the scheme plans for this worker; 0 before the first step."""
 
         self.result: Any = None
         """On rank 0, once the run is over: its results."""
 
-        workload.optimizers[-1].register_step_post_hook(self._after_step)
+        if workload.commits_gradients:
+            self._exchange = GradientExchange(workload)
+            workload.optimizers[0].register_step_pre_hook(self._before_step)
+        else:
+            workload.optimizers[-1].register_step_post_hook(self._after_step)
 
     @property
     def server(self) -> bool:
@@ -158,6 +164,8 @@ class Run:
         if self._steps is None:
             self._steps = self._host.steps()
             self._advance(next)
+            if self._exchange and not self._over:
+                self._exchange.catch_up()
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """After each step of the last optimizer: do what is due until the next step."""
@@ -166,6 +174,29 @@ class Run:
         elif not self._over:
             loss = self._logged_loss()
             self._advance(lambda steps: steps.send(loss))
+
+    def _before_step(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Before a step of the optimizer: give it the mean of all workers' gradients.
+
+        As the step's gradient is there, the step counts as taken.
+        """
+        exchange = self._exchange
+        assert exchange
+        if self._over or exchange.catches_up:
+            return None
+        if self._steps is None:
+            self._begin()
+            if self._over or not closure_of(args, kwargs):
+                optimizer.zero_grad()  # the gradient is of the model before the run began
+                return None
+        changed = exchange.take(args, kwargs)
+        loss = self._logged_loss()
+        self._advance(lambda steps: steps.send(loss))
+        if not self._over:
+            exchange.give()
+        return changed
 
     def _logged_loss(self) -> float | None:
         loss, self._loss = self._loss, None

@@ -4,13 +4,15 @@ from typing import Any, Callable, Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
+from adsp_mpi.config import Config
+from adsp_mpi.core.models.rounds import GRADIENTS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
-from adsp_mpi.learn.optimizers import OptimizerStates
+from adsp_mpi.learn.optimizers import OptimizerStates, is_plain_sgd
 from adsp_mpi.learn.packed import packed, unpacked
-from adsp_mpi.learn.workload import Logger
+from adsp_mpi.learn.workload import Logger, notes_on_commits
 
 Evaluate = Callable[[Any], Mapping[str, Any] | float]
 
@@ -28,7 +30,6 @@ class LoopWorkload:
     ) -> None:
         self.name = name
         self.loggers = loggers
-        self.notes: Sequence[str] = []
         self.shared: Sequence[str] = []
         self.kept: dict[str, Any] = {}
         """Objects with a `state_dict` that a checkpoint keeps beside the optimizers, by name."""
@@ -37,6 +38,25 @@ class LoopWorkload:
         self._models = models
         self._evaluate = evaluate
         self._flat: FlatModel | None = None
+        self.commits_gradients = False
+
+    def configured(self, config: Config) -> "LoopWorkload":
+        """This workload, knowing what commits carry; UsageError if they cannot carry that.
+
+        That is decided before `model` is first asked for.
+        """
+        gives_gradients = len(self.optimizers) == 1 and not isinstance(self.optimizers[0], LBFGS)
+        if config.sync_model.commits == GRADIENTS and not gives_gradients:
+            raise UsageError(
+                "sync.commits = gradients is for one optimizer, which computes one gradient a step"
+            )
+        plain = not gives_gradients or is_plain_sgd(self.optimizers[0])
+        self.commits_gradients = config.commits_gradients(plain)
+        return self
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return notes_on_commits(self.model)
 
     @property
     def model(self) -> FlatModel:
@@ -44,7 +64,7 @@ class LoopWorkload:
             one = len(self._models) == 1
             module = self._models[0] if one else nn.ModuleList(self._models)
             held = [p for o in self.optimizers for group in o.param_groups for p in group["params"]]
-            self._flat = FlatModel(module, also_trained=held)
+            self._flat = FlatModel(module, also_trained=held, gradients=self.commits_gradients)
             known = {id(parameter) for parameter in module.parameters()}
             if any(id(parameter) not in known for parameter in held):
                 raise UsageError("join: an optimizer holds a parameter that no model has")

@@ -34,6 +34,12 @@ def local_step(task: "Task", config: Config) -> "LocalStep":
     return LocalStep(optimizer, task.scheduler, train.grad_clip, train.accumulate, bf16)
 
 
+def commits_gradients(task: "Task", config: Config) -> bool:
+    """Whether commits carry gradients."""
+    has_own = task.optimizer or task.scheduler or config.train.grad_clip
+    return config.commits_gradients(config.train.is_plain_sgd and not has_own)
+
+
 def _require_one_choice(task: "Task", config: Config) -> None:
     """Raise UsageError if a setting says what the task's own optimizer or scheduler says too."""
     train, usual = config.train, Config().train

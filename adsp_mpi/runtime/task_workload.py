@@ -9,7 +9,9 @@ from adsp_mpi.learn.partition import parse_partition
 from adsp_mpi.learn.task import Task, data_lines, notes_on
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.workload import notes_on_commits
 from adsp_mpi.runtime.data_shares import DataShares
+from adsp_mpi.runtime.local_step import commits_gradients
 
 
 class TaskWorkload:
@@ -22,11 +24,15 @@ class TaskWorkload:
         self._config = config
         self._shares = DataShares(task, config, num_shares)
         self.name = task.name
-        self.model = FlatModel(task.make_model(), find_device(config.run.device, node_rank))
+        self.model = FlatModel(
+            task.make_model(),
+            find_device(config.run.device, node_rank),
+            gradients=commits_gradients(task, config),
+        )
 
     @property
     def notes(self) -> Sequence[str]:
-        return notes_on(self._task)
+        return [*notes_on(self._task), *notes_on_commits(self.model)]
 
     @property
     def shared(self) -> Sequence[str]:

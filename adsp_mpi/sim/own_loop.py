@@ -82,7 +82,7 @@ class Rank:
         if self.workload is not None:
             raise UsageError("join was called twice: a simulation is of one run")
         self.config = loop_config("simulate", layers)
-        self.workload = workload
+        self.workload = workload.configured(self.config)
         self.thread.park()
         return self
 
@@ -111,7 +111,6 @@ class LoopProblem:
             Rank(number, function, workers, self._generators) for number in range(workers + 1)
         ]
         self._learners: list[LoopLearner] = []
-        self.notes: Sequence[str] = []
         try:
             self._join()
         except BaseException:
@@ -139,6 +138,7 @@ class LoopProblem:
             self._generators.give(number)
             seed_generators(torch_seed(self.config, number))
         self.name = works[0].name
+        self.notes = works[0].notes
         self.loggers = works[0].loggers
         self.values = first.values.numpy().copy()
         self.num_trained = first.num_trainable

@@ -16,8 +16,9 @@ from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task, task_factory
 from adsp_mpi.learn.trainer import Evaluator
-from adsp_mpi.learn.workload import Logger, Training
+from adsp_mpi.learn.workload import Logger, Training, notes_on_commits
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
+from adsp_mpi.runtime.local_step import commits_gradients
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
 """Problems that only the simulator has, by name; every task is a problem too."""
@@ -175,14 +176,15 @@ class TorchProblem:
         self._learners: list[TorchLearner] = []
         self.name = task.name
         self.loggers = ()
-        self.notes = notes_on(task)
+        self.notes: Sequence[str] = [*notes_on(task), *notes_on_commits(self._model)]
         self.values = self._model.values.numpy().copy()
         self.num_trained = self._model.num_trainable
         self._evaluator = Evaluator(task, self._model, config.eval.samples, config.run.seed)
 
     def _make_model(self, rank: int) -> FlatModel:
         torch.manual_seed(torch_seed(self._config, rank))
-        return FlatModel(self._task.make_model(), torch.device("cpu"))
+        gradients = commits_gradients(self._task, self._config)
+        return FlatModel(self._task.make_model(), torch.device("cpu"), gradients=gradients)
 
     def learner(self, worker: int) -> TorchLearner:
         model = self._make_model(worker + 1)

@@ -36,6 +36,8 @@ def quadratic(
             "task quadratic: task.dimensions >= 1, task.condition >= 1, task.noise >= 0 and a "
             f"number task.start are needed; got {dimensions}, {condition}, {noise}, {start}"
         )
+    if config.commits_gradients(plain_sgd=True):
+        raise UsageError("task quadratic: its steps are plain SGD; leave out sync.commits")
     curvature = np.geomspace(1.0 / condition, 1.0, dimensions).astype(np.float32)
     return Quadratic(config, num_workers, curvature, float(noise), float(start))
 

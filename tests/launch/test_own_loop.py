@@ -9,10 +9,12 @@ import torch
 from adsp_mpi.trace import Trace
 from tests.launch.launcher import Finished, launch, launch_all, ranks
 from tests.unit.constant_task import RATE
+from tests.unit.own_loops import joint_adamw_in_one_process
 
 RANKS = 3
 COMMANDS = {
     "exact": ("tests.unit.own_loops:constant", "asp", "--max-steps", "40"),
+    "joint": ("tests.unit.own_loops:joint_adamw", "bsp", "--max-steps", "21"),
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-seconds", "3"),
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
     "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
@@ -62,6 +64,15 @@ def test_the_model_is_the_exact_sum_of_all_steps(runs: dict[str, tuple[Finished,
     assert run.code == 0, run.err
     weight = model_of(folder)["weight"]
     assert (weight == -RATE * 40).all(), "40 steps of each worker, their mean"
+
+
+def test_rounds_of_adamw_are_one_process_on_all_points(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, folder = runs["joint"]
+    assert run.code == 0, run.err
+    for name, value in model_of(folder).items():
+        assert torch.allclose(value, joint_adamw_in_one_process(20)[name], rtol=1e-5, atol=1e-6)
 
 
 def test_an_ordinary_script_trains_and_goes_on_when_resumed(

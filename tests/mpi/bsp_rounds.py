@@ -1,6 +1,7 @@
 """BSP with random seeded sleeps in every rank, for given numbers of rounds and ranks.
 
-The task is small softmax regression, so that the test can redo it in float64.
+The task is small softmax regression, so that the test can redo it in float64. One more run, on as
+many ranks as the last but one, trains with AdamW.
 """
 
 import sys
@@ -19,7 +20,8 @@ from adsp_mpi.mpi.ranks.backoff import wait_for
 from adsp_mpi.mpi.run import run
 
 SAMPLES, FEATURES, CLASSES = 240, 6, 4
-DECAY = {"lr_decay": 0.9, "lr_decay_steps": 20.0}
+SGD = {"local_lr": 0.2, "lr_decay": 0.9, "lr_decay_steps": 20.0}
+ADAMW = {"optimizer": "adamw", "local_lr": 0.02}
 
 
 def data() -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,19 +45,14 @@ def make_task(sleeps: np.random.Generator | None) -> adsp_mpi.Task:
 
 
 def main(out: str, rounds: int, sizes: list[int]) -> None:
-    """A run on the first ranks alone, for each of `sizes`, into `out`/SIZE."""
-    for size in sizes:
+    """Runs on the first ranks alone: for each of `sizes` into `out`/SIZE, one into `out`/adamw."""
+    for name, size in [*((str(size), size) for size in sizes), ("adamw", sizes[-2])]:
         inside = MPI.COMM_WORLD.rank < size
         comm = MPI.COMM_WORLD.Split(0 if inside else MPI.UNDEFINED, MPI.COMM_WORLD.rank)
         if inside:
             settings = {
-                "run": {"out": f"{out}/{size}", "seed": 9, "screen": "quiet"},
-                "train": {
-                    "batch_size": 8,
-                    "local_lr": 0.2,
-                    "lr_decay": 0.9,
-                    "lr_decay_steps": 20.0,
-                },
+                "run": {"out": f"{out}/{name}", "seed": 9, "screen": "quiet"},
+                "train": {"batch_size": 8, **(ADAMW if name == "adamw" else SGD)},
                 "sync": {"model": "bsp"},
                 "stop": {"max_steps": rounds},
             }

@@ -174,3 +174,60 @@ def without_a_batch() -> None:
 def raising() -> None:
     """Worker 1 fails at its fifth step."""
     failing_at("raise")()
+
+
+def on_the_whole_shard(
+    make_optimizer: Callable[[Any], torch.optim.Optimizer], kind: str = "plain"
+) -> Callable[[], None]:
+    """Every step is on all points of the worker.
+
+    `kind` is plain, closure, scaled, or early, for a loop that begins the run by a step.
+    """
+
+    def train() -> None:
+        torch.manual_seed(3)
+        model = nn.Linear(4, 1)
+        optimizer = make_optimizer(model.parameters())
+        run = adsp_mpi.join(model, optimizer, evaluate=validate)
+        scaler = torch.amp.GradScaler("cpu", enabled=kind == "scaled")
+        data = run.shard(points())
+        batches = [[torch.stack(column) for column in zip(*data, strict=True)]]
+
+        def backward(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(x), y)
+            scaler.scale(loss).backward()
+            return loss
+
+        def step(x: torch.Tensor, y: torch.Tensor) -> None:
+            if kind.endswith("closure"):
+                optimizer.step(lambda: backward(x, y))
+            else:
+                backward(x, y)
+                scaler.step(optimizer)
+                scaler.update()
+
+        if kind.startswith("early") and not run.server:
+            step(*batches[0])
+        for x, y in run(batches):
+            step(x, y)
+
+    return train
+
+
+def joint_adamw() -> None:
+    """All points in one batch of all workers."""
+    on_the_whole_shard(lambda parameters: torch.optim.AdamW(parameters, 0.05))()
+
+
+def joint_adamw_in_one_process(steps: int) -> dict[str, torch.Tensor]:
+    """What `joint_adamw` trains, after this many steps of one process."""
+    torch.manual_seed(3)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.05)
+    x, y = points().tensors
+    for _ in range(steps):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+    return model.state_dict()

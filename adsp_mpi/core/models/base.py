@@ -20,7 +20,7 @@ from adsp_mpi.core.actions import (
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.commit_rule import CommitRule, make_rule
 from adsp_mpi.core.worker_state import WorkerState
-from adsp_mpi.options import check_options, option
+from adsp_mpi.options import check_options, fixed, option
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class SyncModel(ABC):
         "momentum that rank 0 adds every check period: none, nesterov:BETA or momentum:BETA",
         check=make_rule,
     )
+    commits: str = fixed("weights", "gradients are committed in rounds of one step only")
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -7,6 +7,7 @@ import numpy as np
 
 from adsp_mpi.core.actions import Observed, SchedulerGenerator, Setup, Tell
 from adsp_mpi.core.models.adacomm import FixedAdacomm
+from adsp_mpi.core.models.rounds import commits_option
 from adsp_mpi.options import fixed
 
 
@@ -36,6 +37,7 @@ class BatchTuneBsp(BatchTuneFixedAdacomm):
     name: ClassVar[str] = "batchtune-bsp"
 
     local_steps: int = fixed(1, "batchtune-fixed-adacomm takes several steps a round")
+    commits: str = commits_option()
 
 
 def tuned_batch_sizes(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from adsp_mpi.core.models.rounds import RoundModel
+from adsp_mpi.core.models.rounds import RoundModel, commits_option
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,10 @@ class Bsp(RoundModel):
     """In each round every worker takes one step and commits; then all pull the averaged model.
 
     Source: Valiant, "A Bridging Model for Parallel Computation", CACM 1990; a baseline in Hu,
-    Wang, Wu, AAAI 2020. With equal batches this is synchronous SGD on the joint batch.
+    Wang, Wu, AAAI 2020. With equal batches this is synchronous SGD on the joint batch, and with
+    `commits` = gradients any other optimizer on the joint batch.
     """
 
     name: ClassVar[str] = "bsp"
+
+    commits: str = commits_option()
