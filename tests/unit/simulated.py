@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
+import pytest
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Conditions, Profile
+from adsp_mpi.layers import layer_of
+from adsp_mpi.own_loop.host import GIVEN
+from adsp_mpi.sim.own_loop import LoopProblem
 from adsp_mpi.sim.run import Simulated, simulate
 from adsp_mpi.trace import Trace
 
@@ -51,3 +55,26 @@ def play(folder: Path, model: str, profile: Profile, **sections: dict[str, Any])
     """Simulate into `folder`; without a limit of its own the run ends after 100 s."""
     sections.setdefault("stop", {"max_seconds": 100.0})
     return Played(simulate(config_of(model, **sections), folder, profile=profile), folder)
+
+
+def play_loop(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, function: Callable[[], Any], **more: Any
+) -> Played:
+    """Simulate the user's function into `folder`; 4 workers and 10 s unless told otherwise."""
+    values: dict[str, dict[str, Any]] = {
+        "run": {"screen": "quiet"},
+        "simulate": {"workers": 4},
+        "hetero": {"profile": "ratio:3", "step_time_s": 0.1},
+        "stop": {"max_seconds": 10.0},
+        "sync": {"check_period_s": 2.0},
+        "eval": {"period_s": 1.0},
+    }
+    for section, settings in more.items():
+        values[section] = values.get(section, {}) | settings
+    monkeypatch.setattr(GIVEN, "layers", [layer_of(values, "test")])
+    folder.mkdir(exist_ok=True)
+    loop = LoopProblem(function, values["simulate"]["workers"], seed=1)
+    try:
+        return Played(simulate(loop.config, folder, loop=loop), folder)
+    finally:
+        loop.drop()

@@ -11,15 +11,13 @@ from torch import nn
 from adsp_mpi.cli import parse
 from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
-from adsp_mpi.layers import layer_of
-from adsp_mpi.own_loop.host import GIVEN
 from adsp_mpi.own_loop.workload import LoopJudge, LoopTraining, LoopWorkload
-from adsp_mpi.sim.own_loop import LoopProblem
 from adsp_mpi.sim.run import simulate
 from tests.unit import own_loops
 from tests.unit.constant_task import RATE
 from tests.unit.own_loops import SEEN
 from tests.unit.simulated import Played
+from tests.unit.simulated import play_loop as play
 
 WORKERS = 4
 
@@ -27,29 +25,6 @@ WORKERS = 4
 @pytest.fixture(autouse=True)
 def nothing_seen() -> None:
     SEEN.clear()
-
-
-def play(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, function: Callable[[], Any], **more: Any
-) -> Played:
-    """Simulate the user's function into `folder`, for 10 s unless told otherwise."""
-    values: dict[str, dict[str, Any]] = {
-        "run": {"screen": "quiet"},
-        "simulate": {"workers": WORKERS},
-        "hetero": {"profile": "ratio:3", "step_time_s": 0.1},
-        "stop": {"max_seconds": 10.0},
-        "sync": {"check_period_s": 2.0},
-        "eval": {"period_s": 1.0},
-    }
-    for section, settings in more.items():
-        values[section] = values.get(section, {}) | settings
-    monkeypatch.setattr(GIVEN, "layers", [layer_of(values, "test")])
-    folder.mkdir(exist_ok=True)
-    loop = LoopProblem(function, values["simulate"]["workers"], seed=1)
-    try:
-        return Played(simulate(loop.config, folder, loop=loop), folder)
-    finally:
-        loop.drop()
 
 
 def model_of(played: Played) -> dict[str, torch.Tensor]:
