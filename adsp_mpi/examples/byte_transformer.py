@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
-import adsp_mpi
+import adsp_mpi  # new
 
 LENGTH, WIDTH = 64, 64
 SETTINGS = {"sync": {"check_period_s": 5}, "eval": {"period_s": 2}, "stop": {"max_seconds": 60}}
@@ -52,6 +52,7 @@ def warmup_cosine(progress: float) -> float:
 def train() -> None:
     inputs, targets = windows()
     held_out = torch.arange(len(inputs)) % 100 == 0
+    training = TensorDataset(inputs[~held_out], targets[~held_out])
     model = ByteTransformer()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
 
@@ -59,16 +60,15 @@ def train() -> None:
         loss = cross_entropy(model(inputs[held_out]).flatten(0, 1), targets[held_out].flatten())
         return {"loss": float(loss), "perplexity": math.exp(loss)}
 
-    run = adsp_mpi.join(model, optimizer, evaluate=validate, settings=SETTINGS)
-    schedule = LambdaLR(optimizer, lambda _: warmup_cosine(run.progress))
-    run.keep(schedule=schedule)
-    training = run.shard(TensorDataset(inputs[~held_out], targets[~held_out]))
-    for x, y in run(DataLoader(training, 16, shuffle=True)):
+    run = adsp_mpi.join(model, optimizer, evaluate=validate, settings=SETTINGS)  # new
+    schedule = LambdaLR(optimizer, lambda _: warmup_cosine(run.progress))  # changed
+    run.keep(schedule=schedule)  # new
+    for x, y in run(DataLoader(run.shard(training), 16, shuffle=True)):  # changed
         loss = cross_entropy(model(x).flatten(0, 1), y.flatten())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        run.log(loss)
+        run.log(loss)  # new
         optimizer.step()
         schedule.step()
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "convert": "your own training loop: from a PyTorch script to this in five minutes",
+    "examples": "training loops that come with the program, one file each",
     "tasks": "your own model and data without a loop of your own",
     "built-in": "the tasks that come with the program; how data is dealt out",
     "settings": "every setting, where it comes from, when a run ends",

@@ -9,6 +9,7 @@ import torch
 from adsp_mpi.trace import Trace
 from tests.launch.launcher import Finished, launch, launch_all, ranks
 from tests.unit.constant_task import RATE
+from tests.unit.example_data import EXAMPLES, missing, write_data
 from tests.unit.own_loops import joint_adamw_in_one_process
 
 RANKS = 3
@@ -26,6 +27,9 @@ SETTINGS = (
     "--hetero", "ratio:2", "--set", "hetero.step_time_s=0.02", "--set", "eval.period_s=0.5",
     "--set", "sync.check_period_s=1",
 )  # fmt: skip
+
+FEW_STEPS = 6
+TESTED = [name for name in EXAMPLES if not missing(name)]
 
 SCRIPT = """
 import torch, adsp_mpi
@@ -45,13 +49,23 @@ for number, x in enumerate(run([torch.ones(8, 2)])):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Finished, Path]]:
     folder = tmp_path_factory.mktemp("loops")
+    few = ("--max-steps", str(FEW_STEPS))
+    examples = [
+        ["-m", "adsp_mpi", f"adsp_mpi.examples.{name}:train", *SETTINGS, *few, "--out", name]
+        for name in TESTED
+    ]
     commands = [
         ["-m", "adsp_mpi", program, "--sync", scheme, *SETTINGS, *limits, "--out", name]
         for name, (program, scheme, *limits) in COMMANDS.items()
     ]
     commands[-1][-1] = "trained"
-    done = launch_all(RANKS, commands, folder)
-    return {name: (run, folder / name) for name, run in zip(COMMANDS, done, strict=True)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in TESTED:
+            for variable, data in write_data(name, folder / "data").items():
+                patch.setenv(variable, data)
+        done = launch_all(RANKS, [*commands, *examples], folder)
+    names = [*COMMANDS, *TESTED]
+    return {name: (run, folder / name) for name, run in zip(names, done, strict=True)}
 
 
 def model_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -122,6 +136,19 @@ def test_a_loader_without_a_batch_is_an_error_that_is_told(
     run, _ = runs["empty"]
     assert run.code == 1
     assert "worker 1: run(batches) got no batch" in run.err
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_trains(runs: dict[str, tuple[Finished, Path]], name: str) -> None:
+    if reason := missing(name):
+        pytest.skip(reason)
+    run, folder = runs[name]
+    assert run.code == 0, run.err
+    with Trace(folder) as trace:
+        steps = [len(trace.table(f"workers/{w}/steps")) for w in trace.workers]
+        losses = trace.table("ps/evals")["loss"]
+    assert steps == [FEW_STEPS] * (RANKS - 1)
+    assert losses[0] != losses[-1]
 
 
 def test_an_error_in_a_plain_script_ends_all_ranks(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "api": "mpi own_loop runtime refusals config layers learn errors",
     "__main__": "bench tools sim mpi own_loop cli runtime guide errors",
     "__init__": "api mpi learn",
-    "examples": "__init__",
+    "examples": "__init__ core options errors",
     "analysis.speed": "",
     "analysis.run_trace": f"analysis.speed {TRACE}",
     "analysis.worker_metrics": f"analysis.speed analysis.run_trace {TRACE}",
@@ -65,7 +65,7 @@ ONLY_IN = {
     "h5py": ("trace", "tools"),
     "rich": ("screen", "guide", "analysis"),
     "matplotlib": ("analysis.draw", "analysis.experiments"),
-    "pandas": ("trace",),
+    "pandas": ("trace", "examples"),
 }
 """Packages that only some parts import."""
 
