@@ -12,6 +12,7 @@ from adsp_mpi.cli import parse
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.partition import iid
 from adsp_mpi.learn.trainer import BatchOrder
+from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.runtime.local_step import commits_gradients
 from adsp_mpi.runtime.resume import resumed_config
 from adsp_mpi.sim.run import simulate
@@ -178,6 +179,29 @@ def test_a_task_stopped_and_resumed_ends_in_the_same_bytes(tmp_path: Path, model
 def test_what_commits_carry(scheme: str, settings: dict[str, Any], gradients: bool) -> None:
     config = config_of(scheme, **{"task": TASK, **settings})
     assert commits_gradients(softmax_regression(), config) is gradients
+
+
+@pytest.mark.parametrize(
+    ("make", "gradients"),
+    [
+        (lambda p: torch.optim.Adam(p), True),
+        (lambda p: torch.optim.SGD(p, 0.1, momentum=0.5), True),
+        (lambda p: torch.optim.SGD(p, 0.1, weight_decay=0.1), False),
+        (lambda p: torch.optim.LBFGS(p), False),
+    ],
+)
+def test_what_commits_of_a_loop_carry(
+    make: Callable[[Any], torch.optim.Optimizer], gradients: bool
+) -> None:
+    model = nn.Linear(2, 1)
+
+    def workload(optimizers: list[torch.optim.Optimizer]) -> LoopWorkload:
+        return LoopWorkload([model], optimizers, None, "test").configured(config_of("bsp"))
+
+    alone, two = workload([make(model.parameters())]), workload([make(model.parameters())] * 2)
+    assert alone.commits_gradients is gradients
+    assert not two.commits_gradients
+    assert len(alone.model.values) == (7 if gradients else 3)
 
 
 @pytest.mark.parametrize(
