@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: bench(arguments[1:]))
         return
     try:
-        if arguments[:1] == ["guide"]:
-            show_guide(arguments[1:])
+        if arguments[:1] in (["guide"], ["slurm"]):
+            print_text(*arguments)
             return
         request = parse(arguments)
     except AdspError as error:
-        leave_with(error, alone=bool({"simulate", "guide"} & set(arguments)))
+        leave_with(error, alone=bool({"simulate", "guide", "slurm"} & set(arguments)))
     if request.program:
         train_own_loop(request)
         return
@@ -55,6 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: measure(config))
     else:
         exit_on_error(lambda: run_quietly(config))
+
+
+def print_text(verb: str, *arguments: str) -> None:
+    """Do a verb that prints text, and reads no settings."""
+    if verb == "guide":
+        show_guide(arguments)
+        return
+    from adsp_mpi.tools.slurm import slurm_script
+
+    print(slurm_script(arguments), end="")
 
 
 def train_own_loop(request: Request) -> None:

@@ -21,6 +21,7 @@ VERBS = {
     "doctor": "check this MPI, these hosts and the folder, under mpirun",
     "profile": "measure speeds and links into a file for --hetero, under mpirun",
     "bench": "time commits, steps and starts, under mpirun (bench --help)",
+    "slurm": "print a batch script for a run of yours (slurm --help)",
 }
 
 SHORT_OPTIONS = {
@@ -74,11 +75,12 @@ def make_parser() -> Parser:
     """The parser of `python -m adsp_mpi`."""
     parser = Parser(
         prog="adsp_mpi",
-        usage="[mpirun -n RANKS] python -m adsp_mpi [VERB] [MODULE:FUNCTION] [OPTION ...]",
+        usage="[mpirun -n RANKS] python -m adsp_mpi [VERB] [MODULE:FUNCTION | FILE.py] "
+        "[OPTION ...]",
         description="Train one model on machines of very different speed, over MPI.\n\nverbs:\n"
         + "\n".join(f"  {name:<10}{text}" for name, text in VERBS.items()),
-        epilog="MODULE:FUNCTION is your own training, which calls adsp_mpi.join: guide convert.\n"
-        "Without it, --task, --config and --preset: the quickstart.\n"
+        epilog="MODULE:FUNCTION or FILE.py is your own training, which calls adsp_mpi.join: guide "
+        "convert.\nWithout it, --task, --config and --preset: the quickstart.\n"
         "Traces are analysed by: python -m adsp_mpi.analysis --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -114,11 +116,11 @@ def make_parser() -> Parser:
 def parse(arguments: Sequence[str]) -> Request:
     """What the arguments ask for; UsageError if they are wrong, AdspError for a bad trace."""
     options = make_parser().parse_args(arguments)
-    if ":" in options.verb and not options.program:
+    if is_program(options.verb) and not options.program:
         options.verb, options.program = "run", options.verb
     if options.verb not in VERBS:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
-    if options.verb in ("bench", "guide"):
+    if options.verb in ("bench", "guide", "slurm"):
         raise UsageError(f"{options.verb} comes first: python -m adsp_mpi {options.verb}")
     if options.program:
         return _parse_program(options)
@@ -132,12 +134,20 @@ def parse(arguments: Sequence[str]) -> Request:
 
 def _parse_program(options: argparse.Namespace) -> Request:
     """The request for a user's own training, whose script may have settings of its own."""
+    if not is_program(options.program):
+        meant = f"--preset {options.program}" if options.program in presets() else "guide convert"
+        raise UsageError(f"{options.program} is neither MODULE:FUNCTION nor FILE.py: see {meant}")
     if options.verb not in ENGINES or options.like is not None:
         raise UsageError(f"{options.program}: only run and simulate take a function of yours")
     layers = layers_of(options)
     require_used_by_loop(layers)
     config = config_of(options, options.verb, base_config(options.resume))
     return Request(options.verb, config, program=options.program, layers=layers)
+
+
+def is_program(word: str) -> bool:
+    """Whether `word` names a user's own training: MODULE:FUNCTION or FILE.py."""
+    return ":" in word or word.endswith(".py")
 
 
 def _parse_like(options: argparse.Namespace) -> Request:

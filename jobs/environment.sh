@@ -10,10 +10,8 @@ fi
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Open MPI: allow root (containers) and more ranks than cores, keep its UCX window quiet
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_osc="${OMPI_MCA_osc:-^ucx}"
-export PRTE_MCA_rmaps_default_mapping_policy="${PRTE_MCA_rmaps_default_mapping_policy:-:oversubscribe}"
+# shellcheck source=jobs/open_mpi.sh
+source "$project/jobs/open_mpi.sh"
 
 # Whether the arguments that follow -- give one of the options that stand before it.
 give() {

@@ -10,7 +10,7 @@ from adsp_mpi.mpi.exit import say_start
 from adsp_mpi.mpi.ranks.share_out import share_out
 from adsp_mpi.mpi.run import RankRun
 from adsp_mpi.mpi.server.results import Result
-from adsp_mpi.own_loop.host import load_function, loop_config
+from adsp_mpi.own_loop.host import load_program, loop_config
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.runtime.data_shares import torch_seed
 
@@ -55,4 +55,4 @@ def prepare_rank(layers: Sequence[Layer], workload: LoopWorkload) -> RankHost:
 def call(program: str, given: Config) -> None:
     """Call the user's function `module:function`, with the random generators seeded alike."""
     seed_generators(torch_seed(given, 0))
-    load_function(program)()
+    load_program(program)()

@@ -3,6 +3,7 @@
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable, Protocol, Sequence
 
 from adsp_mpi.config import Config
@@ -55,8 +56,13 @@ class _Place(threading.local):
 PLACE = _Place()
 
 
-def load_function(path: str) -> Callable[[], Any]:
-    """The function that `path`, as my_training:train, names; UsageError if there is none."""
+def load_program(path: str) -> Callable[[], Any]:
+    """The function that `path`, as my_training:train, names, or a script FILE.py as a function.
+
+    Raises UsageError if there is none.
+    """
+    if path.endswith(".py"):
+        return _script(path)
     try:
         found = load("training", path, {}, "function")
     except ValueError as error:
@@ -64,6 +70,23 @@ def load_function(path: str) -> Callable[[], Any]:
     if not callable(found):
         raise UsageError(f"{path} is not a function")
     return found
+
+
+def _script(path: str) -> Callable[[], None]:
+    """What runs the script in this file, as `python FILE.py` without arguments would."""
+    try:
+        code = compile(Path(path).read_bytes(), path, "exec")
+    except (OSError, SyntaxError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+    def run() -> None:
+        main = sys.modules["__main__"] = ModuleType("__main__")
+        main.__file__ = path
+        sys.argv = [path]
+        sys.path.insert(0, str(Path(path).parent))
+        exec(code, vars(main))
+
+    return run
 
 
 def loop_config(verb: str, layers: Sequence[Layer]) -> Config:

@@ -31,11 +31,11 @@ def simulate_loop_and_show(program: str, given: Config) -> int:
 
 
 def _simulate_loop(program: str, given: Config) -> None:
-    from adsp_mpi.own_loop.host import load_function
+    from adsp_mpi.own_loop.host import load_program
     from adsp_mpi.sim.own_loop import LoopProblem
 
     _require_one_process()
-    function = load_function(program)
+    function = load_program(program)
     loop = LoopProblem(function, given.simulate.workers, torch_seed(given, 0))
     try:
         _simulate(loop.config, loop)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import adsp_mpi.trace
+from adsp_mpi.tools.slurm import slurm_script
 from tests.launch.launcher import OPEN_MPI_SETTINGS, find_mpirun
 
 pytestmark = pytest.mark.one_mpi_is_enough
@@ -53,22 +54,43 @@ def wait_for_log(log: Path, words: str, limit_s: float = 60) -> None:
         time.sleep(0.3)
 
 
-def test_a_job_that_is_stopped_requeues_and_goes_on_by_itself(
+LOOP = """
+import torch, adsp_mpi
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.AdamW(model.parameters(), 0.1)
+run = adsp_mpi.join(model, optimizer, evaluate=lambda model: model(torch.ones(1, 2)).square())
+for x in run([torch.ones(8, 2)]):
+    optimizer.zero_grad()
+    loss = model(x).square().mean()
+    loss.backward()
+    run.log(loss)
+    optimizer.step()
+"""
+
+
+def test_jobs_that_are_stopped_requeue_and_go_on_by_themselves(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
+    """The script in `jobs/`, and one that was printed for a loop of one's own, at the same time."""
     (tmp_path / "jobs").symlink_to(ROOT / "jobs")
+    (tmp_path / "my_loop.py").write_text(LOOP)
+    (tmp_path / "my_loop.sbatch").write_text(slurm_script(["--ranks", "4", "my_loop.py"]))
+    scripts = {"adsp": ROOT / "jobs" / "adsp.sbatch", "my_loop": tmp_path / "my_loop.sbatch"}
     batch = ["sbatch", "--parsable", "--ntasks=4", "--time=5", f"--chdir={tmp_path}"]
     slurm = {**slurm, "PROJECT": str(tmp_path)}
-    job = ask(slurm, *batch, str(ROOT / "jobs" / "adsp.sbatch"), *FOREVER)
-    run = tmp_path / "runs" / f"adsp-{job}"
-    wait_for_log(run / "log.txt", "loss")
-    ask(slurm, "scancel", "--batch", "--signal=USR2", job)
-    wait_for_log(run / "log.txt", "exit code 3")
-    # a job that requeued waits until its old credential has expired, by default for two minutes
-    wait_for_log(run / "log.txt", "exit code 0", limit_s=120)
-    text = (run / "log.txt").read_text()
-    assert "start 1" in text and "resumed from" in text
-    with adsp_mpi.trace.open(run) as trace:
-        evals = trace.table("ps/evals")
-        assert (np.diff(evals["time_s"]) > 0).all() and evals["time_s"][0] < 1
-        assert trace.meta["reason"] == "12 s are over"
+    jobs = {ask(slurm, *batch, str(scripts[name]), *FOREVER): name for name in scripts}
+    logs = {job: tmp_path / "runs" / f"{name}-{job}" / "log.txt" for job, name in jobs.items()}
+    for job, log in logs.items():
+        wait_for_log(log, "loss")
+        ask(slurm, "scancel", "--batch", "--signal=USR2", job)
+    for log in logs.values():
+        wait_for_log(log, "exit code 3")
+    for log in logs.values():
+        # a job that requeued waits until its old credential has expired, by default for two minutes
+        wait_for_log(log, "exit code 0", limit_s=120)
+        assert "start 1" in log.read_text() and "resumed from" in log.read_text()
+        with adsp_mpi.trace.open(log.parent) as trace:
+            evals = trace.table("ps/evals")
+            assert (np.diff(evals["time_s"]) > 0).all() and evals["time_s"][0] < 1
+            assert trace.meta["reason"] == "12 s are over"

@@ -10,7 +10,7 @@ import pytest
 
 JOBS = Path(__file__).parents[2] / "jobs"
 SCRIPTS = sorted(path.name for path in JOBS.iterdir() if path.suffix in (".sh", ".sbatch"))
-SOURCED = ("cluster.sh", "environment.sh")
+SOURCED = ("cluster.sh", "environment.sh", "open_mpi.sh", "requeue.sh")
 
 RECORDS = """#!/usr/bin/env bash
 printf '%q ' "$(basename "$0")" "$@" >>"$CALLS"

@@ -1,5 +1,6 @@
 """Users' own training loops, joined to a run in virtual time."""
 
+import sys
 from pathlib import Path
 from typing import Any, Callable
 
@@ -11,6 +12,7 @@ from torch import nn
 from adsp_mpi.cli import parse
 from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.own_loop.host import load_program
 from adsp_mpi.own_loop.workload import LoopJudge, LoopTraining, LoopWorkload
 from adsp_mpi.sim.run import simulate
 from tests.unit import own_loops
@@ -186,6 +188,23 @@ def test_a_resumed_simulation_has_the_runs_number_of_workers_and_names_the_funct
         simulate(parse(resume).config, tmp_path)
 
 
+def test_a_script_in_a_file_trains_as_a_function_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("argv", "path"):
+        monkeypatch.setattr(sys, name, list(getattr(sys, name)))
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    script = tmp_path / "my_loop.py"
+    ending = (
+        "\nif __name__ == '__main__' and __file__ and sys.argv == [__file__]:\n    constant()\n"
+    )
+    script.write_text("import sys\nfrom tests.unit.own_loops import constant\n" + ending)
+    played = play(monkeypatch, tmp_path / "run", load_program(str(script)))
+    assert (model_of(played)["weight"] < 0).all()
+    with pytest.raises(UsageError, match="No such file"):
+        load_program("nowhere.py")
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -198,6 +217,11 @@ def test_what_is_no_training_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         play(monkeypatch, tmp_path, function)
+
+
+def test_a_word_that_names_no_training_is_told_before_its_settings() -> None:
+    with pytest.raises(UsageError, match=r"quickstart is neither MODULE:FUNCTION nor FILE\.py"):
+        parse(["run", "quickstart", "--set", "task.name=svm"])
 
 
 def test_a_scheme_that_sets_batch_sizes_is_refused(
