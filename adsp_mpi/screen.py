@@ -14,6 +14,7 @@ from rich.text import Text
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
+from adsp_mpi.core.speedup import speedup_text
 from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.launcher import under_launcher
 from adsp_mpi.tables import WIDTH, Table, labelled
@@ -209,6 +210,7 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
             ("not reached" if reached is None else f"{reached:.1f} s")
             + ("" if authors is None else f" (by the authors' rule {authors:.1f} s)"),
         ),
+        ("speed-up", speedup_text(report.speedup_limit, report.fastest)),
         ("traffic", f"{report.sent_mb_s:.3f} MB/s sent by a worker, mean"),
     ]
     if not report.commits:

@@ -2,7 +2,7 @@
 
 import argparse
 from statistics import median
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 from adsp_mpi.analysis.metrics import json_text, run_metrics
 from adsp_mpi.analysis.spread import Spread
@@ -15,14 +15,22 @@ HELP = "compare runs: one line per setting, soonest at the target first"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder or its trace.h5")
     parser.add_argument("--target-loss", type=float, help="default: each run's own")
+    parser.add_argument(
+        "--alone",
+        metavar="RUN",
+        help="a run of the fastest machine alone: adds the speed-up over it, in time to target",
+    )
     parser.add_argument("--json", action="store_true", help="every run's metrics as JSON")
 
 
 def run(options: argparse.Namespace) -> None:
-    print(compare(options.runs, options.target_loss, options.json, terminal_width()))
+    alone = run_metrics(options.alone, options.target_loss) if options.alone else None
+    print(compare(options.runs, options.target_loss, options.json, terminal_width(), alone))
 
 
-COLUMNS: dict[str, Callable[[Sequence[Report]], str]] = {
+Column = Callable[[Sequence[Report]], str]
+
+COLUMNS: dict[str, Column] = {
     "scheme": lambda runs: runs[0].model,
     "engine": lambda runs: runs[0].engine,
     "task": lambda runs: runs[0].task,
@@ -45,12 +53,17 @@ WORDS = ("scheme", "engine", "task", "workers", "speeds", "runs")
 
 
 def compare(
-    paths: Sequence[str], target_loss: float | None, as_json: bool, width: int | None = None
+    paths: Sequence[str],
+    target_loss: float | None,
+    as_json: bool,
+    width: int | None = None,
+    alone: Report | None = None,
 ) -> str:
     """The comparison as a Markdown table, or every run's metrics as JSON.
 
     With a `width`, in characters, it is plain text for a terminal. Runs that differ only in seed
-    and folder share a line of medians, with ranges in brackets.
+    and folder share a line of medians, with ranges in brackets. With `alone`, a run of the fastest
+    machine by itself, the speed-ups over it stand beside the largest that the rates allow.
     """
     runs = [run_metrics(path, target_loss) for path in paths]
     if as_json:
@@ -59,14 +72,34 @@ def compare(
     for run in runs:
         groups.setdefault(f"{run.engine} {run.settings}", []).append(run)
     ordered = sorted(groups.values(), key=lambda g: (times(g).middle, median(r.steps for r in g)))
+    columns = {**COLUMNS, **(_speedups(alone) if alone else {})}
     if width is None:
-        return Table.of(COLUMNS, ordered).markdown()
-    return _for_terminal(ordered, width)
+        return Table.of(columns, ordered).markdown()
+    return _for_terminal(columns, ordered, width)
 
 
-def _for_terminal(groups: Sequence[Sequence[Report]], width: int) -> str:
+def _speedups(alone: Report) -> dict[str, Column]:
+    """The columns that compare with the fastest machine alone."""
+
+    def measured(runs: Sequence[Report]) -> str:
+        alone_s, all_s = alone.time_to_target_s, times(runs)
+        if not alone.target_loss:
+            return "no target"
+        if alone_s is None:
+            return "not reached alone"
+        return f"{alone_s / all_s.middle:.2f}" if all_s.reached else "not reached"
+
+    return {
+        "speed-up": measured,
+        "of at most": lambda runs: Spread.of(r.speedup_limit for r in runs).text(2, infinite="-"),
+    }
+
+
+def _for_terminal(
+    columns: Mapping[str, Column], groups: Sequence[Sequence[Report]], width: int
+) -> str:
     """What is the same for all settings, line by line, and a table of the rest."""
-    shared, differing = [], dict(COLUMNS)
+    shared, differing = [], dict(columns)
     for name in WORDS[1:]:
         first, *others = {COLUMNS[name](runs) for runs in groups}
         if not others:

@@ -5,6 +5,7 @@ from typing import Callable, Iterable
 
 from adsp_mpi.analysis.metrics import json_text, run_metrics
 from adsp_mpi.core.report import Report, WorkerReport
+from adsp_mpi.core.speedup import speedup_text
 from adsp_mpi.tables import Table, labelled, terminal_width
 
 HELP = "report on one run: steps, time, lag, time to target, traffic, worker by worker"
@@ -84,6 +85,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("ended", f"after {report.seconds:.1f} s: {report.reason or 'no reason is recorded'}"),
         ("loss", _loss(report)),
         ("time to target", _time_to_target(report)),
+        ("speed-up", speedup_text(report.speedup_limit, report.fastest)),
         ("search", _search(report)),
         ("heterogeneity H", _heterogeneity(report)),
         ("implicit momentum", _momentum(report)),

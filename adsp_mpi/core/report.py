@@ -9,6 +9,7 @@ import numpy as np
 
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.progress import Progress
+from adsp_mpi.core.speedup import speedup_limit
 from adsp_mpi.core.stop import time_to_target, time_to_target_authors
 from adsp_mpi.core.theory import heterogeneity
 
@@ -48,6 +49,11 @@ class WorkerReport:
 
     late_share: float | None = None
     """The share of steps longer than the injected step time; known only from the board."""
+
+    @property
+    def samples_per_s(self) -> float:
+        """Samples per second of computing and sleeping, by its batch size at the end."""
+        return self.speed * self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +114,12 @@ class Report:
 
     injected_h: float | None = None
     speed: float = 0.0
+    speedup_limit: float | None = None
+    """All workers' samples per second over those of the fastest worker while it trains."""
+
+    fastest: int | None = None
+    """The worker with the most samples per second."""
+
     computing_share: float = 0.0
     sleeping_share: float = 0.0
     committing_share: float = 0.0
@@ -125,17 +137,23 @@ def make_report(
     workers: Sequence[WorkerReport],
     losses: Sequence[tuple[float, float]],
     target_loss: float,
+    seconds: float,
     **known: Any,
 ) -> Report:
     """Make the report of a run.
 
     `attributes` are those of the trace's root, `losses` (seconds, loss) of the evaluations outside
-    of trials, `known` further fields of `Report`.
+    of trials, `seconds` the time of the run, `known` further fields of `Report`.
     """
+    samples = [float(worker.steps * worker.batch_size) for worker in workers]
+    rates = [worker.samples_per_s for worker in workers]
     return Report(
         **_what_was_run(attributes),
         **_over(workers),
         workers=tuple(workers),
+        seconds=seconds,
+        speedup_limit=speedup_limit(samples, rates, seconds),
+        fastest=max(workers, key=lambda w: w.samples_per_s).worker if any(rates) else None,
         target_loss=target_loss,
         time_to_target_s=time_to_target(losses, target_loss) if target_loss else None,
         time_to_target_authors_s=(
@@ -164,8 +182,8 @@ def board_report(
         worker_reports(board, seconds, step_times_s),
         progress.evaluations,
         target_loss,
+        seconds,
         reason=reason,
-        seconds=seconds,
         metrics=dict(progress.metrics),
         trial_s=progress.trials_until(seconds),
     )

@@ -57,6 +57,7 @@ def test_the_run_by_hand(report: Report) -> None:
     assert report.evaluating_share == pytest.approx(0.21)
     assert report.metrics == {"loss": 0.25, "test_accuracy": 1.0}
     assert report.waiting_share == pytest.approx(0.075)
+    assert (report.speedup_limit, report.fastest) == (12 / 10 / 1.0, 0), "12 steps in 10 s; 1 a s"
     assert report.notes == ()
 
 
@@ -102,6 +103,7 @@ def test_the_text_lines_up_and_says_all(report: Report) -> None:
         "after 10.0 s: 10 s are over",
         "0.2500 at last; test_accuracy 1.0000",
         "4.0 s for loss 0.5 (by the authors' rule: 8.5 s)",
+        "at most 1.20 over worker 0 alone, by samples per second",
         "8.0 s while training went on, 2 settings tried",
         "1.500 measured, 1.500 injected",
         "0.300 by ADSP's Theorem 1, 0.556 by the lag",
