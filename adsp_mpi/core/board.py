@@ -56,7 +56,12 @@ OWN_FIELDS = (
     "snapshots",
 )  # fmt: skip
 HEADER_FIELDS = OWN_FIELDS + TARGET_FIELDS
-COUNTER_FIELDS = ("landed", "failures", "interrupts")
+COUNTER_FIELDS = (
+    "landed",
+    "failures",
+    "interrupts",
+    "dealt",  # positions in the common order of the samples that workers have taken
+)
 ASSIGNED_FIELDS = (
     "lost",  # 1: given up, or a spare that is not needed yet
     "batch_size",
@@ -66,6 +71,9 @@ ASSIGNED_FIELDS = (
     "from_commits",
     "from_rounds",
     "from_pulls",
+    "again",  # how many ranges of samples rank 0 has given it; before the two that it announces
+    "again_from",
+    "again_size",
 )
 _ASSIGNED = {name: i for i, name in enumerate(ASSIGNED_FIELDS)}
 _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
@@ -214,6 +222,15 @@ class Board:
     def interrupts(self) -> int:
         """The number of workers that received a signal to end the run."""
         return int(self.counters[2])
+
+    @property
+    def dealt(self) -> int:
+        """The number of positions in the common order of the samples that workers have taken."""
+        return int(self.counters[3])
+
+    @dealt.setter
+    def dealt(self, positions: int) -> None:
+        self.counters[3] = positions
 
     @property
     def lost(self) -> np.ndarray:

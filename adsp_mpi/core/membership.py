@@ -14,6 +14,7 @@ from typing import Any, Callable, Generator
 import numpy as np
 
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
+from adsp_mpi.core.dealing import Redealer
 from adsp_mpi.core.patience import HEARTBEAT_S, Process, Silence, patience_s
 from adsp_mpi.core.steering import Until, workers_have
 
@@ -57,6 +58,7 @@ class Membership:
         self._heartbeats = Silence(board.column("heartbeat_s"))
         self._acts = Silence(board.column("acted_s"))
         self._ending = False
+        self._redealer = Redealer(board)
         self.slow = np.zeros(board.num_workers, bool)
         """Which workers have been in a step for much longer than ever before, bool[M]."""
 
@@ -77,11 +79,19 @@ class Membership:
             lost |= here & (idle_s > ENDING_S)
         if lost.any():
             board.set_lost(lost, True)
+            for worker in np.flatnonzero(lost).tolist():
+                self._redealer.collect(worker)
+        self._redealer.deal()
         alive = (silent_s < BEATING_S) | (processes == Process.RUNNING)
         slow = here & ~lost & alive & (presence <= Presence.PAUSED) & (idle_s > self._usual_s)
         newly, recovered = slow & ~self.slow, self.slow & here & ~lost & ~slow
         self.slow = slow
         return Changes(*(np.flatnonzero(who).tolist() for who in (lost, newly, recovered)))
+
+    @property
+    def redeals(self) -> bool:
+        """Whether samples of lost workers are still to be given to others."""
+        return self._redealer.has_ranges
 
     @property
     def silent_s(self) -> np.ndarray:
@@ -154,6 +164,7 @@ class Membership:
             "heartbeats": self._heartbeats.state_dict(),
             "acts": self._acts.state_dict(),
             "slow": self.slow,
+            "ranges": self._redealer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -161,6 +172,7 @@ class Membership:
         self._heartbeats.load_state_dict(state["heartbeats"])
         self._acts.load_state_dict(state["acts"])
         self.slow = state["slow"]
+        self._redealer.load_state_dict(state["ranges"])
 
     def assign(self, worker: int) -> None:
         """Assign the counts and the share from which `worker` goes on; all workers pause."""

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+HELD_RANGES = 4
+"""The number of ranges of samples that a row can show."""
+
 ROW_FIELDS = (
     "presence",
     "steps",
@@ -30,11 +33,14 @@ ROW_FIELDS = (
     "heartbeat_s",  # its last heartbeat, which comes during long steps too
     "acted_s",  # when its loop last did something
     "late_steps",
+    "again",  # how many ranges of samples it has taken up that rank 0 gave it
+    *(f"held_{what}_{k}" for k in range(HELD_RANGES) for what in ("from", "size")),
 )
 _ROW = {name: i for i, name in enumerate(ROW_FIELDS)}
 _LOSS, _COMPUTE_S, _SLEEP_S, _BATCH_SIZE, _SAMPLE_S = (
     _ROW[name] for name in ("loss", "compute_s", "sleep_s", "batch_size", "sample_s")
 )
+_HELD = _ROW["held_from_0"]
 _SENT_MB, _STALENESS = _ROW["sent_mb"], _ROW["staleness"]
 _PRESENCE, _HEARTBEAT_S, _ACTED_S, _LONGEST_S = (
     _ROW[name] for name in ("presence", "heartbeat_s", "acted_s", "longest_s")
@@ -91,6 +97,11 @@ class Row:
         values[_BATCH_SIZE] = batch_size
         sample_s, recent_s = (compute_s + sleep_s) / batch_size, values[_SAMPLE_S]
         values[_SAMPLE_S] = recent_s + (sample_s - recent_s) * (SMOOTHING if recent_s else 1.0)
+
+    def hold(self, number: int, first: int, size: int) -> None:
+        """Show range `number` of the samples that the worker holds: its first position and size."""
+        at = _HELD + 2 * number
+        self.values[at], self.values[at + 1] = first, size
 
     def landed(self, sent_bytes: int, lag: int) -> None:
         """Record a commit that has landed: the bytes sent for it, and its lag."""

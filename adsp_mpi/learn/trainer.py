@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from adsp_mpi.core.dealing import Hand
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.optimizers import OptimizerStates
@@ -54,6 +55,8 @@ class Trainer(OptimizerStates):
 
     `order_of(share)` gives the order of the samples of a share, before the first one.
     """
+
+    hand: Hand | None = None
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Protocol, Sequence
 
+from adsp_mpi.core.dealing import Hand
 from adsp_mpi.learn.flat import FlatModel
 
 Logger = Callable[[dict[str, float], int], object]
@@ -16,6 +17,10 @@ class Training(Protocol):
 
     progress: Callable[[], float]
     """The share of the run that is done, 0 to 1; the engine sets it."""
+
+    @property
+    def hand(self) -> Hand | None:
+        """The samples dealt to it; None if it has its own."""
 
     def take_share(self, share: int) -> None:
         """Train on this share of the data from here on."""
@@ -40,6 +45,8 @@ class PlainSgd:
     """What a `Training` does about the state of an optimizer that has none."""
 
     __slots__ = ()
+
+    hand: Hand | None = None
 
     def keep_snapshot(self) -> None: ...
 

@@ -30,6 +30,10 @@ class RankHost:
         seed_generators(torch_seed(config, self.index + 1))
 
     @property
+    def seed(self) -> int:
+        return self._rank.ready.config.run.seed
+
+    @property
     def progress(self) -> float:
         return self._rank.board.board.progress if self._rank.board else 0.0
 

@@ -32,6 +32,10 @@ class Host(Protocol):
     simulated: bool
 
     @property
+    def seed(self) -> int:
+        """The run's seed."""
+
+    @property
     def progress(self) -> float:
         """The share of the run that is done, 0 to 1, the same on every rank."""
 

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.steps import NoMoreSteps, Steps
+from adsp_mpi.own_loop.dealt import deal
 from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
 from adsp_mpi.own_loop.shard import sharded
@@ -76,17 +77,23 @@ class Run:
     def __call__(self, batches: Iterable[T]) -> Iterator[T]:
         """Give the items of `batches`, pass after pass, until the run is over.
 
-        `batches.set_epoch(pass)`, or that of its sampler, is called before each pass if there is
-        one. Raises AdspError for a pass without an item.
+        A DataLoader over `run.shard(dataset)`, shuffled or not, is dealt its samples as it needs
+        them: all workers together go through the dataset, and the loader of one of them does not
+        end. Before each pass of another iterable `batches.set_epoch(pass)`, or that of its sampler,
+        is called if there is one. Raises AdspError for a pass without an item.
         """
         if self._host.simulated:
             _load_here(batches)
+        hand = self._workload.hand
+        dealt, items = deal(batches, hand, self._host.seed, self.workers)
         passes = 0
         while self.running:
             _set_epoch(batches, passes)
             given = False
-            for batch in batches:
+            for batch in items:
                 given = True
+                if dealt:
+                    hand.done(dealt)
                 yield batch
                 if self._over:
                     return
@@ -104,14 +111,19 @@ class Run:
         self._begin()
         return self.result
 
-    def shard(self, dataset: Any) -> Any:
+    def shard(self, dataset: Any, fixed: bool = False) -> Any:
         """This worker's part of `dataset`, which every rank gives in the same order.
 
-        A map-style dataset is indexed only where the part is; of an iterable one every M-th item
-        is taken; one with a `shard(num_shards, index)` method, as in Hugging Face's datasets,
-        shards itself.
+        A map-style dataset is dealt: `run(DataLoader(run.shard(dataset), ...))` takes the samples
+        that come next for all workers, so that each is used once in a pass of all of them, however
+        fast they are. Elsewhere it is the whole dataset, from another sample on for each worker.
+        With `fixed` it is every M-th sample, the same ones in the whole run. Samples are looked up
+        when they are needed.
+
+        Of an iterable dataset it is every M-th item; a dataset with a `shard(num_shards, index)`
+        method, as in Hugging Face's datasets, shards itself.
         """
-        return sharded(dataset, self._host)
+        return sharded(dataset, self._host, fixed)
 
     def log(self, loss: float | torch.Tensor | None = None) -> None:
         """Record the loss of the present step, a number or a scalar tensor."""

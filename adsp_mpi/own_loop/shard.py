@@ -6,16 +6,17 @@ from typing import Any, Iterator
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from adsp_mpi.errors import UsageError
+from adsp_mpi.own_loop.dealt import WholeSet
 from adsp_mpi.own_loop.host import Host
 
 
-def sharded(dataset: Any, host: Host) -> Any:
+def sharded(dataset: Any, host: Host, fixed: bool) -> Any:
     """The part of `dataset` for the worker on `host`; UsageError if it cannot be divided."""
     if hasattr(dataset, "shard") and not isinstance(dataset, IterableDataset):
         share, shares = host.share
         return dataset.shard(num_shards=shares, index=share)
     if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
-        return Shard(dataset, host)
+        return Shard(dataset, host) if fixed else WholeSet(dataset, host.index, host.workers)
     if hasattr(dataset, "__iter__"):
         return IterableShard(dataset, host)
     raise UsageError(

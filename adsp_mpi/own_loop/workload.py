@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import LBFGS, Optimizer
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.models.rounds import GRADIENTS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
@@ -33,6 +34,9 @@ class LoopWorkload:
         self.shared: Sequence[str] = []
         self.kept: dict[str, Any] = {}
         """Objects with a `state_dict` that a checkpoint keeps beside the optimizers, by name."""
+
+        self.hand = Hand()
+        """The samples dealt to this worker."""
 
         self.optimizers = optimizers
         self._models = models
@@ -87,10 +91,15 @@ class LoopTraining(OptimizerStates):
         super().__init__(workload.optimizers)
         self.steps = 0
         self.progress: Callable[[], float] = lambda: 0.0
+        self.hand = workload.hand
         self._workload = workload
 
     def take_share(self, share: int) -> None:
         """The loop asks for its share when it next begins to read its data."""
+
+    def begin_anew(self) -> None:
+        self.hand.drop()
+        super().begin_anew()
 
     def state_dict(self) -> dict[str, Any]:
         work = self._workload
@@ -99,7 +108,7 @@ class LoopTraining(OptimizerStates):
             "kept": {name: kept.state_dict() for name, kept in work.kept.items()},
             "buffers": work.model.own_buffers,
         }
-        return {"steps": self.steps, "own": packed(own)}
+        return {"steps": self.steps, "own": packed(own), "hand": self.hand.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; UsageError if other objects were kept then."""
@@ -112,6 +121,7 @@ class LoopTraining(OptimizerStates):
             work.kept[name].load_state_dict(saved)
         for name, buffer in work.model.own_buffers.items():
             buffer.copy_(own["buffers"][name])
+        self.hand.load_state_dict(state["hand"])
         self.steps = state["steps"]
 
 

@@ -15,7 +15,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED
 from adsp_mpi.screen import Screen, Status
-from adsp_mpi.sim.board import LiveBoard, LiveRow
+from adsp_mpi.sim.board import DealtCounter, LiveBoard, LiveRow
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import make_exchange
 from adsp_mpi.sim.links import Links
@@ -97,6 +97,9 @@ class Engine:
             SimWorker(self, self._protocol_of(config, worker), learner)
             for worker, learner in enumerate(learners)
         ]
+        for worker in self.workers:
+            if hand := worker.learner.hand:
+                hand.connect(worker.index, worker.me.row, self.board, DealtCounter(self.board))
         self.roster: Roster | None = None
         """Only where workers die, stall or are spare."""
         if spares or profile.faults:

@@ -45,6 +45,10 @@ class Rank:
         self.thread = LoopThread(number, lambda: self._call(function), generators, threads=1)
 
     @property
+    def seed(self) -> int:
+        return self.config.run.seed
+
+    @property
     def progress(self) -> float:
         return self.progress_now()
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
@@ -38,6 +39,10 @@ class Learner(Protocol):
     @property
     def update(self) -> np.ndarray:
         """The last update taken."""
+
+    @property
+    def hand(self) -> Hand | None:
+        """The samples dealt to it; None if it has its own."""
 
     def step(self, batch_size: int) -> float | None:
         """Take one local step; returns the mini-batch's loss before it, None if it is unknown.
@@ -141,6 +146,7 @@ class ReplicaLearner(Replica):
     ) -> None:
         super().__init__(model, same_base)
         self.training = training
+        self.hand = training.hand
         self.take_share = training.take_share
         self.keep_snapshot = training.keep_snapshot
         self.return_to_snapshot = training.return_to_snapshot

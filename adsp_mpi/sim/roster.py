@@ -116,9 +116,10 @@ class Roster:
             self._clock.at(now + LOOK_S, self._clock.SERVER, self.regular_look)
 
     def _unsettled(self) -> bool:
-        """Whether a worker is stalled, or dead and not yet known to be lost."""
+        """Whether a worker is stalled, dead and not known to be lost, or leaves samples to deal."""
         dead, stopped = (self._processes == p for p in (Process.DEAD, Process.STOPPED))
-        return bool((stopped | (dead & ~self._board.lost)).any())
+        unknown = bool((stopped | (dead & ~self._board.lost)).any())
+        return unknown or self._members.redeals
 
     def advance(self) -> None:
         """Take the admission under way as far as it can go now."""

@@ -125,17 +125,18 @@ def _by_hand(train: Callable[[Any, Callable[[], None]], None]) -> None:
     train(run, step)
 
 
-def numbers() -> None:
-    """Notes which numbers each worker is given in its first pass."""
+def numbers(fixed: bool, each_step: Callable[[Any], Any] = lambda _: None) -> None:
+    """Notes which of 40 numbers each worker is given, in batches of 3."""
     model = make_model()
     optimizer = torch.optim.SGD(model.parameters(), RATE)
     run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1.0)
     SEEN["looked up"].clear()
-    for batch in run(DataLoader(run.shard(Numbers(40)), 3)):
+    for batch in run(DataLoader(run.shard(Numbers(40), fixed), 3, shuffle=not fixed)):
         SEEN[f"numbers of {run.index}"] += batch.tolist()
         optimizer.zero_grad()
         model(torch.ones(1, 4)).sum().backward()
         optimizer.step()
+        each_step(run)
 
 
 def adversaries() -> None:

@@ -30,6 +30,7 @@ class BoardClient:
         self._reading_end = 0
         self._answer = np.zeros(1)
         self._asking: list[MPI.Request] = []
+        self._adding: list[MPI.Request] = []
         self._server_s = 0.0
         self.on_look: Callable[[Board], None] = lambda board: None
         """Called with the copy after every `refresh`, even if no answer has come."""
@@ -61,9 +62,14 @@ class BoardClient:
 
     def count(self, counter: str) -> tuple[list[MPI.Request], np.ndarray]:
         """Add one to a counter; the array holds the value before once the requests are done."""
+        return self.add(counter, ONE)
+
+    def add(self, counter: str, amount: np.ndarray) -> tuple[list[MPI.Request], np.ndarray]:
+        """Add `amount`, float64[1], to a counter, as `count` adds one."""
         before = np.empty(1)
         offset = self.board.counters_offset + COUNTER_FIELDS.index(counter)
-        return self.remote.add(ONE, before, offset), before
+        self._adding = self.remote.add(amount, before, offset)
+        return self._adding, before
 
     def ask_server_s(self) -> float:
         """Rank 0's last sign of life that has come; asks for a newer one. For one other thread."""
@@ -75,7 +81,7 @@ class BoardClient:
 
     def finish(self) -> None:
         """Wait for what is under way, before the window is freed."""
-        wait_for([*self._reading, *self._asking])
+        wait_for([*self._reading, *self._asking, *self._adding])
         self._reading = []
         self.remote.flush()
 

@@ -27,6 +27,7 @@ from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.remote_array import RemoteArray
 from adsp_mpi.mpi.worker.checkpoint import WorkerSaver, saved_state
 from adsp_mpi.mpi.worker.commit_paths import commit_path
+from adsp_mpi.mpi.worker.dealt_counter import DealtCounter
 from adsp_mpi.mpi.worker.loop import WorkerLoop
 from adsp_mpi.mpi.worker.trace import WorkerTrace
 from adsp_mpi.runtime.signals import Signals
@@ -67,6 +68,8 @@ def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Sign
     if ready.same_workers and ready.resumes:
         board.take_row()
         saver.resume(saved) if saved else saver.catch_up()
+    if training.hand:
+        training.hand.connect(world.worker, board.row, board.board, DealtCounter(board))
     watch = ServerWatch(ready.folder, world, trace.part, board)
     heart = PeriodicThread(partial(_beat, board, clock), HEARTBEAT_S, needs_mpi=True)
     world.wait_for_all()  # nobody commits until everyone holds the first model

@@ -1,0 +1,29 @@
+"""The common order of the samples: what each position of it stands for."""
+
+import numpy as np
+
+
+class SampleOrder:
+    """Pass after pass over `num_samples` samples, each pass shuffled anew from `seed`, or not."""
+
+    def __init__(self, num_samples: int, seed: int, shuffled: bool = True) -> None:
+        self.num_samples = num_samples
+        self._seed = seed
+        self._shuffled = shuffled
+        self._passes: dict[int, np.ndarray] = {}
+
+    def sample(self, position: int) -> int:
+        """The index of the sample at `position`, the same on every rank."""
+        number, place = divmod(position, self.num_samples)
+        return int(self._pass(number)[place]) if self._shuffled else place
+
+    def _pass(self, number: int) -> np.ndarray:
+        """The order of a pass, int[num_samples]; those of the last two are kept."""
+        if number not in self._passes:
+            if len(self._passes) == 2:
+                del self._passes[min(self._passes)]
+            kind = np.int32 if self.num_samples < 1 << 31 else np.int64
+            order = np.arange(self.num_samples, dtype=kind)
+            np.random.default_rng([self._seed, 0xDEA1, number]).shuffle(order)
+            self._passes[number] = order
+        return self._passes[number]
