@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-seconds", "3"),
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
     "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
+    "dealt": ("tests.unit.own_loops:numbers_to_files", "asp", "--max-steps", "30"),
     "raises": ("tests.unit.own_loops:raising", "ssp", "--max-seconds", "30"),
     "trained": ("tests.unit.own_loops:adamw", "adsp", "--max-seconds", "4"),
     "resumed": ("tests.unit.own_loops:adamw", "adsp", "--max-seconds", "6", "--resume", "trained"),
@@ -119,6 +121,19 @@ def test_a_worker_that_leaves_its_loop_leaves_the_run(
     with Trace(folder) as trace:
         steps = [len(trace.table(f"workers/{w}/steps")) for w in trace.workers]
     assert steps == [60, 20]
+
+
+def test_the_workers_together_go_through_the_samples(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    """Each of 2 workers may hold 2 batches of 3 and has asked for 3 samples more at the end."""
+    run, folder = runs["dealt"]
+    assert run.code == 0, run.err
+    files = sorted(folder.parent.glob("numbers of *.txt"))
+    given = [[float(number) for number in file.read_text().split()] for file in files]
+    assert [len(numbers) for numbers in given] == [90, 90]
+    counts = np.bincount(np.concatenate(given).astype(int), minlength=40)
+    assert 40 * counts.max() - counts.sum() <= 40 + 2 * 9
 
 
 def test_an_error_in_the_loop_is_told_once_with_its_place(
