@@ -162,14 +162,6 @@ class Worker(WorkerState):
         self.assigned_batch_size = assigned_batch_size
         self.commits_due = targets.commit_target - self.begun
 
-    def require_finite(self, loss: float) -> None:
-        """Raise AdspError if the loss of the present step is not finite: training diverges."""
-        if not math.isfinite(loss):
-            raise AdspError(
-                f"worker {self.index}: the loss became {loss} at its step {self.steps + 1}; "
-                "try a smaller train.local_lr or sync.global_lr"
-            )
-
     def stepped(self, start_s: float, compute_s: float, sleep_s: float, loss: float) -> None:
         """Report that the step decided last is done."""
         self.step_s = compute_s + sleep_s

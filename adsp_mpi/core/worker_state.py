@@ -2,9 +2,13 @@
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Callable, NoReturn
 
 from adsp_mpi.core.actions import Targets
+from adsp_mpi.errors import AdspError
+
+MOST_NOT_FINITE = 10
+"""After this many losses in a row that are not finite, training diverges whatever the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class WorkerState:
     paused: bool = False  # stands still, with no commit in flight, because rank 0 asked for it
     leaving: bool = False  # its last commit has begun, as all its steps are taken
     waits: int = 0  # begun
+    not_finite: int = 0  # how many of the last steps, in a row, had a loss that is not finite
+    doubt: str = ""  # the last such loss since the last commit, as words; "" if there was none
     waiting: Waiting | None = None
 
     def __post_init__(self) -> None:
@@ -74,6 +80,35 @@ class WorkerState:
     def lag_at(self, landed: int) -> int:
         """The number of commits landed since the worker's base, if `landed` are in the model."""
         return landed - self.landed_at_base
+
+    def checked_loss(self, loss: float) -> float:
+        """The loss of the present step; NaN if it is not finite, as where it is not known.
+
+        One such loss may be of a step that a gradient scaler skips; AdspError after
+        `MOST_NOT_FINITE` of them in a row.
+        """
+        if math.isfinite(loss):
+            self.not_finite = 0
+            return loss
+        self.not_finite += 1
+        self.doubt = f"the loss became {loss} at its step {self.steps + 1}"
+        if self.not_finite >= MOST_NOT_FINITE:
+            self._diverged()
+        return math.nan
+
+    def require_finite(self, is_finite: Callable[[], bool]) -> None:
+        """Before a commit: if a loss since the last one was not finite, ask for the weights.
+
+        Raises AdspError unless they are finite.
+        """
+        if self.doubt and not is_finite():
+            self._diverged()
+        self.doubt = ""
+
+    def _diverged(self) -> NoReturn:
+        raise AdspError(
+            f"worker {self.index}: {self.doubt}; try a smaller train.local_lr or sync.global_lr"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All fields as plain numbers and text, for `load_state_dict`."""

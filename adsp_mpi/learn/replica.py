@@ -84,6 +84,11 @@ class Replica:
         self.base.copy_(self.local)
         return self.update
 
+    def is_finite(self) -> bool:
+        """Whether all numbers of the local model are finite."""
+        self._model.gather()
+        return bool(torch.isfinite(self.local).all())
+
     @property
     def taken(self) -> bool:
         """Whether `update` is complete."""

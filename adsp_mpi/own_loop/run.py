@@ -12,6 +12,7 @@ from adsp_mpi.learn.steps import NoMoreSteps, Steps
 from adsp_mpi.own_loop.dealt import deal
 from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
+from adsp_mpi.own_loop.late_loss import LateLoss
 from adsp_mpi.own_loop.shard import sharded
 from adsp_mpi.own_loop.workload import LoopWorkload
 
@@ -34,7 +35,7 @@ class Run:
         self._workload = workload
         self._steps: Steps[Any] | None = None
         self._over = False
-        self._loss: float | torch.Tensor | None = None
+        self._loss = LateLoss()
         self._exchange: GradientExchange | None = None
         self.batch_size = 0
         """The batch size that the scheme plans for this worker; 0 before the first step."""
@@ -126,8 +127,11 @@ class Run:
         return sharded(dataset, self._host, fixed)
 
     def log(self, loss: float | torch.Tensor | None = None) -> None:
-        """Record the loss of the present step, a number or a scalar tensor."""
-        self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
+        """Record the loss of the present step, a number or a scalar tensor.
+
+        One on a GPU is read a step later, so that no step waits for it.
+        """
+        self._loss.log(loss)
 
     def keep(self, **objects: Any) -> None:
         """Save these objects with checkpoints, and restore them on resume, by their `state_dict`.
@@ -184,7 +188,7 @@ class Run:
         if self._steps is None:
             self._begin()
         elif not self._over:
-            loss = self._logged_loss()
+            loss = self._loss.take()
             self._advance(lambda steps: steps.send(loss))
 
     def _before_step(
@@ -204,15 +208,11 @@ class Run:
                 optimizer.zero_grad()  # the gradient is of the model before the run began
                 return None
         changed = exchange.take(args, kwargs)
-        loss = self._logged_loss()
+        loss = self._loss.take()
         self._advance(lambda steps: steps.send(loss))
         if not self._over:
             exchange.give()
         return changed
-
-    def _logged_loss(self) -> float | None:
-        loss, self._loss = self._loss, None
-        return None if loss is None else float(loss)
 
     def _advance(self, go_on: Callable[[Steps[Any]], int]) -> None:
         assert self._steps is not None

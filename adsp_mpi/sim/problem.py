@@ -50,6 +50,9 @@ class Learner(Protocol):
         Raises `NoMoreSteps` where the worker will take no step any more.
         """
 
+    def is_finite(self) -> bool:
+        """Whether all numbers of the local model are finite."""
+
     def take_update(self, factor: float) -> np.ndarray:
         """Take `factor` * (local - base) as the update, valid until the next one is taken."""
 

@@ -158,6 +158,9 @@ class QuadraticLearner(PlainSgd):
         self._rate = rate * (configured / local_lr) if local_lr else configured
         self.drawn = noise
 
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._local).all())
+
     def take_update(self, factor: float) -> np.ndarray:
         np.subtract(self._local, self._base, out=self.update)
         self.update *= np.float32(factor)

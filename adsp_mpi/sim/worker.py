@@ -122,8 +122,8 @@ class SimWorker:
             return
         if loss is None:
             loss = math.nan
-        elif not math.isfinite(loss):
-            me.require_finite(loss)
+        elif me.not_finite or not math.isfinite(loss):
+            loss = me.checked_loss(loss)
         conditions = self._steady or self._host.profile.at(self.index, start_s, me.steps)
         seconds = conditions.step_time_s * me.batch_share
         self.step_begun = (start_s, seconds, loss)
@@ -139,6 +139,7 @@ class SimWorker:
         """Begin a commit; returns whether it takes the worker's time."""
         host, me, clock = self._host, self.me, self._clock
         now = clock.now
+        me.require_finite(self.learner.is_finite)
         me.commit_begun(now)
         host.exchange.take(self.index, self.learner, weight * host.global_lr)
         conditions = host.profile.at(self.index, now, me.steps)

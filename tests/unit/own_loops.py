@@ -81,8 +81,23 @@ def failing_at(kind: str) -> Callable[[], None]:
                 raise RuntimeError("my own mistake")
             if kind == "nan":
                 run.log(loss * float("nan"))
+        if kind == "nan from there on" and run.index == 1 and number >= 5:
+            run.log(loss * float("nan"))
 
     return lambda: adamw(each_step)
+
+
+def diverging() -> None:
+    """The weights of worker 1 become NaN at its fifth step."""
+
+    def train(run: Any, step: Callable[[], None]) -> None:
+        for number, _ in enumerate(run([None])):
+            if run.index == 1 and number == 5:
+                with torch.no_grad():
+                    SEEN["model"][run.index + 1].weight.fill_(float("nan"))
+            step()
+
+    _by_hand(train)
 
 
 def leaving_early() -> None:
@@ -111,6 +126,7 @@ def without_batches() -> None:
 
 def _by_hand(train: Callable[[Any, Callable[[], None]], None]) -> None:
     model = nn.Linear(4, 1)
+    SEEN["model"].append(model)
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
     x, y = points().tensors
 

@@ -220,13 +220,6 @@ def test_what_evaluate_must_return(returned: list[Any], message: str) -> None:
             judge.evaluate()
 
 
-def test_a_loss_that_is_not_finite_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with pytest.raises(AdspError, match="worker 1: the loss became nan at its step 6"):
-        play(monkeypatch, tmp_path, own_loops.failing_at("nan"))
-
-
 def test_a_resumed_run_has_the_optimizers_state(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

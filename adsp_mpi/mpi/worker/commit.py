@@ -49,6 +49,10 @@ class CommitPath:
     def in_flight(self) -> bool:
         return self._protocol is not None
 
+    def is_finite(self) -> bool:
+        """Whether all numbers of the local model are finite."""
+        return self._replica.is_finite()
+
     def begin(self, factor: float, delay_s: float) -> None:
         """Take the update, times `factor`, and send it; it lands no sooner than in `delay_s`.
 

@@ -116,10 +116,7 @@ class WorkerLoop:
     def _stepped(self, start: float, loss: float | None) -> None:
         """The step begun at `start` is computed; its loss may be unknown."""
         worker = self._worker
-        if loss is None:
-            loss = math.nan
-        else:
-            worker.require_finite(loss)
+        loss = math.nan if loss is None else worker.checked_loss(loss)
         computed = self._clock.now()
         self._sleep_out_step(start, computed)
         worker.stepped(start, computed - start, self._clock.now() - computed, loss)
@@ -158,6 +155,7 @@ class WorkerLoop:
 
     def _begin_commit(self, weight: float, now: float) -> None:
         worker = self._worker
+        worker.require_finite(self._commits.is_finite)
         worker.commit_begun(now)
         conditions = self._profile.at(worker.index, now, worker.steps)
         delay_s = conditions.commit_delay_s(self._commits.num_bytes / 1e6)
