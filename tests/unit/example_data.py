@@ -1,6 +1,7 @@
 """Little data for the examples that read files: written here, or the first part of real ones."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,22 @@ from tests.unit.task_files import real_data
 
 FILES = sorted((ROOT / "adsp_mpi" / "examples").glob("[a-z]*.py"))
 EXAMPLES = {path.stem: path for path in FILES if "def train()" in path.read_text()}
+PACKAGES = {
+    "hf_trainer": ("transformers", "accelerate"),
+    "lightning_trainer": ("lightning",),
+    "lora": ("transformers",),
+}
+"""What some examples need and not every environment of the tests has."""
+
 IMAGES = {"data_batch_1.bin": 64, "test_batch.bin": 16}
 RECORD_BYTES = 3073
 
 
 def missing(example: str) -> str:
     """What the example needs and is not on this machine; "" if nothing is missing."""
+    packages = [name for name in PACKAGES.get(example, ()) if find_spec(name) is None]
+    if packages:
+        return f"{' and '.join(packages)} not installed"
     try:
         if example == "resnet_cifar":
             real_data("cifar10")

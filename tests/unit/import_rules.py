@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "api": "mpi own_loop runtime refusals config layers learn errors",
     "__main__": "bench tools sim mpi own_loop cli runtime guide errors",
     "__init__": "api mpi learn",
-    "examples": "__init__ core options errors",
+    "callbacks": "own_loop",
+    "examples": "__init__ callbacks core options errors",
     "analysis.speed": "",
     "analysis.run_trace": f"analysis.speed {TRACE}",
     "analysis.worker_metrics": f"analysis.speed analysis.run_trace {TRACE}",
@@ -66,6 +67,8 @@ ONLY_IN = {
     "rich": ("screen", "guide", "analysis"),
     "matplotlib": ("analysis.draw", "analysis.experiments"),
     "pandas": ("trace", "examples"),
+    "transformers": ("callbacks", "examples"),
+    "lightning": ("callbacks", "examples"),
 }
 """Packages that only some parts import."""
 

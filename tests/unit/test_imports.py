@@ -65,6 +65,7 @@ BROKEN = [
     ("api", "from adsp_mpi.sim.run import simulate"),
     ("__main__", "from adsp_mpi.analysis.summary import summary"),
     ("__init__", "from adsp_mpi.config import Config"),
+    ("callbacks", "from adsp_mpi.config import Config"),
     ("examples", "from adsp_mpi.config import Config"),
     ("analysis.speed", "from adsp_mpi.analysis.run_trace import RunTrace"),
     ("analysis.run_trace", "from adsp_mpi.analysis.metrics import run_metrics"),
