@@ -7,7 +7,7 @@ the task and of the scheme that they name.
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Sequence
+from typing import Any, Collection, Sequence
 
 from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import checked_option, make_model, model_class
@@ -227,12 +227,17 @@ class Config:
                 "compressed commits go to one server: train.compress or run.servers, not both"
             )
 
-    def to_toml(self, comments: bool = False, more_of_task: Sequence[str] = ()) -> str:
-        """The whole configuration as TOML; with `comments`, each key's help beside it.
+    def to_toml(
+        self,
+        comments: bool = False,
+        more_of_task: Sequence[str] = (),
+        without: Collection[tuple[str, str]] = (),
+    ) -> str:
+        """The configuration as TOML; with `comments`, each key's help beside it.
 
-        The lines `more_of_task` end the section `[task]`.
+        The lines `more_of_task` end the section `[task]`. `without` are (section, key) left out.
         """
-        sections = {s.name: _section_toml(s.name, self, comments) for s in fields(self)}
+        sections = {s.name: _section_toml(s.name, self, comments, without) for s in fields(self)}
         sections["task"] += more_of_task
         return "\n".join("\n".join(lines) + "\n" for lines in sections.values())
 
@@ -254,12 +259,16 @@ def _sync_options(old: Config, model: str, layers: tuple[Layer, ...]) -> dict[st
     }
 
 
-def _section_toml(name: str, config: Config, comments: bool) -> list[str]:
+def _section_toml(
+    name: str, config: Config, comments: bool, without: Collection[tuple[str, str]]
+) -> list[str]:
     section = getattr(config, name)
     described = [section, config.sync_model] if name == "sync" else [section]
     lines = [f"[{name}]"]
     for instance in described:
         for key, spec in options_of(type(instance)).items():
+            if (name, key) in without:
+                continue
             help = spec.metadata.get("help", "")
             note = f"  # {help}" if comments and help else ""
             lines.append(f"{key} = {toml_value(getattr(instance, key))}{note}")

@@ -1,6 +1,13 @@
 """Errors whose message is one line for the user: what is wrong and what to do about it."""
 
 import sys
+import traceback
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+STANDARD_LIBRARY = Path(traceback.__file__).parent
+STARTERS = ("adsp-mpi", "adsp-mpi-analysis")
+"""Installed scripts that start this program."""
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -45,6 +52,29 @@ def cause(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"sys.exit({error.code!r}) was called"
     return f"{type(error).__name__}: {error}"
+
+
+def story(error: BaseException) -> str:
+    """An error with its traceback, which begins with the user's own frames.
+
+    The frames of this program and of installed libraries above those are left out. Where an error
+    is in no code of the user's, all of it is told.
+    """
+    trace = error.__traceback__
+    while trace and not _is_users(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    kept = trace or error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, kept))
+
+
+def _is_users(file: str) -> bool:
+    """Whether a frame in this file is of the user's own code, or of an example of ours."""
+    path = Path(file)
+    if file.startswith("<") or path.name in STARTERS or "site-packages" in path.parts:
+        return False
+    if path.is_relative_to(PACKAGE):
+        return path.is_relative_to(PACKAGE / "examples")
+    return not path.is_relative_to(STANDARD_LIBRARY)
 
 
 def tell(message: str) -> None:

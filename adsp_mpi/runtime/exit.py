@@ -1,9 +1,18 @@
 """Turns an error into one line for the user and an exit code."""
 
-import traceback
+import sys
 from typing import Callable
 
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, NothingToDo, cause, tell
+from adsp_mpi.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    AdspError,
+    Elsewhere,
+    NothingToDo,
+    cause,
+    story,
+    tell,
+)
 
 
 def tell_error(error: BaseException, where: str = "") -> int:
@@ -19,7 +28,7 @@ def tell_error(error: BaseException, where: str = "") -> int:
     if isinstance(error, AdspError):
         tell(str(error))
         return error.exit_code
-    traceback.print_exception(error)
+    print(story(error), end="", file=sys.stderr)
     tell(f"{where}{cause(error)}")
     return EXIT_FAILED
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
+from adsp_mpi.learn.tasks import OWN_LOOP
+from adsp_mpi.refusals import ONLY_OF_TASKS
 from adsp_mpi.runtime.profiles import injected_h
 
 PACKAGES = ("adsp-mpi", "numpy", "torch", "h5py")
@@ -36,6 +38,13 @@ def resumed_line(checkpoint: Path, begin_s: float, ended: str) -> str:
     return f"{text}, where the run had ended: {ended}" if ended else text
 
 
+def settings_text(config: Config) -> str:
+    """The settings as TOML; of a user's own loop only those that it makes use of."""
+    if config.task.name != OWN_LOOP:
+        return config.to_toml()
+    return config.to_toml(without=set(ONLY_OF_TASKS) - {("task", "name")})
+
+
 def run_attributes(
     config: Config,
     engine: str,
@@ -49,7 +58,7 @@ def run_attributes(
     versions["python"] = platform.python_version()
     return {
         "engine": engine,
-        "config": config.to_toml(),
+        "config": settings_text(config),
         "seed": config.run.seed,
         "model": config.sync.model,
         "task": task_name,

@@ -1,12 +1,11 @@
 """Threads of which one runs at a time: each is one rank's call of a user's training function."""
 
 import threading
-import traceback
 from typing import Any, Callable
 
 import torch
 
-from adsp_mpi.errors import AdspError, cause
+from adsp_mpi.errors import AdspError, cause, story
 from adsp_mpi.learn.random_state import put_random_state, random_state
 
 
@@ -104,5 +103,4 @@ class LoopThread:
         if isinstance(error, AdspError):
             return error
         who = "rank 0" if self.rank == 0 else f"worker {self.rank - 1}"
-        story = "".join(traceback.format_exception(error))
-        return AdspError(f"{who}: {cause(error)}\n{story}")
+        return AdspError(f"{who}: {cause(error)}\n{story(error)}")

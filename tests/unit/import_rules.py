@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "train_section": "layers learn core options errors",
     "config": "train_section layers learn core options errors",
     "refusals": "config layers options errors",
-    "runtime": "config trace learn core options errors",
+    "runtime": "refusals config trace learn core options errors",
     "screen": "runtime core tables errors",
     "guide": "errors",
     "mpi.ranks": "core errors",

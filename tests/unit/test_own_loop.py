@@ -1,5 +1,7 @@
 """Users' own training loops, joined to a run in virtual time."""
 
+import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, Callable
@@ -9,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.cli import parse
 from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
@@ -201,7 +204,17 @@ def test_an_error_in_the_loop_ends_the_run_and_is_told_with_its_place(
 ) -> None:
     with pytest.raises(AdspError, match="worker 1: RuntimeError: my own mistake") as raised:
         play(monkeypatch, tmp_path, own_loops.failing_at("raise"))
-    assert "own_loops.py" in str(raised.value), "the user's line is named"
+    assert re.findall(r'File "[^"]*/(\w+)\.py"', str(raised.value))[0] == "own_loops"
+
+
+def test_a_loops_report_has_no_settings_of_tasks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played = play(monkeypatch, tmp_path, own_loops.constant, stop={"max_seconds": 1.0})
+    for report in (played.result.report, run_metrics(tmp_path)):
+        settings = json.loads(report.settings)
+        assert settings["task"] == {"name": "own-loop"} and "local_lr" not in settings["train"]
+        assert settings["stop"]["max_seconds"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import math
 import sys
-import traceback
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from mpi4py import MPI
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.patience import HEARTBEAT_S
 from adsp_mpi.core.worker import Worker
-from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, cause
+from adsp_mpi.errors import EXIT_FAILED, AdspError, Elsewhere, cause, story
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.steps import Steps
 from adsp_mpi.learn.workload import Training
@@ -107,14 +106,14 @@ def _count_failure(
     """Count this failure; returns the error if it is the run's first, else `Elsewhere`."""
     counted, failures_before = board.count("failures")
     wait_for(counted)
-    story = "".join(traceback.format_exception(error))
-    trace.part.event(clock.now(), "failure", story)
+    told = story(error)
+    trace.part.event(clock.now(), "failure", told)
     if failures_before[0]:
         return Elsewhere(EXIT_FAILED)
     if isinstance(error, AdspError):
         return error
     where = f"worker {world.worker} (rank {world.rank} on {world.host})"
-    return AdspError(f"{where}: {cause(error)}\n{story}")
+    return AdspError(f"{where}: {cause(error)}\n{told}")
 
 
 def _leave(
