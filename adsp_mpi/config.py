@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Collection, Sequence
 
+from adsp_mpi.core.best import Best
 from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import checked_option, make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
@@ -41,6 +42,12 @@ class RunSection:
     resume: str = option(
         "",
         "resume from the newest checkpoint in this folder of a run; auto: in the folder out",
+        used_by=RECORDED,
+    )
+    models: str = option(
+        "pt",
+        "format of the models' files: pt, or safetensors, which needs that package",
+        choices=("pt", "safetensors"),
         used_by=RECORDED,
     )
     spares: int = option(
@@ -98,10 +105,18 @@ class StopSection:
     )
     max_seconds: float = option(0.0, "stop after this many seconds of training; 0: no limit", low=0)
     max_steps: int = option(0, "each worker's number of steps; 0: no limit", low=0)
+    metric: str = option(
+        "loss",
+        "whose smallest value is the best, for best.pt and patience; max:NAME: the largest one",
+    )
+    patience: int = option(
+        0, "stop after this many evaluations without a better metric; 0: never", low=0
+    )
 
     def rule(self) -> StopRule:
         """A new stop rule with these limits."""
-        return StopRule(self.target_loss, self.loss_variance, self.max_seconds, self.max_steps)
+        limits = self.target_loss, self.loss_variance, self.max_seconds, self.max_steps
+        return StopRule(*limits, self.patience, Best(self.metric))
 
 
 @dataclass(frozen=True)

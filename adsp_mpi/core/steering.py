@@ -53,8 +53,8 @@ class ServerEngine(Protocol):
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         """Record the metrics of an evaluation that began at `now`."""
 
-    def keep_model(self) -> None:
-        """Keep the model judged last, whose loss is finite, as the one to fall back on."""
+    def keep_model(self, best: bool) -> None:
+        """Keep the model judged last, whose loss is finite; it may be the `best` so far."""
 
     def outer_step(self) -> None:
         """Make the commit rule's outer step on the global model, and record its norm."""
@@ -129,6 +129,7 @@ class Steering:
         self._losses = [(s, loss) for s, loss in state["losses"]]
         self._waiting_run = self._dated(command) if state["run_waits"] else None
         self._stop.recent.extend(state["recent"])
+        self._stop.best.load_state_dict(state["best"])
         for name, value in state["progress"].items():
             setattr(self.progress, name, value)
         self.progress.since_s = self._begun_s
@@ -148,6 +149,7 @@ class Steering:
             "losses": self._losses,
             "run_waits": self._waiting_run is not None,
             "recent": list(self._stop.recent),
+            "best": self._stop.best.state_dict(),
             "progress": {
                 "phase": progress.phase,
                 "metrics": progress.metrics,
@@ -200,10 +202,11 @@ class Steering:
             return None
         if not math.isfinite(loss):
             raise AdspError(bad_loss(loss, now, untrained=not progress.evaluations))
-        self._engine.keep_model()
         progress.metrics = metrics
         progress.evaluations.append((now, loss))
-        return self._stop.evaluated(loss)
+        reason = self._stop.evaluated(metrics)
+        self._engine.keep_model(best=not self._stop.best.since)
+        return reason
 
     def _metrics(self) -> dict[str, float]:
         """The metrics of the global model, evaluated again only if it has changed."""

@@ -3,9 +3,11 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
+
+from adsp_mpi.core.best import Best
 
 HELD = 10
 """The target is reached when this many evaluations in a row are at or below it."""
@@ -49,22 +51,31 @@ class StopRule:
     """Decides whether a run stops, and why, after each evaluation and at given times.
 
     A limit of 0 is no limit; workers keep to `max_steps` by themselves. The run stops when the
-    variance of the last `HELD` losses is at most `loss_variance`.
+    variance of the last `HELD` losses is at most `loss_variance`, or after `patience` evaluations
+    without a new `best`.
     """
 
     target_loss: float = 0.0
     loss_variance: float = 0.0
     max_seconds: float = 0.0
     max_steps: int = 0
+    patience: int = 0
+    best: Best = field(default_factory=Best)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=HELD))
 
-    def evaluated(self, loss: float) -> str | None:
-        """Record the loss of an evaluation; returns the reason to stop, or None."""
-        self.recent.append(loss)
+    def evaluated(self, metrics: Mapping[str, float]) -> str | None:
+        """Record an evaluation with at least `loss`; returns the reason to stop, or None.
+
+        Raises AdspError if it has not the metric by which the best is chosen.
+        """
+        self.best.evaluated(metrics)
+        self.recent.append(metrics["loss"])
         return self.settled()
 
     def settled(self) -> str | None:
-        """The reason to stop that the recent losses give, or None."""
+        """The reason to stop that the evaluations so far give, or None."""
+        if self.patience and self.best.since >= self.patience:
+            return f"{self.best.metric} has not been better for {self.best.since} evaluations"
         if len(self.recent) < HELD:
             return None
         if self.target_loss and max(self.recent) <= self.target_loss:

@@ -85,13 +85,15 @@ def _require_unfinished(found: Checkpoint, limits: StopSection, before: StopSect
     simulated = "engine" in state
     now = state["engine"]["clock"][0] if simulated else state["server"]["now"]
     rule = limits.rule()
-    rule.recent.extend(state["engine" if simulated else "server"]["steering"]["recent"])
+    steering = state["engine" if simulated else "server"]["steering"]
+    rule.recent.extend(steering["recent"])
+    rule.best.load_state_dict(steering["best"])
     if rule.timed(now):
         wanted = "a larger --max-seconds"
     elif ended == STEPS_TAKEN and 0 < limits.max_steps <= before.max_steps:
         wanted = "a larger --max-steps"
     elif rule.settled():
-        wanted = "a smaller --target-loss or stop.loss_variance"
+        wanted = "a smaller --target-loss or stop.loss_variance, or a larger stop.patience"
     else:
         return
     raise NothingToDo(

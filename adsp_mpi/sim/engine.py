@@ -12,6 +12,7 @@ from adsp_mpi.core.steering import Steering, Until
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.core.worker_tables import Tables
 from adsp_mpi.errors import AdspError
+from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED
 from adsp_mpi.screen import Screen, Status
@@ -69,6 +70,9 @@ class Engine:
         self._stopped = stopped
         self.save: Callable[[], None] | None = None
         """Writes a checkpoint of the run."""
+
+        self.files: ModelFiles | None = None
+        """Writes the newest and the best model."""
 
         self._checkpoint_period_s = config.checkpoint.period_s or math.inf
         self._stopping = False
@@ -252,8 +256,10 @@ class Engine:
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, 0.0, self.board, trial, metrics)
 
-    def keep_model(self) -> None:
+    def keep_model(self, best: bool) -> None:
         self.good_values[:] = self.values
+        if self.files:
+            self.files.evaluated(best)
 
     def outer_step(self) -> None:
         self._trace.outer_step(self.clock.now, self.exchange.outer_step())

@@ -10,6 +10,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.random_state import seed_generators
 from adsp_mpi.learn.steps import NoMoreSteps, Steps
 from adsp_mpi.own_loop.host import PLACE, loop_config
@@ -173,10 +174,10 @@ class LoopProblem:
         self._models[0].load(torch.from_numpy(self.values))
         return self._judge.evaluate()
 
-    def save(self, values: np.ndarray, folder: Path) -> Path:
+    def save(self, values: np.ndarray, path: Path) -> Path:
         self._models[0].load(torch.from_numpy(values))
-        torch.save(self._models[0].module.state_dict(), folder / "model.pt")
-        return folder / "model.pt"
+        write_model(self._models[0].module.state_dict(), path)
+        return path
 
     def finish(self, results: Any) -> None:
         """The run is over: let every rank come to the end of its function."""

@@ -12,6 +12,7 @@ from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
@@ -102,8 +103,8 @@ class Problem(Protocol):
         {} where the loss of the workers' steps is to stand for it.
         """
 
-    def save(self, values: np.ndarray, folder: Path) -> Path:
-        """Write the model with these `values` to a file in `folder`."""
+    def save(self, values: np.ndarray, path: Path) -> Path:
+        """Write the model with these `values` to `path`, or with another ending; returns where."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the problem and its learners, without `values`."""
@@ -216,10 +217,10 @@ class TorchProblem:
         self._model.load(torch.from_numpy(self.values))
         return self._evaluator.evaluate()
 
-    def save(self, values: np.ndarray, folder: Path) -> Path:
+    def save(self, values: np.ndarray, path: Path) -> Path:
         self._model.load(torch.from_numpy(values))
-        torch.save(self._model.module.state_dict(), folder / "model.pt")
-        return folder / "model.pt"
+        write_model(self._model.module.state_dict(), path)
+        return path
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -80,9 +80,10 @@ class Quadratic:
         loss = 0.5 * float(self.curvature @ values**2)
         return {"loss": loss, "distance": float(np.sqrt(values @ values))}
 
-    def save(self, values: np.ndarray, folder: Path) -> Path:
-        np.save(folder / "model.npy", values)
-        return folder / "model.npy"
+    def save(self, values: np.ndarray, path: Path) -> Path:
+        path = path.with_suffix(".npy")
+        np.save(path, values)
+        return path
 
     def state_dict(self) -> dict[str, Any]:
         noise = np.zeros((len(self._learners), DRAWN_STEPS, len(self.values)), np.float32)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -11,7 +12,9 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.report import Report, board_report
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.model_file import require_format
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
+from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
 from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
@@ -57,6 +60,7 @@ def simulate(
     what was recorded until then is written.
     """
     began = time.perf_counter()
+    require_format(config.run.models)
     screen = screen or QuietScreen()
     profile = profile or simulated_profile(config)
     workers = len(profile.workers)
@@ -79,6 +83,7 @@ def simulate(
     problem.begin(engine.done_share)
     saver = Saver(config, folder, engine, part, rows, trace) if folder else None
     engine.save = saver.save if saver else None
+    engine.files = ModelFiles(partial(_save, engine, config, folder)) if folder else None
     if saver and (found := find_checkpoint(config)):
         saver.resume(found)
         screen.note(resumed_line(found.path, engine.clock.now, found.state["ended"]))
@@ -89,7 +94,7 @@ def simulate(
         engine.close()
     finally:
         screen.close()
-        paths = _write(folder, engine, problem, part, rows) if folder else (None, None)
+        paths = _write(config, folder, engine, part, rows) if folder else (None, None)
     done = Simulated(
         board_report(
             facts,
@@ -162,13 +167,20 @@ def simulated_profile(config: Config) -> Profile:
 
 
 def _write(
-    folder: Path, engine: Engine, problem: Problem, part: MemoryPart, rows: WorkerRows
+    config: Config, folder: Path, engine: Engine, part: MemoryPart, rows: WorkerRows
 ) -> tuple[Path, Path]:
-    """Write trace and model."""
+    """Write trace and models."""
     part.event(engine.ended_s, "end", engine.reason)
     part.attributes("/", {"end_s": engine.ended_s, "reason": engine.reason})
     trace_path = write_trace(folder, part, rows, engine.board.num_workers)
-    return trace_path, problem.save(engine.good_values, folder)
+    if engine.files:
+        engine.files.write("last")
+    return trace_path, _save(engine, config, folder, "model")
+
+
+def _save(engine: Engine, config: Config, folder: Path, name: str) -> Path:
+    """Write the model evaluated last to the file `name` in `folder`; returns its path."""
+    return engine.problem.save(engine.good_values, folder / f"{name}.{config.run.models}")
 
 
 def rows_as_dicts(rows: np.ndarray) -> list[dict[str, Any]]:

@@ -169,7 +169,13 @@ def test_the_command_compares_one_model_with_the_recorded_one(
     assert end.value.code == 0
     assert "target loss 0.15" in lines[0] and "a commit 0.2 to 0.7 s" in lines[1]
     assert sorted(line.split()[0] for line in lines[-2:]) == ["adsp", "asp"]
-    assert sorted(p.name for p in svm.iterdir()) == ["checkpoints", "model.pt", "trace.h5"]
+    assert sorted(p.name for p in svm.iterdir()) == [
+        "best.pt",
+        "checkpoints",
+        "last.pt",
+        "model.pt",
+        "trace.h5",
+    ]
 
 
 def test_settings_go_over_the_recorded_ones(svm: Path) -> None:

@@ -13,6 +13,7 @@ from adsp_mpi.options import options_of
 
 OTHER: dict[str, str] = {
     "run.device": "cuda",
+    "run.models": "safetensors",
     "run.resume": "auto",
     "run.screen": "log",
     "task.name": "cancer-svm",
@@ -30,7 +31,7 @@ OTHER: dict[str, str] = {
 
 USED: dict[str, str] = {
     "run": "run task train sync hetero stop eval trace checkpoint",
-    "simulate": "run.seed run.out run.threads run.resume run.screen run.spares "
+    "simulate": "run.seed run.out run.threads run.resume run.screen run.spares run.models "
     "task train sync hetero stop eval checkpoint simulate",
     "doctor": "run.out",
     "profile": "run.seed run.out run.device run.threads task train.batch_size train.partition "

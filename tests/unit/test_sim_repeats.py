@@ -68,4 +68,4 @@ def test_a_folder_changes_nothing_but_that_it_is_written_to(tmp_path: Path) -> N
     assert with_folder.evaluations == without.evaluations
     assert without.trace_path is None
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ["checkpoints", "model.npy", "trace.h5"]
+    assert left == ["best.npy", "checkpoints", "last.npy", "model.npy", "trace.h5"]

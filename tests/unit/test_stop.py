@@ -19,19 +19,21 @@ def test_the_authors_rule_counts_ten_anywhere() -> None:
 
 def test_rule_stops_when_the_target_is_held() -> None:
     rule = StopRule(target_loss=0.5)
-    reasons = [rule.evaluated(loss) for loss in LOSSES]
+    reasons = [rule.evaluated({"loss": loss}) for loss in LOSSES]
     assert reasons[:-1] == [None] * (len(LOSSES) - 1)
     assert "target loss 0.5" in (reasons[-1] or "")
 
 
 def test_rule_stops_on_small_variance_and_on_time() -> None:
     rule = StopRule(loss_variance=1e-6, max_seconds=5)
-    assert [rule.evaluated(1.0) for _ in range(9)] == [None] * 9
-    assert "variance" in (rule.evaluated(1.0) or "")
+    assert [rule.evaluated({"loss": 1.0}) for _ in range(9)] == [None] * 9
+    assert "variance" in (rule.evaluated({"loss": 1.0}) or "")
     assert rule.timed(4.9) is None and "5 s" in (rule.timed(5.0) or "")
 
 
 @pytest.mark.parametrize("loss", [0.0, 1.0])
 def test_no_limits_never_stop(loss: float) -> None:
     rule = StopRule()
-    assert all(rule.evaluated(loss) is None for _ in range(30)) and rule.timed(1e9) is None
+    assert (
+        all(rule.evaluated({"loss": loss}) is None for _ in range(30)) and rule.timed(1e9) is None
+    )

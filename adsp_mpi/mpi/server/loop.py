@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ import torch
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.steering import Steering, Until
-from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.global_model import GlobalModel
 from adsp_mpi.mpi.server.roster import LOOK_S, Workers
 from adsp_mpi.mpi.setup import Prepared
+from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.runtime.slurm import JobEnd
@@ -66,6 +68,7 @@ class Server:
         self.stopped = ""
         """The reason if the run was stopped from outside, else ""."""
 
+        self.files = ModelFiles(self.save_model)
         self.saved = True
         """Whether all checkpoints could be written."""
 
@@ -126,10 +129,16 @@ class Server:
             self.workers.answer_clocks()
             self.workers.wait_for_presence(Presence.CLOSED)
 
-    def last_good_model(self) -> FlatModel:
-        """The model as of the last evaluation whose loss was finite."""
+    def save_model(self, name: str) -> None:
+        """Write the model of the last evaluation whose loss was finite to the file `name`.
+
+        Raises OSError or RuntimeError if the disk is full.
+        """
         self._model.load(self._good_values)
-        return self._model
+        write_model(self._model.module.state_dict(), self.model_path(name))
+
+    def model_path(self, name: str) -> Path:
+        return self._ready.folder / f"{name}.{self._ready.config.run.models}"
 
     def _steer(self) -> str:
         steps = self._steering.run()
@@ -236,8 +245,9 @@ class Server:
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)
 
-    def keep_model(self) -> None:
+    def keep_model(self, best: bool) -> None:
         self._good_values.copy_(self._host_values)
+        self.files.evaluated(best)
 
     def outer_step(self) -> None:
         norm = self._global_model.outer_step(scratch=self._host_values.numpy())

@@ -4,8 +4,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from adsp_mpi.core.report import Report, board_report
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.server.loop import Server
@@ -34,9 +32,14 @@ def write_results(
     trace.part.event(server.ended_s, "end", server.reason)
     trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
     trace.part.close()
-    model_path = ready.folder / "model.pt"
+    server.files.write("last")
+    unwritten += [
+        f"{server.model_path(name)} could not be written: {reason}"
+        for name, reason in server.files.failed.items()
+    ]
+    model_path = server.model_path("model")
     try:
-        torch.save(server.last_good_model().module.state_dict(), model_path)
+        server.save_model("model")
     except (OSError, RuntimeError) as error:
         unwritten.append(f"{model_path} could not be written: {str(error).splitlines()[0]}")
     if server.trace_is_cut:

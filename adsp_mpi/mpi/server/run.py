@@ -11,6 +11,7 @@ import numpy as np
 
 from adsp_mpi.core.board import Board, Presence, Stage
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, Interrupted, cause
+from adsp_mpi.learn.model_file import require_format
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
 from adsp_mpi.mpi.ranks.abort import dismiss_guard
@@ -47,6 +48,7 @@ def serve(
     board = server_board(world, remote)
 
     def build() -> tuple[Judge | None, PartWriter, Screen]:
+        require_format(config.run.models)
         import scipy.optimize  # noqa: F401  imported before the search's first fit needs it
 
         window.store(initial_values(ready))
