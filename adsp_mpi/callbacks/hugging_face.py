@@ -16,8 +16,8 @@ class StopWithRun(TrainerCallback):
     """Tells the Trainer to stop once `run` is over.
 
     Rank 0 has no Trainer: `if run.server: run.serve()`. The Trainer is given the optimizer that
-    `join` was given, and more steps than the run will take. As it does not tell its losses, `join`
-    needs `evaluate`.
+    `join` was given, more steps than the run will take, and a `seed` of each worker's own, as it
+    seeds all random generators anew. It does not tell its losses, so `join` needs `evaluate`.
     """
 
     def __init__(self, run: "Run") -> None:

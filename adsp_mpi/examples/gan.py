@@ -42,8 +42,8 @@ def train() -> None:
     training, held_out = TensorDataset(eight_gaussians(20_000, 0)), eight_gaussians(1000, 1)
     noise = torch.randn(1000, NOISE, generator=torch.Generator().manual_seed(2))
 
-    def validate(models: list[nn.Module]) -> float:
-        return float(energy_distance(models[0](noise), held_out))
+    def validate(models: list[nn.Module]) -> Tensor:
+        return energy_distance(models[0](noise), held_out)
 
     run = adsp_mpi.join(  # new
         [generator, discriminator], [first, last], evaluate=validate, settings=SETTINGS

@@ -15,7 +15,7 @@ from adsp_mpi.learn.optimizers import OptimizerStates, is_plain_sgd
 from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.workload import Logger, notes_on_commits
 
-Evaluate = Callable[[Any], Mapping[str, Any] | float]
+Evaluate = Callable[[Any], Mapping[str, Any] | torch.Tensor | float]
 
 
 class LoopWorkload:
