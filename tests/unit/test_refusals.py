@@ -70,8 +70,8 @@ def test_a_verb_accepts_what_it_uses_and_refuses_the_rest(verb: str, name: str) 
 
 
 def test_every_verb_is_looked_at() -> None:
-    """`bench` and `guide` have arguments of their own."""
-    assert {*USED, "bench", "guide"} == {*VERBS}
+    """`bench`, `guide` and `slurm` have arguments of their own."""
+    assert {*USED, "bench", "guide", "slurm"} == {*VERBS}
 
 
 @pytest.mark.parametrize("order", [*permutations(["simulate", "--servers=3", "--seed=4"])])
