@@ -172,6 +172,12 @@ class Worker(WorkerState):
         self.row.stepped(loss, compute_s, sleep_s, size)
         self._record_step(start_s, compute_s, sleep_s, loss, size, self.version, self.seen)
 
+    def idled(self, start_s: float, seconds: float) -> None:
+        """Report that the user's loop did something else than a step: it counts as a wait."""
+        self.waits += 1
+        self.row.wait_s += seconds
+        self._record_wait(start_s, seconds, "idle", self.version, self.seen)
+
     def commit_begun(self, now: float) -> None:
         """Report that the commit decided last begins; RuntimeError if one is in flight."""
         if self.in_flight:

@@ -1,14 +1,23 @@
 """How a run and the code that computes its steps take turns: the run asks for each step."""
 
+from dataclasses import dataclass
 from typing import Callable, Generator, TypeVar
 
 T = TypeVar("T")
 
-Steps = Generator[int, float | None, T]
+
+@dataclass(frozen=True)
+class Idled:
+    """Of the time since the last step these last seconds were spent on something else."""
+
+    seconds: float
+
+
+Steps = Generator[int, float | Idled | None, T]
 """Yields the batch size of the step to take next, and is sent that step's loss, None if unknown.
 
-An error in a step is to be thrown into it, or `NoMoreSteps` where no step will come. It returns
-once the run is over.
+It may be sent `Idled` first, and asks for the same step again. An error in a step is to be thrown
+into it, or `NoMoreSteps` where no step will come. It returns once the run is over.
 """
 
 

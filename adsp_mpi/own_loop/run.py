@@ -1,5 +1,7 @@
 """The object that `join` returns: a run as a user's training loop sees it."""
 
+import time
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Callable, Iterable, Iterator, TypeVar
 
@@ -8,7 +10,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from adsp_mpi.errors import AdspError, UsageError
-from adsp_mpi.learn.steps import NoMoreSteps, Steps
+from adsp_mpi.learn.steps import Idled, NoMoreSteps, Steps
 from adsp_mpi.own_loop.dealt import deal
 from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
@@ -132,6 +134,18 @@ class Run:
         One on a GPU is read a step later, so that no step waits for it.
         """
         self._loss.log(loss)
+
+    @contextmanager
+    def idle(self, simulated_s: float = 0.0) -> Iterator[None]:
+        """A with-block for something else than steps, such as a validation on this worker.
+
+        Its time does not count as a step's, but as a wait; in virtual time it takes `simulated_s`.
+        """
+        since_s = time.perf_counter()
+        yield
+        if self._steps is not None and not self._over:
+            seconds = simulated_s if self._host.simulated else time.perf_counter() - since_s
+            self._advance(lambda steps: steps.send(Idled(seconds)))
 
     def keep(self, **objects: Any) -> None:
         """Save these objects with checkpoints, and restore them on resume, by their `state_dict`.

@@ -12,7 +12,7 @@ from adsp_mpi.layers import Layer
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.random_state import seed_generators
-from adsp_mpi.learn.steps import NoMoreSteps, Steps
+from adsp_mpi.learn.steps import Idled, NoMoreSteps, Steps
 from adsp_mpi.own_loop.host import PLACE, loop_config
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.runtime.data_shares import torch_seed
@@ -41,6 +41,9 @@ class Rank:
         self.is_over = False
         self.progress_now: Callable[[], float] = lambda: 0.0
         self._batch_size = 0
+        self.idle_s = 0.0
+        """The seconds in `run.idle()` before the last step."""
+
         self._loss: float | None = None
         self._has_left = False
         self.thread = LoopThread(number, lambda: self._call(function), generators, threads=1)
@@ -57,9 +60,14 @@ class Rank:
         self.thread.park()
         while not self.is_over:
             try:
-                self._loss = yield self._batch_size
+                loss = yield self._batch_size
             except NoMoreSteps:
                 self._has_left = True
+            else:
+                if isinstance(loss, Idled):
+                    self.idle_s += loss.seconds
+                    continue
+                self._loss = loss
             self.thread.park()
         return self.results
 
@@ -68,7 +76,7 @@ class Rank:
 
         Raises `NoMoreSteps` where the loop has ended instead.
         """
-        self._batch_size = batch_size
+        self._batch_size, self.idle_s = batch_size, 0.0
         if not (self._has_left or self.thread.ended):
             self.thread.go_on()
         if self._has_left or self.thread.ended:
@@ -97,10 +105,15 @@ class LoopLearner(ReplicaLearner):
 
     def __init__(self, rank: Rank, model: FlatModel, same_base: bool) -> None:
         assert rank.workload
+        self._rank = rank
         training = rank.workload.training(rank.index)
         super().__init__(model, same_base, training, 1.0 / rank.share[1])
         self.step = rank.step
         self.take_share = rank.take_share
+
+    @property
+    def idle_s(self) -> float:
+        return self._rank.idle_s
 
 
 class LoopProblem:

@@ -30,6 +30,10 @@ class Learner(Protocol):
     """One worker's local model, steps and updates, as `Replica`; vectors are host float32[P]."""
 
     @property
+    def idle_s(self) -> float:
+        """The seconds of something else than a step before the last one."""
+
+    @property
     def num_rebased(self) -> int:
         """R: updates of the first R numbers are summed, those of the others averaged."""
 
@@ -156,6 +160,10 @@ class ReplicaLearner(Replica):
         self.return_to_snapshot = training.return_to_snapshot
         self.begin_anew = training.begin_anew
         self._buffer_share = buffer_share
+
+    @property
+    def idle_s(self) -> float:
+        return 0.0
 
     def before_landing(self, values: np.ndarray) -> None:
         if self.averages_buffers:

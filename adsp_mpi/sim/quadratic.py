@@ -108,6 +108,8 @@ class Quadratic:
 class QuadraticLearner(PlainSgd):
     """The learner whose vectors are one row of the matrices."""
 
+    idle_s = 0.0
+
     __slots__ = (
         "_base", "_batch_size", "_curvature", "_decay", "_generator", "_local",
         "_noise", "_rate", "answer", "drawn", "left", "num_rebased", "update",

@@ -120,6 +120,9 @@ class SimWorker:
             me.max_steps = me.steps
             self.go_on()
             return
+        if self.learner.idle_s:
+            me.idled(start_s, self.learner.idle_s)
+            start_s += self.learner.idle_s
         if loss is None:
             loss = math.nan
         elif me.not_finite or not math.isfinite(loss):

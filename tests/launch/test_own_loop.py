@@ -136,6 +136,15 @@ def test_the_workers_together_go_through_the_samples(
     assert 40 * counts.max() - counts.sum() <= 40 + 2 * 9
 
 
+def test_time_in_idle_is_a_wait(runs: dict[str, tuple[Finished, Path]]) -> None:
+    with Trace(runs["early"][1]) as trace:
+        waits, steps = (trace.table(f"workers/0/{name}") for name in ("waits", "steps"))
+    [idle] = waits[waits["reason"] == b"idle"]
+    assert idle["duration_s"] >= 0.3
+    [before] = np.flatnonzero(steps["start_s"] < idle["start_s"])[-1:]
+    assert before == 10 and steps["start_s"][11] >= idle["start_s"] + idle["duration_s"] - 0.02
+
+
 def test_an_error_in_the_loop_is_told_once_with_its_place(
     runs: dict[str, tuple[Finished, Path]],
 ) -> None:

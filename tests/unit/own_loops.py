@@ -1,5 +1,6 @@
 """Training scripts of users, as functions without arguments that call `adsp_mpi.join`."""
 
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Callable
@@ -101,13 +102,31 @@ def diverging() -> None:
 
 
 def leaving_early() -> None:
-    """Worker 1 breaks out of its loop after 20 steps."""
+    """Worker 1 breaks out of its loop after 20 steps; worker 0 is idle once."""
 
     def train(run: Any, step: Callable[[], None]) -> None:
         for number, _ in enumerate(run([None])):
             step()
+            if run.index == 0 and number == 10:
+                with run.idle():
+                    time.sleep(0.3)
             if run.index == 1 and number == 19:
                 break
+
+    _by_hand(train)
+
+
+def idling() -> None:
+    """Worker 1 does something else for a while after every tenth step, and before the run."""
+
+    def train(run: Any, step: Callable[[], None]) -> None:
+        with run.idle(simulated_s=5.0):
+            pass
+        for number, _ in enumerate(run([None])):
+            step()
+            if run.index == 1 and number % 10 == 9:
+                with run.idle(simulated_s=0.5):
+                    time.sleep(0.1)
 
     _by_hand(train)
 

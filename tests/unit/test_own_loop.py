@@ -199,6 +199,19 @@ def test_a_worker_that_leaves_its_loop_leaves_the_run(
     assert played.tables("commits")[1]["steps"].sum() == 20, "its last commit holds the rest"
 
 
+def test_time_for_something_else_is_a_wait_and_no_part_of_a_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played = play(monkeypatch, tmp_path, own_loops.idling)
+    steps = played.tables("steps")[1]
+    waits = [played.tables("waits")[worker] for worker in range(WORKERS)]
+    assert set(waits[1]["reason"]) == {b"idle"} and not len(waits[0])
+    assert len(waits[1]) == len(steps) // 10 and (waits[1]["duration_s"] == 0.5).all()
+    assert np.ptp(steps["compute_s"]) < 1e-9, "all steps take as long"
+    gaps = np.diff(steps["start_s"]) - steps["compute_s"][:-1]
+    assert np.allclose(gaps[9::10], 0.5) and np.allclose(np.delete(gaps, np.s_[9::10]), 0)
+
+
 def test_an_error_in_the_loop_ends_the_run_and_is_told_with_its_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import time
 from adsp_mpi.core.actions import Commit, Leave, Pause, Pull, Step, Wait, WorkerAction
 from adsp_mpi.core.board import Stage
 from adsp_mpi.core.worker import Worker
-from adsp_mpi.learn.steps import NoMoreSteps, Steps
+from adsp_mpi.learn.steps import Idled, NoMoreSteps, Steps
 from adsp_mpi.mpi.ranks.backoff import Backoff, wait_for
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.setup import Prepared
@@ -71,6 +71,9 @@ class WorkerLoop:
             if isinstance(action, Step):
                 try:
                     loss = yield worker.batch_size
+                    while isinstance(loss, Idled):
+                        now += self._idled(loss.seconds)
+                        loss = yield worker.batch_size
                 except NoMoreSteps:
                     worker.max_steps = worker.steps
                 else:
@@ -112,6 +115,15 @@ class WorkerLoop:
             self._told_signal = True
             wait_for(self._client.count("interrupts")[0])
         self._poll_commit()
+
+    def _idled(self, seconds: float) -> float:
+        """The user's loop did something else for `seconds`, until now; returns them."""
+        now = self._clock.now()
+        self._worker.idled(now - seconds, seconds)
+        self._step_due_s = None
+        self._client.publish_if_idle(now)
+        self._poll_commit()
+        return seconds
 
     def _stepped(self, start: float, loss: float | None) -> None:
         """The step begun at `start` is computed; its loss may be unknown."""
