@@ -49,7 +49,8 @@ class TrainSection:
     )
     partition: str = option(
         "iid",
-        "iid, dirichlet:ALPHA by label, blocks, or own: each rank's own files",
+        "shared: dealt to whoever needs some, or in parts: iid, dirichlet:ALPHA by label, blocks; "
+        "own: each rank's own files",
         check=parse_partition,
         used_by=TASK,
     )

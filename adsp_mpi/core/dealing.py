@@ -25,10 +25,26 @@ class Counter(Protocol):
         """The counter's value before that addition; None if it is not known yet."""
 
 
+class Alone:
+    """The counter of a worker to whom all samples are dealt."""
+
+    def __init__(self) -> None:
+        self._dealt = 0
+        self._before = 0
+
+    def add(self, positions: int) -> None:
+        self._before = self._dealt
+        self._dealt += positions
+
+    def before(self, wait: bool) -> int:
+        return self._before
+
+
 class Hand:
     """The ranges that a worker holds, in the order in which it trains on them.
 
-    Whoever reads the samples takes `positions`; whoever trains on them reports `done`.
+    Whoever reads samples ahead takes `positions` and reports what was trained on as `done`; whoever
+    trains on them at once calls `take`. Before it is connected to a run it is dealt all samples.
     """
 
     def __init__(self) -> None:
@@ -39,12 +55,12 @@ class Hand:
         self._dropped = 0  # of those, the ones of ranges that are no longer held
         self._want = 1
         self._asked = 0
-        self._connected = False
+        self._worker, self._row, self._board = 0, Row(), Board(1)
+        self._counter: Counter = Alone()
 
     def connect(self, worker: int, row: Row, board: Board, counter: Counter) -> None:
         """Give the hand of `worker` its row, the board, and the counter."""
         self._worker, self._row, self._board, self._counter = worker, row, board, counter
-        self._connected = True
         self._show()
 
     def positions(self, want: int) -> Iterator[int]:
@@ -70,6 +86,23 @@ class Hand:
             self._given += 1
             yield start + offset - 1
 
+    def take(self, count: int, want: int) -> list[Range]:
+        """The next `count` positions to train on, which count as done; as in `positions`."""
+        self._want = want
+        taken = []
+        while count:
+            if not self._held:
+                self._receive(wait=True)
+            if len(self._held) == 1:
+                self._ask()
+            first, size = self._held[0]
+            now = min(count, size - self._offset)
+            taken.append((first + self._offset, now))
+            count -= now
+            self._given += now
+            self.done(now)
+        return taken
+
     def done(self, positions: int) -> None:
         """The next `positions` that were read are trained on."""
         self._given -= positions
@@ -89,9 +122,8 @@ class Hand:
         self._first += len(self._held)
         self._held.clear()
         self._offset, self._dropped = 0, self._given
-        if self._connected:
-            self._row.again = self._board.assignment("again")[self._worker]
-            self._show()
+        self._row.again = self._board.assignment("again")[self._worker]
+        self._show()
 
     def _ask(self) -> None:
         if not self._asked:

@@ -6,7 +6,8 @@ import numpy as np
 
 from adsp_mpi.errors import UsageError
 
-KINDS = ("iid", "dirichlet:ALPHA", "blocks", "own")
+SHARED = "shared"
+KINDS = (SHARED, "iid", "dirichlet:ALPHA", "blocks", "own")
 MAX_ALPHA = 1e6
 
 
@@ -19,7 +20,7 @@ def make_partition(
     spec, for `dirichlet` without labels, and when there are fewer samples than workers.
     """
     kind, alpha = parse_partition(spec)
-    if kind == "own":
+    if kind in ("own", SHARED):
         return own(num_samples, num_workers)
     if kind == "blocks":
         return blocks(num_samples, num_workers)
@@ -70,7 +71,10 @@ def blocks(num_samples: int, num_workers: int) -> list[np.ndarray]:
 
 
 def own(num_samples: int, num_workers: int) -> list[np.ndarray]:
-    """Give every worker all samples that its own rank has loaded; UsageError if there are none."""
+    """Give every worker all samples that its own rank has loaded; UsageError if there are none.
+
+    So also for `shared`, where the samples are dealt as workers need them.
+    """
     _require_enough(num_samples, 1)
     return [np.arange(num_samples) for _ in range(num_workers)]
 

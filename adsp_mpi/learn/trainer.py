@@ -13,6 +13,7 @@ from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
+from adsp_mpi.learn.sample_order import SampleOrder, batches_at_once
 from adsp_mpi.learn.task import (
     Batch,
     Task,
@@ -50,19 +51,38 @@ class BatchOrder:
         self._generator.bit_generator.state = state["generator"]
 
 
+class DealtOrder:
+    """The order in which a worker sees samples that are dealt to all workers together."""
+
+    def __init__(self, num_samples: int, num_workers: int, seed: int) -> None:
+        self.hand = Hand()
+        self._num_samples, self._num_workers = num_samples, num_workers
+        self._order = SampleOrder(num_samples, seed)
+
+    def next_indices(self, batch_size: int) -> np.ndarray:
+        """The samples of the next mini-batch, int64[batch_size]."""
+        at_once = batches_at_once(self._num_samples, batch_size, self._num_workers)
+        ranges = self.hand.take(batch_size, want=at_once * batch_size)
+        return np.concatenate([self._order.samples(first, size) for first, size in ranges])
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.hand.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.hand.load_state_dict(state)
+
+
 class Trainer(OptimizerStates):
     """Takes local steps on a worker's share of the data.
 
     `order_of(share)` gives the order of the samples of a share, before the first one.
     """
 
-    hand: Hand | None = None
-
     def __init__(
         self,
         task: Task,
         model: FlatModel,
-        order_of: Callable[[int], BatchOrder],
+        order_of: Callable[[int], BatchOrder | DealtOrder],
         share: int,
         learning_rate: LearningRate,
         how: LocalStep = PLAIN_SGD,
@@ -74,6 +94,7 @@ class Trainer(OptimizerStates):
         self._order_of = order_of
         self._share = share
         self._order = order_of(share)
+        self.hand = self._order.hand if isinstance(self._order, DealtOrder) else None
         self._how = how
         self._update = how.update(model, learning_rate)
         self._device = model.values.device
@@ -140,7 +161,13 @@ class Trainer(OptimizerStates):
         """Train on this share of the data from here on."""
         if share != self._share:
             self._share = share
-            self._order = self._order_of(share)
+            if not self.hand:
+                self._order = self._order_of(share)
+
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        if self.hand:
+            self.hand.drop()
 
     def state_dict(self) -> dict[str, Any]:
         """All of the worker's training but the model's values."""

@@ -12,13 +12,7 @@ from torch.utils.data import (
 )
 
 from adsp_mpi.core.dealing import Hand
-from adsp_mpi.learn.sample_order import SampleOrder
-
-BATCHES_AT_ONCE = 8
-"""A worker takes the samples of this many mini-batches at once, unless the dataset is small."""
-
-PARTS_OF_A_PASS = 4
-"""A worker takes its samples of a pass in at least this many parts."""
+from adsp_mpi.learn.sample_order import SampleOrder, batches_at_once
 
 
 class WholeSet(Dataset):
@@ -79,19 +73,14 @@ def _deal_batches(loader: Any, hand: Hand, seed: int, workers: int) -> int:
         return 0
     data, size = loader.dataset, loader.batch_size or 1
     order = SampleOrder(len(data), seed, shuffled=isinstance(sampler, RandomSampler))
-    want = size * _batches_at_once(len(data) // (workers * size), loader)
+    ahead = loader.num_workers * (loader.prefetch_factor or 0)
+    want = size * max(ahead // 2, batches_at_once(len(data), size, workers))
     dealt = DealtSampler(data, order, hand, want)
     if batches is None:
         loader.__dict__["sampler"] = dealt
     else:
         batches.__dict__["sampler"] = dealt
     return size
-
-
-def _batches_at_once(batches_of_a_pass: int, loader: DataLoader[Any]) -> int:
-    """How many mini-batches to take at once, if a worker's part of a pass has this many."""
-    ahead = loader.num_workers * (loader.prefetch_factor or 0)
-    return max(1, ahead // 2, min(BATCHES_AT_ONCE, batches_of_a_pass // PARTS_OF_A_PASS))
 
 
 def _is_plain(sampler: Any) -> bool:

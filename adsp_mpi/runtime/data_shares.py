@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adsp_mpi.config import Config
-from adsp_mpi.learn.partition import label_histogram, make_partition
+from adsp_mpi.learn.partition import SHARED, label_histogram, make_partition
 from adsp_mpi.runtime.local_step import learning_rate, local_step
 
 if TYPE_CHECKING:
@@ -30,9 +30,15 @@ class DataShares:
 
     def trainer(self, share: int, model: "FlatModel") -> "Trainer":
         """Make a trainer on a share of the data, before its first step."""
-        from adsp_mpi.learn.trainer import BatchOrder, Trainer
+        from adsp_mpi.learn.task import data_length
+        from adsp_mpi.learn.trainer import BatchOrder, DealtOrder, Trainer
 
-        def order_of(share: int) -> BatchOrder:
+        train = self.config.train
+
+        def order_of(share: int) -> BatchOrder | DealtOrder:
+            if train.partition == SHARED:
+                num_samples = data_length(self.task.train_data)
+                return DealtOrder(num_samples, self.num_workers, self.config.run.seed)
             generator = np.random.default_rng([self.config.run.seed, share])
             return BatchOrder(self._parts[share], generator)
 
