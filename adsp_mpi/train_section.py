@@ -48,7 +48,7 @@ class TrainSection:
         check=make_codec,
     )
     partition: str = option(
-        "iid",
+        "shared",
         "shared: dealt to whoever needs some, or in parts: iid, dirichlet:ALPHA by label, blocks; "
         "own: each rank's own files",
         check=parse_partition,

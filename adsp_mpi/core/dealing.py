@@ -182,6 +182,12 @@ class Redealer:
         if board.assignment("again")[worker] > board.column("again")[worker]:
             self._ranges.append(range_given_to(worker, board))
 
+    def go_on(self, before: Board) -> None:
+        """Go on dealing where a run with other workers stood, of which `before` is the board."""
+        self._board.dealt = before.dealt
+        for worker in range(before.num_workers):
+            self._ranges += held_ranges(before, worker)
+
     def deal(self) -> None:
         """Give the ranges to workers that have taken up what they were given before."""
         board = self._board

@@ -58,7 +58,7 @@ class Membership:
         self._heartbeats = Silence(board.column("heartbeat_s"))
         self._acts = Silence(board.column("acted_s"))
         self._ending = False
-        self._redealer = Redealer(board)
+        self.redealer = Redealer(board)
         self.slow = np.zeros(board.num_workers, bool)
         """Which workers have been in a step for much longer than ever before, bool[M]."""
 
@@ -80,18 +80,13 @@ class Membership:
         if lost.any():
             board.set_lost(lost, True)
             for worker in np.flatnonzero(lost).tolist():
-                self._redealer.collect(worker)
-        self._redealer.deal()
+                self.redealer.collect(worker)
+        self.redealer.deal()
         alive = (silent_s < BEATING_S) | (processes == Process.RUNNING)
         slow = here & ~lost & alive & (presence <= Presence.PAUSED) & (idle_s > self._usual_s)
         newly, recovered = slow & ~self.slow, self.slow & here & ~lost & ~slow
         self.slow = slow
         return Changes(*(np.flatnonzero(who).tolist() for who in (lost, newly, recovered)))
-
-    @property
-    def redeals(self) -> bool:
-        """Whether samples of lost workers are still to be given to others."""
-        return self._redealer.has_ranges
 
     @property
     def silent_s(self) -> np.ndarray:
@@ -164,7 +159,7 @@ class Membership:
             "heartbeats": self._heartbeats.state_dict(),
             "acts": self._acts.state_dict(),
             "slow": self.slow,
-            "ranges": self._redealer.state_dict(),
+            "ranges": self.redealer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -172,7 +167,7 @@ class Membership:
         self._heartbeats.load_state_dict(state["heartbeats"])
         self._acts.load_state_dict(state["acts"])
         self.slow = state["slow"]
-        self._redealer.load_state_dict(state["ranges"])
+        self.redealer.load_state_dict(state["ranges"])
 
     def assign(self, worker: int) -> None:
         """Assign the counts and the share from which `worker` goes on; all workers pause."""

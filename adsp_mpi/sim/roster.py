@@ -119,7 +119,7 @@ class Roster:
         """Whether a worker is stalled, dead and not known to be lost, or leaves samples to deal."""
         dead, stopped = (self._processes == p for p in (Process.DEAD, Process.STOPPED))
         unknown = bool((stopped | (dead & ~self._board.lost)).any())
-        return unknown or self._members.redeals
+        return unknown or self._members.redealer.has_ranges
 
     def advance(self) -> None:
         """Take the admission under way as far as it can go now."""

@@ -52,7 +52,11 @@ def main(out: str, rounds: int, sizes: list[int]) -> None:
         if inside:
             settings = {
                 "run": {"out": f"{out}/{name}", "seed": 9, "screen": "quiet"},
-                "train": {"batch_size": 8, **(ADAMW if name == "adamw" else SGD)},
+                "train": {
+                    "batch_size": 8,
+                    "partition": "iid",
+                    **(ADAMW if name == "adamw" else SGD),
+                },
                 "sync": {"model": "bsp"},
                 "stop": {"max_steps": rounds},
             }

@@ -85,6 +85,31 @@ def test_all_that_a_lost_worker_held_is_trained_on_by_others(
     assert set(range(dealt)) <= set(table.trained)
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=40))
+def test_what_is_taken_at_once_is_taken_once(steps: list[tuple[int, int]]) -> None:
+    table, taken = Table(3), []
+    for worker, count in steps:
+        for first, size in table.hands[worker].take(count, want=4):
+            taken += range(first, first + size)
+    assert len(taken) == len(set(taken)) == sum(count for _, count in steps)
+    missing = set(range(table.board.dealt)) - set(taken)
+    held = [held_ranges(table.board, worker) for worker in range(3)]
+    assert missing <= {first + i for ranges in held for first, size in ranges for i in range(size)}
+
+
+def test_other_workers_go_on_where_a_run_stood() -> None:
+    before, table = Table(3), Table(2)
+    for worker in range(3):
+        before.step(worker, batch=2)
+    table.redealer.go_on(before.board)
+    for _ in range(9):
+        table.redealer.deal()
+        for worker in range(2):
+            table.step(worker, batch=2)
+    assert set(range(before.board.dealt)) <= set(before.trained) | set(table.trained)
+    assert all(table.trained[position] <= 1 for position in table.trained)
+
+
 def test_a_range_is_asked_for_before_the_last_one_is_used_up() -> None:
     """The counter has been asked, so that the next range is there when it is needed."""
     table = Table(1)

@@ -63,7 +63,7 @@ def in_one_process(optimizer: str, sizes: np.ndarray, grad_clip: float = 0.0) ->
 def train(folder: Path, scheme: str, train: dict[str, Any], **sync: Any) -> Played:
     return play(
         folder, scheme, profile_of([0.1, 0.2, 0.5], 0.1), task=TASK, run={"seed": SEED},
-        train={"batch_size": BATCH_SIZE, **train}, stop={"max_steps": ROUNDS},
+        train={"batch_size": BATCH_SIZE, "partition": "iid", **train}, stop={"max_steps": ROUNDS},
         sync={"check_period_s": 2.0, **sync},
     )  # fmt: skip
 

@@ -73,7 +73,8 @@ def train(folder: Path, train: dict[str, Any], *step_times_s: float, **more: Any
         **more,
     }
     profile = profile_of(list(step_times_s) or [1.0])
-    return play(folder, "asp", profile, train={"batch_size": BATCH_SIZE, **train}, **sections)
+    fixed = {"batch_size": BATCH_SIZE, "partition": "iid"}
+    return play(folder, "asp", profile, train=fixed | train, **sections)
 
 
 def trained(played: Played) -> torch.Tensor:

@@ -15,7 +15,13 @@ from tests.mpi.bsp_rounds import SAMPLES, data, make_model, make_task
 from tests.unit.simulated import Played, play, profile_of
 
 SEED, BATCH_SIZE = 9, 8
-TRAIN = {"batch_size": BATCH_SIZE, "local_lr": 0.2, "lr_decay": 0.9, "lr_decay_steps": 20.0}
+TRAIN = {
+    "batch_size": BATCH_SIZE,
+    "local_lr": 0.2,
+    "lr_decay": 0.9,
+    "lr_decay_steps": 20.0,
+    "partition": "iid",
+}
 
 
 def softmax_regression() -> adsp_mpi.Task:

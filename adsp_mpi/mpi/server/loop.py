@@ -100,6 +100,8 @@ class Server:
             self._steering.start()
         if saved and not self._ready.same_workers:
             self._steering.remember(saved["steering"])
+            assert self._ready.resumes
+            self.workers.go_on_dealing(Board(self._ready.resumes.num_workers, saved["board"]))
         self._next_checkpoint_s = self.now() + self._checkpoint_period_s
 
     def run(self) -> None:

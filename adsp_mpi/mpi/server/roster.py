@@ -55,6 +55,10 @@ class Workers:
         for worker in changes.recovered:
             self._tell_of("recovered", worker, "goes on as before")
 
+    def go_on_dealing(self, before: Board) -> None:
+        """Go on dealing samples where the resumed run stood, which had other workers."""
+        self._members.redealer.go_on(before)
+
     def candidate(self) -> int | None:
         """A worker that can be admitted now, or None."""
         return self._members.candidate()
