@@ -21,7 +21,7 @@ def measure(bench: Bench) -> Findings:
     world = bench.world
     systems = [Own(world, PARAMS, size) for size in SIZES]
     rounds: list[list[Loop]] = [[] for _ in SIZES]
-    for _ in range(bench.turns):
+    for _ in range(bench.repeats):
         for system, loops in zip(systems, rounds, strict=True):
             loops.append(closed_loop(system, range(world.num_workers), bench.seconds))
     for system in systems:

@@ -47,7 +47,7 @@ def measure(bench: Bench) -> Findings:
     found.rows.sort(key=lambda row: (row["params"], row["workers"]))
     found.bars += bars_of(found.rows, bench.world.num_workers)
     found.lines += Table.formatted(found.rows, COLUMNS).lines()
-    found.lines += ["", "one worker alone, in turns with raw + three numpy additions", ""]
+    found.lines += ["", "one worker alone, alternating with raw + three numpy additions", ""]
     found.lines += Table.formatted(alone, ALONE_COLUMNS).lines()
     found.rows += alone
     for row in alone:
@@ -70,7 +70,7 @@ def compare(bench: Bench, num_elements: int, names: list[str]) -> list[dict[str,
     rows = []
     for workers in [w for w in WORKERS if w <= world.num_workers]:
         rounds: list[list[Loop]] = [[] for _ in systems]
-        for turn in range(bench.turns + 1):
+        for turn in range(bench.repeats + 1):
             for i, system in enumerate(systems):
                 loop = closed_loop(system, range(workers), bench.seconds if turn else 0.0)
                 commits[i] += len(loop.durations)

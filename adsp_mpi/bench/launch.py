@@ -44,7 +44,7 @@ def make_parser() -> Parser:
     parser.add_argument("--params", default=",".join(map(str, PARAMS)), help="sizes of models")
     parser.add_argument("--against", default="raw,p2p,rpc", help="what commits are compared with")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each loop of commits")
-    parser.add_argument("--turns", type=int, default=3, help="how often each thing is measured")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each thing is measured")
     parser.add_argument("--out", metavar="FILE.json", help="results as JSON, with machine facts")
     return parser
 
@@ -54,8 +54,8 @@ def bench(arguments: Sequence[str]) -> None:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # rpc's agents warn when they end
     options = make_parser().parse_args(arguments)
     parts = chosen_parts(options.parts)
-    if options.turns < 1:
-        raise UsageError(f"--turns {options.turns}: a number of 1 or more")
+    if options.repeats < 1:
+        raise UsageError(f"--repeats {options.repeats}: a number of 1 or more")
     world = World()
     world.agree(lambda: world.require_workers(0))
     made = world.agree(lambda: make_folder() if world.is_server else "")
@@ -67,7 +67,7 @@ def bench(arguments: Sequence[str]) -> None:
             numbers(options.params),
             systems(options.against),
             options.seconds,
-            options.turns,
+            options.repeats,
         )
         found = {}
         for name in parts:

@@ -54,9 +54,9 @@ def while_busy(bench: Bench, system: Busy) -> Findings:
     """Time commits of worker 0 while rank 0 does each activity in turn in its main thread."""
     doings = activities(bench)
     loops: dict[str, list[Loop]] = {name: [] for name in doings}
-    for turn in range(bench.turns):
+    for turn in range(bench.repeats):
         for name, do in doings.items():
-            bench.tell(f"commits while rank 0 {name}, turn {turn + 1} of {bench.turns}")
+            bench.tell(f"commits while rank 0 {name}, turn {turn + 1} of {bench.repeats}")
             system.do = do
             loops[name].append(closed_loop(system, [0], 4 * bench.seconds))
     rows = [{"rank 0": name, **metrics(rounds)} for name, rounds in loops.items()]
@@ -94,8 +94,8 @@ def beside_a_slow_link(bench: Bench, system: Busy, found: Findings) -> Findings:
         return found
     system.do = lambda: time.sleep(0.02)
     alone, beside = [], []
-    for turn in range(bench.turns):
-        bench.tell(f"commits beside the last rank, turn {turn + 1} of {bench.turns}")
+    for turn in range(bench.repeats):
+        bench.tell(f"commits beside the last rank, turn {turn + 1} of {bench.repeats}")
         alone.append(closed_loop(system, [0], 4 * bench.seconds))
         beside.append(closed_loop(system, [0, last], 4 * bench.seconds).of(0))
     alone_ms, beside_ms = (metrics(loops)["median_ms"] for loops in (alone, beside))

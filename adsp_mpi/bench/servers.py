@@ -42,7 +42,7 @@ def compare(bench: Bench, params: int, workers: int) -> list[dict[str, Any]]:
     worlds = [World(bench.world.comm, count) for count in SERVERS]
     systems = [Own(world, params) for world in worlds]
     rounds: list[list[Loop]] = [[] for _ in systems]
-    for _ in range(bench.turns):
+    for _ in range(bench.repeats):
         for loops, system in zip(rounds, systems, strict=True):
             loops.append(closed_loop(system, range(workers), bench.seconds))
     for loops, system in zip(rounds, systems, strict=True):

@@ -44,8 +44,8 @@ def measure(bench: Bench) -> Findings:
 
 def _pairs(bench: Bench) -> list[tuple[float, float]]:
     pairs = []
-    for turn in range(bench.turns + 1):
-        bench.tell(f"starts, turn {turn + 1} of {bench.turns + 1}")
+    for turn in range(bench.repeats + 1):
+        bench.tell(f"starts, turn {turn + 1} of {bench.repeats + 1}")
         pairs.append((_first_step_s(bench, turn), _imports_s(bench)))
     return pairs[1:]
 

@@ -12,7 +12,7 @@ BENCH = ("-m", "adsp_mpi", "bench")
 
 def test_commits_of_every_system_are_exact(tmp_path: Path) -> None:
     """Each part raises an error where a commit was lost or doubled."""
-    small = ("--params", "57000", "--seconds", "0.05", "--turns", "1", "--out", "bench.json")
+    small = ("--params", "57000", "--seconds", "0.05", "--repeats", "1", "--out", "bench.json")
     run = launch(4, *BENCH, "trace", "chunks", "commit", *small, cwd=tmp_path)
     assert run.code == 0, run.err
     found = json.loads((tmp_path / "bench.json").read_text())
@@ -29,7 +29,7 @@ def test_commits_of_every_system_are_exact(tmp_path: Path) -> None:
 
 @pytest.mark.one_mpi_is_enough
 def test_the_other_parts_run(tmp_path: Path) -> None:
-    small = ("--params", "57000", "--seconds", "0.1", "--turns", "1", "--out", "bench.json")
+    small = ("--params", "57000", "--seconds", "0.1", "--repeats", "1", "--out", "bench.json")
     parts = ("memory", "waiting", "startup")
     run = launch(2, *BENCH, *parts, *small, cwd=tmp_path)
     assert run.code == 0, run.err
@@ -44,7 +44,7 @@ def test_the_other_parts_run(tmp_path: Path) -> None:
     [
         (["fly"], "unknown part 'fly' of bench; there are: all, step, startup"),
         (["--against", "magic"], "--against magic: there are raw, p2p, rpc"),
-        (["--turns", "0"], "--turns 0: a number of 1 or more"),
+        (["--repeats", "0"], "--repeats 0: a number of 1 or more"),
         (["--params", "1,x"], "--params 1,x: numbers of 4096 or more"),
         (["--speed", "3"], "unrecognized arguments"),
     ],

@@ -33,7 +33,7 @@ from adsp_mpi.runtime.signals import Signals
 
 
 def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Signals) -> Steps[None]:
-    """A worker from its first pull to its last commit, in turns with the code that takes its steps.
+    """A worker from its first pull to its last commit; another's code takes the steps between.
 
     Raises its own error if it is the first of the run to fail, `Elsewhere` if another was.
     """
