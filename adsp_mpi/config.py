@@ -9,15 +9,14 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Collection, Sequence
 
-from adsp_mpi.core.best import Best
 from adsp_mpi.core.compression import Codec, make_codec
 from adsp_mpi.core.models import checked_option, make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.models.rounds import GRADIENTS
-from adsp_mpi.core.stop import StopRule
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
 from adsp_mpi.options import TASK, hint, option, options_of
+from adsp_mpi.stop_section import StopSection
 from adsp_mpi.train_section import TrainSection, usual_rate_layer
 
 RECORDED = ("run", "simulate")
@@ -96,30 +95,6 @@ class HeteroSection:
 
 
 @dataclass(frozen=True)
-class StopSection:
-    target_loss: float = option(
-        0.0, "stop when ten evaluations in a row are at or below; 0: none", low=0
-    )
-    loss_variance: float = option(
-        0.0, "stop when the variance of the last ten losses is at or below; 0: never", low=0
-    )
-    max_seconds: float = option(0.0, "stop after this many seconds of training; 0: no limit", low=0)
-    max_steps: int = option(0, "each worker's number of steps; 0: no limit", low=0)
-    metric: str = option(
-        "loss",
-        "whose smallest value is the best, for best.pt and patience; max:NAME: the largest one",
-    )
-    patience: int = option(
-        0, "stop after this many evaluations without a better metric; 0: never", low=0
-    )
-
-    def rule(self) -> StopRule:
-        """A new stop rule with these limits."""
-        limits = self.target_loss, self.loss_variance, self.max_seconds, self.max_steps
-        return StopRule(*limits, self.patience, Best(self.metric))
-
-
-@dataclass(frozen=True)
 class EvalSection:
     period_s: float = option(10.0, "seconds between two evaluations of the global model", low=0.001)
     samples: int = option(2000, "samples that an evaluation looks at; 0: all", low=0)
@@ -166,7 +141,7 @@ class Config:
     train: TrainSection = field(default_factory=TrainSection)
     sync: SyncSection = field(default_factory=SyncSection)
     hetero: HeteroSection = HeteroSection()
-    stop: StopSection = StopSection()
+    stop: StopSection = field(default_factory=StopSection)
     eval: EvalSection = EvalSection()
     trace: TraceSection = TraceSection()
     checkpoint: CheckpointSection = CheckpointSection()

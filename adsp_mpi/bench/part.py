@@ -11,8 +11,8 @@ from adsp_mpi.mpi.ranks.world import World
 class Bench:
     """The ranks, the options, and a folder for runs that is deleted at the end.
 
-    `seconds` is the length of a loop of commits; `repeats` is how often each of the compared systems
-    is measured, alternately.
+    `seconds` is the length of a loop of commits; `repeats` is how often each of the systems that
+    are compared is measured, alternately.
     """
 
     world: World

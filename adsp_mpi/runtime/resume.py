@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adsp_mpi.config import Config, StopSection
+from adsp_mpi.config import Config
 from adsp_mpi.core.stop import STEPS_TAKEN
 from adsp_mpi.errors import AdspError, NothingToDo, UsageError
 from adsp_mpi.runtime.checkpoint_files import SERVER, load, newest_checkpoint, whole_checkpoints
+from adsp_mpi.stop_section import StopSection
 
 AUTO = "auto"
 MAY_CHANGE = ("run", "stop", "checkpoint", "trace", "hetero")

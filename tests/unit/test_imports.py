@@ -34,6 +34,7 @@ BROKEN = [
     ("trace", "from adsp_mpi.core.board import Board"),
     ("layers", "from adsp_mpi.config import Config"),
     ("train_section", "from adsp_mpi.config import Config"),
+    ("stop_section", "import adsp_mpi.layers"),
     ("config", "from adsp_mpi.runtime.resume import Checkpoint"),
     ("refusals", "from adsp_mpi.cli import Parser"),
     ("runtime", "from adsp_mpi.mpi.setup import Prepared"),
