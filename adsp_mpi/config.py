@@ -5,7 +5,6 @@ Precedence, lowest first: the defaults below, a preset, `--config FILE`, and the
 the task and of the scheme that they name.
 """
 
-import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Collection, Sequence
 
@@ -14,7 +13,15 @@ from adsp_mpi.core.models import checked_option, make_model, model_class
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.models.rounds import GRADIENTS
 from adsp_mpi.errors import UsageError
-from adsp_mpi.layers import Layer, blamed, layer_of, options_given, section_over, value_of
+from adsp_mpi.layers import (
+    Layer,
+    blamed,
+    layer_of,
+    options_given,
+    section_over,
+    toml_value,
+    value_of,
+)
 from adsp_mpi.options import TASK, hint, option, options_of
 from adsp_mpi.stop_section import StopSection
 from adsp_mpi.train_section import TrainSection, usual_rate_layer
@@ -265,19 +272,3 @@ def _section_toml(
     if name == "task":
         lines += [f"{key} = {toml_value(value)}" for key, value in section.options.items()]
     return lines
-
-
-def toml_value(value: Any) -> str:
-    """A bool, number, text, list of them, or table of all these, as TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml_value(v)}" for key, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return repr(value)

@@ -1,5 +1,6 @@
 """Settings as presets, files and flags give them, before they become a configuration."""
 
+import math
 import re
 import tomllib
 from dataclasses import replace
@@ -129,3 +130,19 @@ def blamed(message: str, layers: Sequence[Layer]) -> str:
     words = set(re.findall(r"\w+", message))
     named = [setting for setting in settings if setting.key in words]
     return "".join(f"{setting.source}: " for setting in (named or settings)[-1:])
+
+
+def toml_value(value: Any) -> str:
+    """A bool, number, text, list of them, or table of all these, as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml_value(v)}" for key, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return repr(value)

@@ -2,7 +2,8 @@
 
 from inspect import Parameter
 
-from adsp_mpi.config import Config, TaskSection, toml_value
+from adsp_mpi.config import Config, TaskSection
+from adsp_mpi.layers import toml_value
 
 WRITABLE = (bool, int, float, str)
 """The types of defaults that are printed as settings."""

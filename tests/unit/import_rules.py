@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "mpi": "screen runtime config trace learn core errors",
     "own_loop": "refusals runtime config layers learn core errors",
     "sim": "own_loop layers screen runtime config trace learn core options tables errors",
-    "tools": "cli sim mpi runtime config learn core tables errors",
+    "tools": "cli sim mpi runtime config layers learn core tables errors",
     "cli": "sim refusals runtime config layers options errors",
     "bench": "tools mpi cli config layers trace learn core tables errors",
     "api": "mpi own_loop runtime refusals config layers learn errors",
