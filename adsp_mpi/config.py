@@ -22,6 +22,7 @@ from adsp_mpi.layers import (
     toml_value,
     value_of,
 )
+from adsp_mpi.learn.device_names import parse_devices
 from adsp_mpi.options import TASK, hint, option, options_of
 from adsp_mpi.stop_section import StopSection
 from adsp_mpi.train_section import TrainSection, usual_rate_layer
@@ -40,11 +41,17 @@ class RunSection:
     )
     device: str = option(
         "cpu",
-        "cpu, or cuda: the GPUs of a host are dealt out to its ranks",
-        choices=("cpu", "cuda"),
+        "auto, cpu, cuda or cuda:N, or one for each worker as cuda,cuda,cpu; auto and cuda deal "
+        "the GPUs of a host out to its ranks, and auto is the CPU where there is none",
+        check=parse_devices,
         used_by=("run", "profile"),
     )
-    threads: int = option(1, "torch threads per rank", low=1, used_by=TASK)
+    threads: int = option(
+        1,
+        "torch threads per rank; 0: its cores, shared with the ranks beside it",
+        low=0,
+        used_by=TASK,
+    )
     resume: str = option(
         "",
         "resume from the newest checkpoint in this folder of a run; auto: in the folder out",

@@ -12,6 +12,7 @@ import torch
 from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.device_names import device_of, parse_devices
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.workload import Workload
@@ -25,6 +26,7 @@ from adsp_mpi.runtime.run_folder import make_folder
 from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
 from adsp_mpi.runtime.same_everywhere import digest, first_difference, settings_lines
 from adsp_mpi.runtime.task_workload import TaskWorkload
+from adsp_mpi.runtime.threads import fair_threads, own_cores
 from adsp_mpi.screen import say
 
 MakeWorkload = Callable[[Config, int, int], Workload]
@@ -165,6 +167,8 @@ def _read_checkpoint(config: Config) -> Resumes | None:
 
 def build(world: World, config: Config, make: MakeWorkload, folder: Path) -> Prepared:
     """Collective: make workload and profile; `folder` is not created, nothing is measured."""
+    cores = world.allgather(own_cores(world.host))
+    torch.set_num_threads(fair_threads(config.run.threads, world.rank, cores))
     ready = world.agree(lambda: _build_here(world, config, make, folder))
     advice = "every rank must build the same model"
     world.agree(lambda: _require_same(world, "models", ready.model.layout, advice))
@@ -175,7 +179,6 @@ def build(world: World, config: Config, make: MakeWorkload, folder: Path) -> Pre
 
 
 def _build_here(world: World, config: Config, make: MakeWorkload, folder: Path) -> Prepared:
-    torch.set_num_threads(config.run.threads)
     torch.manual_seed(torch_seed(config, world.worker + 1))
     profile = profile_of(config, world.num_workers, config.hetero.step_time_s or 1.0)
     if profile.faults:
@@ -183,8 +186,19 @@ def _build_here(world: World, config: Config, make: MakeWorkload, folder: Path) 
             f"hetero.profile: {config.hetero.profile}: dies_at_s and stalls_for_s are for simulate "
             "only; here kill or stop the processes"
         )
-    workload = make(config, world.num_workers - config.run.spares, world.node_rank)
+    shares = world.num_workers - config.run.spares
+    workload = make(_with_own_device(config, world), shares, world.node_rank)
     return Prepared(world, config, workload, profile, folder)
+
+
+def _with_own_device(config: Config, world: World) -> Config:
+    """The settings with the device of this rank alone; UsageError if there is none for it."""
+    names = parse_devices(config.run.device)
+    try:
+        device = device_of(names, world.worker, world.num_workers)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return replace(config, run=replace(config.run, device=device))
 
 
 def _calibrated(ready: Prepared) -> Prepared:

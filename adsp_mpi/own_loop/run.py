@@ -1,5 +1,6 @@
 """The object that `join` returns: a run as a user's training loop sees it."""
 
+import os
 import time
 from contextlib import contextmanager
 from types import TracebackType
@@ -127,6 +128,22 @@ class Run:
         method, as in Hugging Face's datasets, shards itself.
         """
         return sharded(dataset, self._host, fixed)
+
+    def shard_by_environment(self) -> None:
+        """Let datasets that share themselves out by RANK and WORLD_SIZE find this worker's part.
+
+        Such as webdataset and MosaicML's streaming, for which every worker is a node of its own
+        (LOCAL_WORLD_SIZE 1). Call it before they are made. LOCAL_RANK is not set, and rank 0, which
+        is no worker, gets none of them. Raises UsageError in virtual time.
+        """
+        if self._host.simulated:
+            raise UsageError(
+                "run.shard_by_environment: in virtual time all workers are one process, with one "
+                "environment; use run.shard, or train under mpirun"
+            )
+        if not self.server:
+            share, shares = self._host.share
+            os.environ.update(RANK=str(share), WORLD_SIZE=str(shares), LOCAL_WORLD_SIZE="1")
 
     def log(self, loss: float | torch.Tensor | None = None) -> None:
         """Record the loss of the present step, a number or a scalar tensor.

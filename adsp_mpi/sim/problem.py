@@ -21,6 +21,7 @@ from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.learn.workload import Logger, Training, notes_on_commits
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 from adsp_mpi.runtime.local_step import commits_gradients
+from adsp_mpi.runtime.threads import fair_threads, own_cores
 
 PROBLEMS = {"quadratic": "adsp_mpi.sim.quadratic:quadratic"}
 """Problems that only the simulator has, by name; every task is a problem too."""
@@ -184,7 +185,7 @@ class TorchProblem:
     """A task as a problem: every worker has a module of its own, as on a rank of its own."""
 
     def __init__(self, config: Config, num_workers: int, task: Task) -> None:
-        torch.set_num_threads(config.run.threads)
+        torch.set_num_threads(fair_threads(config.run.threads, 0, [own_cores()]))
         if config.run.device != "cpu":
             raise UsageError("simulate computes on the CPU; leave out --device")
         self._config = config

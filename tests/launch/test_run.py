@@ -102,7 +102,7 @@ BAD = [
     (["--hetero", "missing.toml"], 2, "missing.toml: No such file"),
     (["--out", "/dev/null/x"], 2, "/dev/null/x: Not a directory"),
     (["--out", "r"], 2, "r holds a run already"),
-    (["--device", "tpu"], 2, "there are cpu, cuda"),
+    (["--device", "tpu"], 2, "there are auto, cpu, cuda and cuda:N"),
     (["--set", "train.local_lr=1e30"], 1, "the loss became nan"),
     (["--task", "broken:no_data"], 1, "no_data.csv"),
     (["--task", "broken:fails_later"], 1, "ZeroDivisionError: division by zero"),
