@@ -1,5 +1,6 @@
 """Shows a run on rank 0: a live view on a terminal, plain lines in a log, a report at its end."""
 
+import json
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ from adsp_mpi.core.board import Board
 from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
 from adsp_mpi.core.speedup import speedup_text
+from adsp_mpi.core.stop import STEPS_TAKEN
 from adsp_mpi.errors import UsageError
 from adsp_mpi.runtime.launcher import under_launcher
 from adsp_mpi.tables import WIDTH, Table, labelled
@@ -223,6 +225,8 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
         )
     if report.trial_s:
         lines.append(("trials", f"{report.trial_s:.1f} s, part of the times above"))
+    if ended := _ended_early(report):
+        lines.append(("warning", ended))
     late = [w.worker for w in report.workers if (w.late_share or 0) > 0.1 and w.steps >= 50]
     if late:
         lines.append(
@@ -233,6 +237,18 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
             )
         )
     return lines
+
+
+def _ended_early(report: Report) -> str:
+    """What to say if all workers' own loops came to their end before the run did; else ""."""
+    limit = json.loads(report.settings or "{}").get("stop", {}).get("max_steps", 0)
+    most = max((worker.steps for worker in report.workers), default=0)
+    if report.reason != STEPS_TAKEN or (limit and most >= limit):
+        return ""
+    return (
+        f"the workers' loops ended, after {most} steps at most, before any limit of the run: "
+        "a loop over run(loader), not over loader, trains until the run is over"
+    )
 
 
 def _terminal() -> str | None:

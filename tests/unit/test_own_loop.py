@@ -17,6 +17,7 @@ from adsp_mpi.core.models import MODELS, model_class
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.own_loop.host import load_program
 from adsp_mpi.own_loop.workload import LoopJudge, LoopTraining, LoopWorkload
+from adsp_mpi.screen import report_lines
 from adsp_mpi.sim.run import simulate
 from tests.unit import own_loops
 from tests.unit.constant_task import RATE
@@ -138,6 +139,21 @@ def test_time_for_something_else_is_a_wait_and_no_part_of_a_step(
     assert np.ptp(steps["compute_s"]) < 1e-9, "all steps take as long"
     gaps = np.diff(steps["start_s"]) - steps["compute_s"][:-1]
     assert np.allclose(gaps[9::10], 0.5) and np.allclose(np.delete(gaps, np.s_[9::10]), 0)
+
+
+def test_loops_that_end_before_the_run_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first step of a loop that does not ask for batches begins the run."""
+
+    def warnings(function: Callable[[], Any], **stop: Any) -> list[str]:
+        report = play(monkeypatch, tmp_path / str(len(SEEN["model"])), function, stop=stop).result
+        return [text for label, text in report_lines(report.report) if label == "warning"]
+
+    [told] = warnings(own_loops.one_pass)
+    assert "loops ended, after 6 steps at most" in told and "run(loader)" in told
+    assert not warnings(own_loops.without_batches)
+    assert not warnings(own_loops.without_batches, max_steps=5)
 
 
 def test_an_error_in_the_loop_ends_the_run_and_is_told_with_its_place(
