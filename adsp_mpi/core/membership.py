@@ -16,7 +16,7 @@ import numpy as np
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.dealing import Redealer
 from adsp_mpi.core.patience import HEARTBEAT_S, Process, Silence, patience_s
-from adsp_mpi.core.steering import Until, workers_have
+from adsp_mpi.core.server_engine import Until, workers_have
 
 SLOW_FACTOR = 5.0
 """A loop is slow after this multiple of the longest time it has ever taken between two signs."""

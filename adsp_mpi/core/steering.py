@@ -5,11 +5,11 @@ generator that yields an `Until` where it waits, and the engine resumes it when 
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Generator, Protocol
+from dataclasses import replace
+from typing import Any, Generator
 
 from adsp_mpi.core.actions import TRIAL, Observed, Run, Setup, Snapshot, Tell
-from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
+from adsp_mpi.core.board import PauseReason, Presence, Stage
 from adsp_mpi.core.models.base import SyncModel
 from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.scheduler import (
@@ -20,62 +20,9 @@ from adsp_mpi.core.scheduler import (
     observe,
     put_on_board,
 )
+from adsp_mpi.core.server_engine import ServerEngine, Until, workers_have
 from adsp_mpi.core.stop import STEPS_TAKEN, StopRule
 from adsp_mpi.errors import AdspError
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """A wait until second `moment` of the run, or until `ready()` holds if that is sooner."""
-
-    moment: float
-    ready: Callable[[], bool]
-
-
-def workers_have(board: Board, name: str, value: float) -> Until:
-    """A wait until the field `name` of the row is `value` for every present worker."""
-    return Until(math.inf, lambda: bool(((board.column(name) == value) | ~board.present).all()))
-
-
-class ServerEngine(Protocol):
-    """What `Steering` needs from its engine."""
-
-    @property
-    def board(self) -> Board:
-        """The board of the run."""
-
-    def now(self) -> float:
-        """Seconds since the run's start."""
-
-    def judge(self) -> dict[str, float]:
-        """Metrics of the global model with at least `loss`; {}: take the loss of the workers."""
-
-    def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
-        """Record the metrics of an evaluation that began at `now`."""
-
-    def keep_model(self, best: bool) -> None:
-        """Keep the model judged last, whose loss is finite; it may be the `best` so far."""
-
-    def outer_step(self) -> None:
-        """Make the commit rule's outer step on the global model, and record its norm."""
-
-    def take_snapshot(self) -> None:
-        """Keep a copy of the global model and of its commit rule's state."""
-
-    def put_back_snapshot(self) -> None:
-        """Restore the global model and its commit rule's state from the copy."""
-
-    def targets_changed(self, phase: str) -> None:
-        """Record the new targets on the board."""
-
-    def told(self, told: Tell) -> None:
-        """Record the numbers that a scheme reports."""
-
-    def observed(self, seen: Observed) -> None:
-        """Record the observation that the scheduler is about to receive."""
-
-    def interrupted(self) -> str | None:
-        """The reason why the run must end at once, or None."""
 
 
 class Steering:

@@ -8,7 +8,8 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.hetero.profile import Profile
-from adsp_mpi.core.steering import Steering, Until
+from adsp_mpi.core.server_engine import Until
+from adsp_mpi.core.steering import Steering
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.core.worker_tables import Tables
 from adsp_mpi.errors import AdspError

@@ -13,7 +13,7 @@ from adsp_mpi.core.board import Presence
 from adsp_mpi.core.hetero.changes import Death, Stall
 from adsp_mpi.core.membership import Membership
 from adsp_mpi.core.patience import Process
-from adsp_mpi.core.steering import Until
+from adsp_mpi.core.server_engine import Until
 from adsp_mpi.errors import AdspError
 from adsp_mpi.sim.board import STAGE, LiveBoard
 from adsp_mpi.sim.clock import VirtualClock

@@ -12,7 +12,8 @@ import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
-from adsp_mpi.core.steering import Steering, Until
+from adsp_mpi.core.server_engine import Until
+from adsp_mpi.core.steering import Steering
 from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.ranks.clock import Clock

@@ -9,7 +9,7 @@ import numpy as np
 from adsp_mpi.core.board import Board, Presence
 from adsp_mpi.core.membership import Membership
 from adsp_mpi.core.patience import Process
-from adsp_mpi.core.steering import Until
+from adsp_mpi.core.server_engine import Until
 from adsp_mpi.errors import AdspError
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
