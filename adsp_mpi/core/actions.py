@@ -143,11 +143,15 @@ class Observed:
     training_s: np.ndarray  # seconds so far in which it trained
     commit_s: np.ndarray  # seconds so far in which a commit kept it from training
     present: np.ndarray  # bool: it takes part in the run
+    raised_commits: float = 0.0
+    """By how much the commit target was raised so far while evaluations took longer than a period.
+
+    A scheduler leaves it out of its own target: it is added to that."""
 
     @property
     def max_commits(self) -> float:
-        """The largest commit count of a present worker; 0 if none is present."""
-        return float(self.commits[self.present].max(initial=0))
+        """The largest commit count of a present worker less `raised_commits`, at least 0."""
+        return max(0.0, float(self.commits[self.present].max(initial=0)) - self.raised_commits)
 
     @property
     def last_loss(self) -> float:

@@ -107,11 +107,12 @@ def momentum_of(board: Board) -> float:
     return implicit_momentum(due, targets.check_period_s * steps / training_s)
 
 
-def observe(now: float, losses: tuple[tuple[float, float], ...], board: Board) -> Observed:
-    """The observation of the present board for the scheduler."""
+def observe(now: float, board: Board, raised_commits: float) -> Observed:
+    """The observation of the present board for the scheduler, without losses."""
     return Observed(
         now=now,
-        losses=losses,
+        losses=(),
+        raised_commits=raised_commits,
         steps=board.column("steps").copy(),
         commits=board.column("commits").copy(),
         sample_s=board.column("sample_s").copy(),

@@ -21,6 +21,32 @@ def workers_have(board: Board, name: str, value: float) -> Until:
     return Until(math.inf, lambda: bool(((board.column(name) == value) | ~board.present).all()))
 
 
+class Judging(Protocol):
+    """An evaluation of the global model that may be under way."""
+
+    def done(self) -> bool:
+        """Whether it is over."""
+
+    def result(self) -> dict[str, float]:
+        """Its metrics with at least `loss`; {}: take the loss of the workers. Waits for them.
+
+        Raises whatever the evaluation raised.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An evaluation that was over at once."""
+
+    metrics: dict[str, float]
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> dict[str, float]:
+        return self.metrics
+
+
 class ServerEngine(Protocol):
     """What `Steering` needs from its engine."""
 
@@ -31,8 +57,8 @@ class ServerEngine(Protocol):
     def now(self) -> float:
         """Seconds since the run's start."""
 
-    def judge(self) -> dict[str, float]:
-        """Metrics of the global model with at least `loss`; {}: take the loss of the workers."""
+    def judge(self) -> Judging:
+        """Begin to evaluate the global model as it is now."""
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         """Record the metrics of an evaluation that began at `now`."""

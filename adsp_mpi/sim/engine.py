@@ -8,7 +8,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
 from adsp_mpi.core.hetero.profile import Profile
-from adsp_mpi.core.server_engine import Until
+from adsp_mpi.core.server_engine import Judged, Until
 from adsp_mpi.core.steering import Steering
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.core.worker_tables import Tables
@@ -251,8 +251,8 @@ class Engine:
     def now(self) -> float:
         return self.clock.now
 
-    def judge(self) -> dict[str, float]:
-        return self.problem.evaluate()
+    def judge(self) -> Judged:
+        return Judged(self.problem.evaluate())
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, 0.0, self.board, trial, metrics)

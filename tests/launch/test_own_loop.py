@@ -18,6 +18,7 @@ COMMANDS = {
     "exact": ("tests.unit.own_loops:constant", "asp", "--max-steps", "40"),
     "joint": ("tests.unit.own_loops:joint_adamw", "bsp", "--max-steps", "21"),
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-seconds", "3"),
+    "slow": ("tests.unit.own_loops:judged_slowly", "adsp-fixed", "--max-seconds", "6"),
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
     "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
     "dealt": ("tests.unit.own_loops:numbers_to_files", "asp", "--max-steps", "30"),
@@ -111,6 +112,23 @@ def test_without_evaluate_the_workers_losses_are_taken(
     with Trace(folder) as trace:
         losses = trace.table("ps/evals")["loss"]
     assert losses[-1] < losses[0]
+
+
+def test_workers_commit_on_and_the_run_ends_while_the_model_is_being_judged(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, folder = runs["slow"]
+    assert run.code == 0, run.err
+    with Trace(folder) as trace:
+        judged, ended_s = trace.table("ps/evals"), trace.meta["end_s"]
+        commits = [trace.table(f"workers/{w}/commits")["begun_s"] for w in trace.workers]
+    slow = [row for row in judged[1:-1] if row["duration_s"] > 1.0]
+    for times in commits:
+        for row in slow:
+            end_s = row["time_s"] + row["duration_s"]
+            assert ((row["time_s"] < times) & (times < end_s)).any()
+    assert slow and judged["time_s"][-1] >= ended_s > judged["time_s"][-2]
+    assert model_of(folder)
 
 
 def test_a_worker_that_leaves_its_loop_leaves_the_run(

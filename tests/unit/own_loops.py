@@ -141,6 +141,22 @@ def one_pass() -> None:
     _by_hand(train)
 
 
+def judged_slowly() -> None:
+    """Every evaluation takes longer than a check period of 1 s; meanwhile the model stays."""
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+
+    def evaluate(judged: nn.Module) -> float:
+        before = [parameter.clone() for parameter in judged.parameters()]
+        time.sleep(1.3)
+        assert all(map(torch.equal, before, judged.parameters()))
+        return 1.0
+
+    for _ in adsp_mpi.join(model, optimizer, evaluate)([0]):
+        model(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+
+
 def without_batches() -> None:
     """A loop that asks `run.running` and lets rank 0 serve."""
 

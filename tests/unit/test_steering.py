@@ -63,7 +63,7 @@ def test_a_model_that_rank_0_changed_is_evaluated_again(
     losses = play(tmp_path / "some", model, profile_of([0.5, 0.7]), **sections).table("ps/evals")
     some, evaluated[:] = len(evaluated), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("adsp_mpi.core.steering.Steering._metrics", lambda s: s._engine.judge())
+        patch.setattr("adsp_mpi.core.steering.Steering._judge", lambda s: s._engine.judge())
         every = play(tmp_path / "every", model, profile_of([0.5, 0.7]), **sections)
     assert len(evaluated) == len(losses) > some
     assert (every.table("ps/evals") == losses).all()

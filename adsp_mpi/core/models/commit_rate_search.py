@@ -135,7 +135,7 @@ def interleave(scheme: Searched, seen: Observed, target_loss: float, last_rate: 
 
 def reached(seen: Observed, target: float) -> bool:
     """Whether every present worker is at most one commit, perhaps in flight, short of `target`."""
-    return bool((seen.commits[seen.present] >= target - 1).all())
+    return bool((seen.commits[seen.present] - seen.raised_commits >= target - 1).all())
 
 
 def fall_of_loss(seen: Observed) -> float:

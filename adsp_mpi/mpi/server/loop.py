@@ -12,13 +12,13 @@ import torch
 
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
-from adsp_mpi.core.server_engine import Until
+from adsp_mpi.core.server_engine import Judging, Until
 from adsp_mpi.core.steering import Steering
-from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
 from adsp_mpi.mpi.server.global_model import GlobalModel
+from adsp_mpi.mpi.server.judge_thread import JudgeThread
 from adsp_mpi.mpi.server.roster import LOOK_S, Workers
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.model_files import ModelFiles
@@ -51,13 +51,13 @@ class Server:
         self._ready = ready
         self._world = ready.world
         self._model = model = ready.model
-        self._judge = judge
+        self._judge_thread = JudgeThread(model, judge, ready.config.run.threads)
         self._global_model = global_model
         self.board = board
         self._trace = trace
         self._screen = screen
         self._signals = signals
-        self._host_values = torch.empty(model.num_elements)
+        self._judged_values = torch.empty(0)
         self._good_values = torch.empty(model.num_elements)
         self._snapshot: dict[str, Any] = {}
         self._saver = saver
@@ -69,7 +69,7 @@ class Server:
         self.stopped = ""
         """The reason if the run was stopped from outside, else ""."""
 
-        self.files = ModelFiles(self.save_model)
+        self.files = ModelFiles(self._write_good)
         self.saved = True
         """Whether all checkpoints could be written."""
 
@@ -94,7 +94,7 @@ class Server:
         self._clock = clock
         saved = self._ready.resumes.state["server"] if self._ready.resumes else {}
         rule = saved["model"]["rule"] if saved else None
-        self._global_model.begin(rule, self.board.landed, scratch=self._host_values.numpy())
+        self._global_model.begin(rule, self.board.landed, scratch=self._new_values())
         if saved and self._ready.same_workers:
             self.load_state_dict(saved)
         else:
@@ -132,13 +132,17 @@ class Server:
             self.workers.answer_clocks()
             self.workers.wait_for_presence(Presence.CLOSED)
 
-    def save_model(self, name: str) -> None:
-        """Write the model of the last evaluation whose loss was finite to the file `name`.
+    def write_models(self) -> None:
+        """Write the model of the last evaluation whose loss was finite, also as the newest.
 
         Raises OSError or RuntimeError if the disk is full.
         """
-        self._model.load(self._good_values)
-        write_model(self._model.module.state_dict(), self.model_path(name))
+        thread, values = self._judge_thread, self._good_values
+        thread.do(lambda: self.files.write("last")).result()
+        thread.do(lambda: thread.write(values, self.model_path("model"))).result()
+
+    def _write_good(self, name: str) -> None:
+        self._judge_thread.write(self._good_values, self.model_path(name))
 
     def model_path(self, name: str) -> Path:
         return self._ready.folder / f"{name}.{self._ready.config.run.models}"
@@ -232,7 +236,7 @@ class Server:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; model and board are restored elsewhere."""
-        self._good_values.copy_(torch.from_numpy(state["good_values"]))
+        self._good_values = torch.from_numpy(state["good_values"])
         self._snapshot = state["snapshot"]
         self._trace.resume(state["counts"])
         self._steering.load_state_dict(state["steering"])
@@ -240,20 +244,22 @@ class Server:
     def now(self) -> float:
         return self._clock.now()
 
-    def judge(self) -> dict[str, float]:
-        self._global_model.load(self._host_values.numpy())
-        self._model.load(self._host_values)
-        return self._judge.evaluate() if self._judge else {}
+    def _new_values(self) -> np.ndarray:
+        return np.empty(self._ready.model.num_elements, np.float32)
+
+    def judge(self) -> Judging:
+        self._judged_values = torch.from_numpy(self._global_model.load(self._new_values()))
+        return self._judge_thread.judge(self._judged_values)
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
         self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)
 
     def keep_model(self, best: bool) -> None:
-        self._good_values.copy_(self._host_values)
-        self.files.evaluated(best)
+        self._good_values = self._judged_values
+        self._judge_thread.do(lambda: self.files.evaluated(best))
 
     def outer_step(self) -> None:
-        norm = self._global_model.outer_step(scratch=self._host_values.numpy())
+        norm = self._global_model.outer_step(scratch=self._new_values())
         self._trace.outer_step(self.now(), norm)
 
     def take_snapshot(self) -> None:

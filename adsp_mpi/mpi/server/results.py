@@ -32,16 +32,15 @@ def write_results(
     trace.part.event(server.ended_s, "end", server.reason)
     trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
     trace.part.close()
-    server.files.write("last")
+    model_path = server.model_path("model")
+    try:
+        server.write_models()
+    except (OSError, RuntimeError) as error:
+        unwritten.append(f"{model_path} could not be written: {str(error).splitlines()[0]}")
     unwritten += [
         f"{server.model_path(name)} could not be written: {reason}"
         for name, reason in server.files.failed.items()
     ]
-    model_path = server.model_path("model")
-    try:
-        server.save_model("model")
-    except (OSError, RuntimeError) as error:
-        unwritten.append(f"{model_path} could not be written: {str(error).splitlines()[0]}")
     if server.trace_is_cut:
         unwritten.append("the trace is cut")
     trace_path, left_out = ready.folder / schema.TRACE_NAME, list[str]()
