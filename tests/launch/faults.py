@@ -7,15 +7,18 @@ python -m tests.launch.faults 20 --hosts           on the hosts that cluster/hos
 import argparse
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import adsp_mpi.trace
-from adsp_mpi.analysis.parts import Follower
+from adsp_mpi.analysis.parts import Follower, Look
+from adsp_mpi.runtime.server_trace import part_path
 from tests.cluster.conftest import command_on_hosts
 from tests.launch.launcher import (
     RANK_PY,
@@ -29,7 +32,12 @@ from tests.launch.launcher import (
 )
 
 WORKERS = 7
-OPTIONS = ("--hetero", "ratio:2.0", "--target-loss", "0", "--max-seconds", "12")
+FLUSHED_SOON = ("--set", "trace.flush_s=0.2")
+"""What is waited for on disk is there soon."""
+
+OPTIONS = (
+    "--hetero", "ratio:2.0", "--target-loss", "0", "--max-seconds", "120", *FLUSHED_SOON,
+)  # fmt: skip
 IN_FLIGHT = ("--set", "hetero.step_time_s=0.02", "--set", "hetero.delay_s=0.3")
 """Commits take 300 ms, half of the time, so that many kills meet one in flight."""
 
@@ -66,7 +74,7 @@ def surviving(
 def run_with_faults(
     folder: Path, plan: Plan, sync: str, *options: str, hosts: bool = False, workers: int = WORKERS
 ) -> Finished:
-    """One run in `folder`, its workers killed as planned."""
+    """One run in `folder`, its workers killed as planned; it is stopped when the others go on."""
     python = ["-m", "adsp_mpi", "--sync", sync, *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
     started = time.monotonic()
     process = start_command(*surviving(python, hosts, workers + 1), folder)
@@ -75,27 +83,57 @@ def run_with_faults(
     for victim, at_s in zip(plan.victims, plan.at_s, strict=True):
         time.sleep(max(0.0, begun + at_s - time.monotonic()))
         ranks(folder)[victim + 1].kill()
+    wait_until_told(folder / "r", process, *(rf"worker {w} \(rank .* after" for w in plan.victims))
+    stop_after_more_steps(folder / "r", process, [*{*range(workers)} - {*plan.victims}])
     return finish(process, started, 90)
 
 
-def wait_until_all_train(run: Path, process: subprocess.Popen[str], workers: int = WORKERS) -> None:
-    """Wait until steps of `workers` workers are recorded."""
+def wait_until_all_train(
+    run: Path, process: subprocess.Popen[str], workers: int = WORKERS, steps: int = 1
+) -> Look:
+    """Wait until this many steps of each of `workers` workers are recorded."""
     follower, started = Follower(run), time.monotonic()
-    while sum(worker.steps > 0 for worker in follower.look().workers) < workers:
+    while True:
+        look = follower.look()
+        if sum(worker.steps >= steps for worker in look.workers) >= workers:
+            return look
         assert process.poll() is None and time.monotonic() - started < 60, "did not begin"
         time.sleep(0.1)
 
 
+def wait_until_told(run: Path, process: subprocess.Popen[str], *patterns: str) -> None:
+    """Wait until rank 0 has written events with these texts into its part of the trace."""
+    limit_s = time.monotonic() + 60
+    for pattern in patterns:
+        while not re.search(pattern.encode(), part_path(run, 0).read_bytes()):
+            assert process.poll() is None and time.monotonic() < limit_s, pattern
+            time.sleep(0.1)
+
+
+def stop_after_more_steps(
+    run: Path, process: subprocess.Popen[str], workers: Sequence[int], steps: int = 10
+) -> None:
+    """Tell rank 0 to stop when each of these workers has taken this many steps more."""
+    follower, limit_s = Follower(run), time.monotonic() + 60
+    taken = {worker.worker: worker.steps for worker in follower.look().workers}
+    goals = {worker: taken[worker] + steps for worker in workers}
+    while any(taken[worker] < goal for worker, goal in goals.items()):
+        assert process.poll() is None and time.monotonic() < limit_s, "they do not go on"
+        time.sleep(0.1)
+        taken = {worker.worker: worker.steps for worker in follower.look().workers}
+    ranks(run.parent)[0].send_signal(signal.SIGINT)
+
+
 def check(folder: Path, plan: Plan, run: Finished, sync: str) -> str:
     """Assert what must hold after the run; returns a line about it."""
-    assert run.code == 0, run.err + run.out
+    assert run.code == 3, run.err + run.out
     assert "Traceback" not in run.err, run.err
     assert not ranks(folder), "a rank was left behind"
     with adsp_mpi.trace.open(folder / "r") as trace:
         events = trace.frame("events")
         commits = [len(trace.table(f"workers/{w}/commits")) for w in trace.workers]
         landed = int(trace.table("ps/evals")["landed"][-1])
-        assert trace.meta["reason"].endswith(" s are over"), trace.meta["reason"]
+        assert trace.meta["reason"] == "stopped by a signal"
     told = {}
     for text in events["text"][events["kind"] == "lost"]:
         worker, done = re.match(r"worker (\d+) .* after (\d+) commits", text).groups()  # type: ignore[union-attr]

@@ -25,9 +25,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_training_is_over_and_one_line_says_what_is_missing(small_disk: Path) -> None:
-    options = ("--max-seconds", "8", "--target-loss", "0", "--set", "checkpoint.period_s=2")
+    options = ("--max-steps", "30", "--target-loss", "0", "--set", "checkpoint.period_s=0.5")
     run = launch(3, "-m", "adsp_mpi", "--out", "r", *options, cwd=small_disk)
-    assert run.code == 1 and "8 s are over" in run.out
+    assert run.code == 1 and "every worker took its last step" in run.out
     errors = [line for line in run.error_lines if line.startswith("adsp_mpi: error: ")]
     assert len(errors) == 1, run.err
     for words in ("training is over, but", "checkpoint", "model.pt could not be written"):

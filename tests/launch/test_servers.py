@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from adsp_mpi.trace import Trace
-from tests.launch.faults import surviving, wait_until_all_train
+from tests.launch.faults import FLUSHED_SOON, surviving, wait_until_all_train
 from tests.launch.launcher import (
     finish,
     launch_all,
@@ -16,26 +16,19 @@ from tests.launch.launcher import (
 )
 
 OPTIONS = (
-    "-m",
-    "adsp_mpi",
-    "--servers",
-    "3",
-    "--screen",
-    "log",
-    "--target-loss",
-    "0",
-    "--out",
-    "r",
+    *("-m", "adsp_mpi", "--servers", "3", "--screen", "log", "--target-loss", "0", "--out", "r"),
+    *("--set", "hetero.step_time_s=0.01", "--hetero", "ratio:1", *FLUSHED_SOON),
 )
+STEPS, MORE_STEPS = 100, 120
 
 
 def test_it_trains_and_goes_on_with_one_server(tmp_path: Path) -> None:
     """A run can be resumed with another number of servers."""
-    resume = ("--resume", "r", "--servers", "1", "--max-seconds", "7", "--screen", "log")
+    resume = ("--resume", "r", "--servers", "1", "--max-steps", str(MORE_STEPS), "--screen", "log")
     trained, resumed, refused = launch_all(
         6,
         [
-            (*OPTIONS, "--max-seconds", "5", "--sync", "asp"),
+            (*OPTIONS, "--max-steps", str(STEPS), "--sync", "asp"),
             ("-m", "tests.mpi.on_ranks", "4", *resume),
             ("-m", "adsp_mpi", "--servers", "6"),
         ],
@@ -45,9 +38,10 @@ def test_it_trains_and_goes_on_with_one_server(tmp_path: Path) -> None:
     assert resumed.code == 0 and "resumed from" in resumed.out, resumed.err
     with Trace(tmp_path / "r") as trace:
         evals = trace.table("ps/evals")
-        before = evals[evals["time_s"] < 5]
+        before = evals[evals["steps"] <= 3 * STEPS]
         assert before["loss"][-1] < 0.7 * before["loss"][0] and len(trace.workers) == 3
-        assert trace.meta["end_s"] >= 7
+        steps = [len(trace.table(f"workers/{w}/steps")) for w in trace.workers]
+        assert steps == [MORE_STEPS] * 3
         shards = {int(e["rank"]) for e in trace.table("events") if e["kind"] == b"shard"}
         commits = [trace.table(f"workers/{w}/commits") for w in trace.workers]
     assert shards == {2, 4} and evals["landed"][-1] == sum(map(len, commits))
