@@ -272,7 +272,7 @@ class Board:
 
     def trains(self, worker: int) -> bool:
         """Whether `worker` is to train now."""
-        return self.stage is Stage.TRAIN and not self.is_lost(worker)
+        return bool(self.header[1] == Stage.TRAIN) and not self.is_lost(worker)
 
     def forget_seen(self) -> None:
         """A decision begins: it has not looked at any count yet."""

@@ -42,6 +42,8 @@ class WorkerLoop:
         self._board = board.board
         self._row = board.row
         self._profile = ready.profile
+        steady = ready.profile.steady(worker.index)
+        self._at_own_speed = bool(steady and steady.slowdown == 1.0 and not steady.step_time_s)
         self._clock = clock
         self._part = part
         self._signals = signals
@@ -129,9 +131,11 @@ class WorkerLoop:
         """The step begun at `start` is computed; its loss may be unknown."""
         worker = self._worker
         loss = math.nan if loss is None else worker.checked_loss(loss)
-        computed = self._clock.now()
-        self._sleep_out_step(start, computed)
-        worker.stepped(start, computed - start, self._clock.now() - computed, loss)
+        end = computed = self._clock.now()
+        if not self._at_own_speed:
+            self._sleep_out_step(start, computed)
+            end = self._clock.now()
+        worker.stepped(start, computed - start, end - computed, loss)
 
     def _sleep_out_step(self, start: float, computed: float) -> None:
         """Sleep until the injected step time is over.
