@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.metric import accumulates
 
 Batch = Any
 Data = Dataset | Sequence[torch.Tensor]
@@ -45,8 +46,10 @@ class Task:
     chooses by its rank, from mpi4py (`MPI.COMM_WORLD.rank`) or the launcher's environment
     (`PMI_RANK`, `OMPI_COMM_WORLD_RANK`, `SLURM_PROCID`). All evaluations use the data of rank 0.
     `loss(model, batch)` returns the mean loss of a batch, a scalar tensor; `metrics(model, batch)`
-    returns a dict of numbers about a batch of test data, means over the batch. Without test data
-    there are no metrics but the loss.
+    returns a dict of numbers about a batch of test data, means over the batch. A metric that is no
+    mean, such as F1, is given as an object that was updated with the batch and has `compute` and
+    `reset`, as in torchmetrics.
+    Without test data there are no metrics but the loss.
 
     `optimizer(parameters)` returns a torch optimizer of a list of the trained parameters; without
     it `[train]` says what the local step is. `scheduler(optimizer)` returns a learning-rate
@@ -110,8 +113,11 @@ def checked_loss(loss: object) -> torch.Tensor:
     return loss
 
 
-def checked_metrics(metrics: object) -> dict[str, float]:
-    """Return what a task's `metrics` gave as floats; AdspError unless it is a dict of numbers."""
+def checked_metrics(metrics: object) -> dict[str, Any]:
+    """Return what a task's `metrics` gave: floats, and metrics that accumulate, as they are.
+
+    Raises AdspError unless it is a dict of numbers and such metrics.
+    """
     wanted = "the task's metrics must return a dict of numbers"
     if not isinstance(metrics, dict):
         hint = " (is a return missing?)" if metrics is None else ""
@@ -119,7 +125,7 @@ def checked_metrics(metrics: object) -> dict[str, float]:
     found = {}
     for name, value in metrics.items():
         try:
-            found[str(name)] = float(value)
+            found[str(name)] = value if accumulates(value) else float(value)
         except (TypeError, ValueError, RuntimeError):
             kind = type(value).__name__
             shape = f" of shape {list(value.shape)}" if hasattr(value, "shape") else ""

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from adsp_mpi.core.dealing import Hand
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.metric import accumulates, value_of
 from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.sample_order import SampleOrder, batches_at_once
@@ -239,7 +240,10 @@ class Evaluator:
                 f"{names}, another {odd}"
             )
         for name in names:
-            result[f"test_{name}"] = _mean((n, values[name]) for n, values in metrics)
+            last = metrics[-1][1][name]
+            in_all = accumulates(last)
+            pairs = ((n, values[name]) for n, values in metrics)
+            result[f"test_{name}"] = value_of(last) if in_all else _mean(pairs)
         return result
 
 

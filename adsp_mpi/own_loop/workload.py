@@ -11,6 +11,7 @@ from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.models.rounds import GRADIENTS
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.metric import value_of
 from adsp_mpi.learn.optimizers import OptimizerStates, is_plain_sgd
 from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.workload import Logger, notes_on_commits
@@ -149,7 +150,7 @@ class LoopJudge:
             raise AdspError(f"{wanted}; it returned {', '.join(map(str, found)) or 'nothing'}")
         pairs = found.items() if isinstance(found, Mapping) else [("loss", found)]
         try:
-            metrics = {str(name): float(value) for name, value in pairs}
+            metrics = {str(name): value_of(value) for name, value in pairs}
         except (TypeError, ValueError, RuntimeError) as error:
             raise AdspError(f"{wanted}: {error}") from None
         self._names = self._names or list(metrics)
