@@ -66,7 +66,11 @@ CASES = {
         Case("ssp", 20, ("sync.staleness=3", "stop.max_steps=30")),
         Case("bsp", 20, ("stop.max_steps=14",)),
         Case("fixed-adacomm", 20, ("sync.local_steps=3", "stop.max_steps=35")),
-        Case("adacomm", 2.5, ("sync.trial_local_steps=[6]", "sync.check_period_s=0.25")),
+        Case(
+            "adacomm",
+            20,
+            ("sync.trial_local_steps=[6]", "sync.check_period_s=0.25", "stop.max_steps=90"),
+        ),
         Case("batchtune-bsp", 20, ("sync.check_period_s=0.2", "stop.max_steps=40")),
         Case(
             "batchtune-fixed-adacomm",
