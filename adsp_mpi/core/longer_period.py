@@ -8,6 +8,9 @@ from adsp_mpi.core.actions import Targets
 LATE_SHARE = 0.25
 """The target is raised this share of the time between two commits after the end of a period."""
 
+LEAST_LATE_S = 0.5
+"""An evaluation that is over within this time after the end of a period leaves the target alone."""
+
 
 @dataclass
 class LongerPeriod:
@@ -25,7 +28,8 @@ class LongerPeriod:
         rate, period_s = targets.commit_rate, targets.check_period_s
         if rate <= 0 or period_s <= 0:
             return math.inf
-        return run_end_s + self.times * period_s + LATE_SHARE * period_s / rate
+        late_s = max(LEAST_LATE_S, LATE_SHARE * period_s / rate)
+        return run_end_s + self.times * period_s + late_s
 
     def next(self, run_end_s: float, targets: Targets) -> Targets:
         """The targets of one more period at the present rate."""
