@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.launcher import launch
+from tests.launch.launcher import launch, launch_all
 
 BENCH = ("-m", "adsp_mpi", "bench")
 
@@ -38,19 +38,17 @@ def test_the_other_parts_run(tmp_path: Path) -> None:
     ]
 
 
+WRONG = {
+    ("fly",): "unknown part 'fly' of bench; there are: all, step, startup",
+    ("--against", "magic"): "--against magic: there are raw, p2p, rpc",
+    ("--repeats", "0"): "--repeats 0: a number of 1 or more",
+    ("--params", "1,x"): "--params 1,x: numbers of 4096 or more",
+    ("--speed", "3"): "unrecognized arguments",
+}
+
+
 @pytest.mark.one_mpi_is_enough
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["fly"], "unknown part 'fly' of bench; there are: all, step, startup"),
-        (["--against", "magic"], "--against magic: there are raw, p2p, rpc"),
-        (["--repeats", "0"], "--repeats 0: a number of 1 or more"),
-        (["--params", "1,x"], "--params 1,x: numbers of 4096 or more"),
-        (["--speed", "3"], "unrecognized arguments"),
-    ],
-)
-def test_wrong_arguments_are_told_in_one_line(
-    tmp_path: Path, arguments: list[str], says: str
-) -> None:
-    run = launch(2, *BENCH, *arguments, cwd=tmp_path)
-    assert run.code == 2 and len(run.error_lines) == 1 and says in run.error_lines[0], run.err
+def test_wrong_arguments_are_told_in_one_line(tmp_path: Path) -> None:
+    runs = launch_all(2, [(*BENCH, *arguments) for arguments in WRONG], tmp_path)
+    for run, says in zip(runs, WRONG.values(), strict=True):
+        assert run.code == 2 and len(run.error_lines) == 1 and says in run.error_lines[0], run.err
