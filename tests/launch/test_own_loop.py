@@ -21,7 +21,7 @@ COMMANDS = {
     "slow": ("tests.unit.own_loops:judged_slowly", "adsp-fixed", "--max-seconds", "3"),
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
     "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
-    "dealt": ("tests.unit.own_loops:numbers_to_files", "asp", "--max-steps", "30"),
+    "dealt": ("tests.unit.number_loops:numbers_to_files", "asp", "--max-steps", "30"),
     "raises": ("tests.unit.own_loops:raising", "ssp", "--max-seconds", "30"),
     "trained": ("tests.unit.own_loops:adamw", "adsp", "--max-steps", "120"),
     "resumed": ("tests.unit.own_loops:adamw", "adsp", "--max-steps", "150", "--resume", "trained"),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit import own_loops
+from tests.unit import number_loops
 from tests.unit.own_loops import SEEN
 from tests.unit.simulated import play_loop as play
 
@@ -21,7 +21,7 @@ def nothing_seen() -> None:
 def test_fixed_shards_are_disjoint_and_complete_and_only_looked_up_where_they_belong(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    play(monkeypatch, tmp_path, lambda: own_loops.numbers(fixed=True))
+    play(monkeypatch, tmp_path, lambda: number_loops.numbers(fixed=True))
     own = [set(SEEN[f"numbers of {worker}"]) for worker in range(WORKERS)]
     assert [len(part) for part in own] == [10] * WORKERS
     assert set.union(*own) == set(range(40))
@@ -42,7 +42,7 @@ def test_all_workers_together_go_through_the_samples_however_fast_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What a worker holds, 2 batches and the one that it asked for, is what may be missing."""
-    play(monkeypatch, tmp_path, lambda: own_loops.numbers(fixed=False))
+    play(monkeypatch, tmp_path, lambda: number_loops.numbers(fixed=False))
     given = given_numbers()
     assert len(given[-1]) > 2 * len(given[0]) > 0
     assert all(len(numbers) % 3 == 0 for numbers in given), "every batch is full"
@@ -62,7 +62,7 @@ def test_what_a_dead_worker_held_is_given_to_others(
         "step_time_s = [0.1, 0.1, 0.1, 0.1]\n[[change]]\nworkers = [3]\ndies_at_s = 1.05\n"
     )
     hetero = {"profile": str(profile), "step_time_s": 0.0}
-    play(monkeypatch, tmp_path / "run", lambda: own_loops.numbers(fixed=False), hetero=hetero)
+    play(monkeypatch, tmp_path / "run", lambda: number_loops.numbers(fixed=False), hetero=hetero)
     given = given_numbers()
     assert len(given[3]) < len(given[0]) / 4
     counts = times_given()
@@ -75,7 +75,7 @@ def test_a_resumed_run_goes_on_with_the_next_samples(
     """Together both parts are given what one uninterrupted run is."""
 
     def train() -> None:
-        own_loops.numbers(fixed=False)
+        number_loops.numbers(fixed=False)
 
     play(monkeypatch, tmp_path / "whole", train, stop={"max_steps": 40, "max_seconds": 60.0})
     whole = [sorted(numbers) for numbers in given_numbers()]
