@@ -19,7 +19,7 @@ OPTIONS = (
     *("-m", "adsp_mpi", "--servers", "3", "--screen", "log", "--target-loss", "0", "--out", "r"),
     *("--set", "hetero.step_time_s=0.01", "--hetero", "ratio:1", *FLUSHED_SOON),
 )
-STEPS, MORE_STEPS = 100, 120
+STEPS, MORE_STEPS = 250, 270
 
 
 def test_it_trains_and_goes_on_with_one_server(tmp_path: Path) -> None:
