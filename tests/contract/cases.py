@@ -56,7 +56,7 @@ CASES = {
         ),
         Case(
             "adsp-plus",
-            2.4,
+            3,
             (
                 "sync.check_period_s=0.4",
                 "sync.trial_rates=[1,3]",

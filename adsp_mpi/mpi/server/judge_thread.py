@@ -28,6 +28,7 @@ class JudgeThread:
         self._threads = threads
         self._device = torch.cuda.current_device() if torch.cuda.is_initialized() else None
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._job_done = threading.Event()
         threading.Thread(target=self._work, name="judge", daemon=True).start()
 
     def judge(self, values: torch.Tensor) -> Judging:
@@ -59,9 +60,15 @@ class JudgeThread:
                 future.set_result(job())
             except BaseException as error:
                 future.set_exception(error)
+            self._job_done.set()
 
         self._jobs.put(done)
         return future
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but no longer than until a job is done."""
+        if self._job_done.wait(seconds):
+            self._job_done.clear()
 
     def _work(self) -> None:
         torch.set_num_threads(self._threads)

@@ -3,7 +3,6 @@
 import math
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +157,7 @@ class Server:
     def _wait(self, until: Until) -> None:
         """Wait until `until` is over; write checkpoints and admit workers meanwhile."""
         while True:
-            time.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
+            self._judge_thread.sleep(min(LOOK_S, max(0.0, until.moment - self.now())))
             if self.now() >= until.moment or until.ready():
                 return
             if self.now() < self._next_watch_s:
