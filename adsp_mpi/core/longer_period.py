@@ -8,7 +8,7 @@ from adsp_mpi.core.actions import Targets
 LATE_SHARE = 0.25
 """The target is raised this share of the time between two commits after the end of a period."""
 
-LEAST_LATE_S = 0.5
+LEAST_LATE_S = 2.0
 """An evaluation that is over within this time after the end of a period leaves the target alone."""
 
 
