@@ -18,7 +18,7 @@ COMMANDS = {
     "exact": ("tests.unit.own_loops:constant", "asp", "--max-steps", "40"),
     "joint": ("tests.unit.own_loops:joint_adamw", "bsp", "--max-steps", "21"),
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-steps", "60"),
-    "slow": ("tests.unit.own_loops:judged_slowly", "adsp-fixed", "--max-seconds", "3"),
+    "slow": ("tests.unit.own_loops:judged_slowly", "adsp-fixed", "--max-seconds", "4"),
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
     "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
     "dealt": ("tests.unit.number_loops:numbers_to_files", "asp", "--max-steps", "30"),

@@ -127,13 +127,17 @@ def one_pass() -> None:
 
 
 def judged_slowly() -> None:
-    """Every evaluation takes longer than a check period of 0.25 s; meanwhile the model stays."""
+    """Evaluations take longer than a check period of 0.25 s; meanwhile the model stays.
+
+    The second one takes so long that the commit target rises.
+    """
     model = nn.Linear(1, 1)
+    durations_s = iter([0.0, 2.75])
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
 
     def evaluate(judged: nn.Module) -> float:
         before = [parameter.clone() for parameter in judged.parameters()]
-        time.sleep(0.5)
+        time.sleep(next(durations_s, 0.5))
         assert all(map(torch.equal, before, judged.parameters()))
         return 1.0
 
