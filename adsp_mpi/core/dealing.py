@@ -25,16 +25,16 @@ class Counter(Protocol):
         """The counter's value before that addition; None if it is not known yet."""
 
 
-class Alone:
-    """The counter of a worker to whom all samples are dealt."""
+class BoardCounter:
+    """The counter `dealt` of a board in this process: it answers at once."""
 
-    def __init__(self) -> None:
-        self._dealt = 0
+    def __init__(self, board: Board) -> None:
+        self._board = board
         self._before = 0
 
     def add(self, positions: int) -> None:
-        self._before = self._dealt
-        self._dealt += positions
+        self._before = self._board.dealt
+        self._board.dealt += positions
 
     def before(self, wait: bool) -> int:
         return self._before
@@ -56,7 +56,7 @@ class Hand:
         self._want = 1
         self._asked = 0
         self._worker, self._row, self._board = 0, Row(), Board(1)
-        self._counter: Counter = Alone()
+        self._counter: Counter = BoardCounter(self._board)
 
     def connect(self, worker: int, row: Row, board: Board, counter: Counter) -> None:
         """Give the hand of `worker` its row, the board, and the counter."""
@@ -109,13 +109,13 @@ class Hand:
         dropped = min(positions, self._dropped)
         self._dropped -= dropped
         self._offset += positions - dropped
-        held = list(self._held)
+        first = self._first
         while self._held and self._offset >= self._held[0][1]:
             self._offset -= self._held.pop(0)[1]
             self._first += 1
-        self._receive(wait=False)
-        if self._held != held:
+        if self._first > first:
             self._show()
+        self._receive(wait=False)
 
     def drop(self) -> None:
         """Forget all ranges: rank 0 has given them to others."""
@@ -134,16 +134,18 @@ class Hand:
         """Take a range that rank 0 gives again, or else the one asked for."""
         times = self._board.assignment("again")[self._worker]
         if times > self._row.again:
-            self._held.append(range_given_to(self._worker, self._board))
             self._row.again = times
+            self._hold(range_given_to(self._board, self._worker))
             return
         if wait:
             self._ask()
         if self._asked and (before := self._counter.before(wait)) is not None:
-            self._held.append((before, self._asked))
-            self._asked = 0
-            if wait:
-                self._show()
+            asked, self._asked = self._asked, 0
+            self._hold((before, asked))
+
+    def _hold(self, more: Range) -> None:
+        self._held.append(more)
+        self._show()
 
     def _show(self) -> None:
         """Show the ranges held in the worker's row."""
@@ -180,7 +182,7 @@ class Redealer:
         board = self._board
         self._ranges += held_ranges(board, worker)
         if board.assignment("again")[worker] > board.column("again")[worker]:
-            self._ranges.append(range_given_to(worker, board))
+            self._ranges.append(range_given_to(board, worker))
 
     def go_on(self, before: Board) -> None:
         """Go on dealing where a run with other workers stood, of which `before` is the board."""
@@ -210,7 +212,7 @@ class Redealer:
         self._ranges = [(first, size) for first, size in state]
 
 
-def range_given_to(worker: int, board: Board) -> Range:
+def range_given_to(board: Board, worker: int) -> Range:
     """The range that rank 0 gave to `worker` last."""
     first, size = (board.assignment(name)[worker] for name in ("again_from", "again_size"))
     return int(first), int(size)

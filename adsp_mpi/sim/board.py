@@ -167,21 +167,6 @@ class LiveBoard(Board):
         self.changed.add(PRESENCE)
 
 
-class DealtCounter:
-    """The counter of dealt samples on a board in memory: it answers at once."""
-
-    def __init__(self, board: Board) -> None:
-        self._board = board
-        self._before = 0
-
-    def add(self, positions: int) -> None:
-        self._before = self._board.dealt
-        self._board.dealt += positions
-
-    def before(self, wait: bool) -> int:
-        return self._before
-
-
 class LiveRow(Row):
     """A worker's row that reports every change which may concern others to its LiveBoard."""
 

@@ -7,6 +7,7 @@ from typing import Any, Callable
 from adsp_mpi.config import Config
 from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Presence, Stage
+from adsp_mpi.core.dealing import BoardCounter
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.server_engine import Judged, Until
 from adsp_mpi.core.steering import Steering
@@ -17,7 +18,7 @@ from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED
 from adsp_mpi.screen import Screen, Status
-from adsp_mpi.sim.board import DealtCounter, LiveBoard, LiveRow
+from adsp_mpi.sim.board import LiveBoard, LiveRow
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import make_exchange
 from adsp_mpi.sim.links import Links
@@ -104,7 +105,7 @@ class Engine:
         ]
         for worker in self.workers:
             if hand := worker.learner.hand:
-                hand.connect(worker.index, worker.me.row, self.board, DealtCounter(self.board))
+                hand.connect(worker.index, worker.me.row, self.board, BoardCounter(self.board))
         self.roster: Roster | None = None
         """Only where workers die, stall or are spare."""
         if spares or profile.faults:

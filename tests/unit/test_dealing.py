@@ -8,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.dealing import Hand, Redealer, held_ranges
+from adsp_mpi.core.dealing import BoardCounter, Hand, Redealer, held_ranges
 from adsp_mpi.core.row import Row
 from adsp_mpi.learn.sample_order import SampleOrder
-from adsp_mpi.sim.board import DealtCounter
+
+
+class LateCounter(BoardCounter):
+    """A counter whose answers come only to those who wait, as over a slow network."""
+
+    def before(self, wait: bool) -> int | None:  # type: ignore[override]
+        return super().before(wait) if wait else None
 
 
 class Table:
@@ -27,7 +33,7 @@ class Table:
 
     def hand(self, worker: int) -> Hand:
         hand, row = Hand(), Row(self.board.rows[worker])
-        hand.connect(worker, row, self.board, DealtCounter(self.board))
+        hand.connect(worker, row, self.board, BoardCounter(self.board))
         return hand
 
     def step(self, worker: int, batch: int, ahead: int = 0) -> None:
@@ -95,6 +101,18 @@ def test_what_is_taken_at_once_is_taken_once(steps: list[tuple[int, int]]) -> No
     missing = set(range(table.board.dealt)) - set(taken)
     held = [held_ranges(table.board, worker) for worker in range(3)]
     assert missing <= {first + i for ranges in held for first, size in ranges for i in range(size)}
+
+
+def test_a_range_that_is_waited_for_is_in_the_row_at_once() -> None:
+    """Also one of a lost worker: if this worker is lost too, it is given to a third."""
+    table = Table(2)
+    table.hands[0].take(1, want=4)
+    table.lose(0)
+    table.redealer.deal()
+    late = Hand()
+    late.connect(1, Row(table.board.rows[1]), table.board, LateCounter(table.board))
+    late.take(1, want=4)
+    assert held_ranges(table.board, 1) == [(0, 4)]
 
 
 def test_other_workers_go_on_where_a_run_stood() -> None:

@@ -68,8 +68,9 @@ class BoardClient:
         """Add `amount`, float64[1], to a counter, as `count` adds one."""
         before = np.empty(1)
         offset = self.board.counters_offset + COUNTER_FIELDS.index(counter)
-        self._adding = self.remote.add(amount, before, offset)
-        return self._adding, before
+        requests = self.remote.add(amount, before, offset)
+        self._adding = [*filter(None, self._adding), *requests]
+        return requests, before
 
     def ask_server_s(self) -> float:
         """Rank 0's last sign of life that has come; asks for a newer one. For one other thread."""
