@@ -69,7 +69,7 @@ class ServerTrace:
 
     def observed(self, seen: Observed) -> None:
         first = self._evaluations - len(seen.losses)
-        self.part.append("ps/observed", seen.now, first, self._evaluations)
+        self.part.append("ps/observed", seen.now, first, self._evaluations, seen.raised_commits)
         names = (name for name, _, _ in schema.OBSERVED_WORKERS[2:])
         columns = [getattr(seen, name) for name in names]
         for worker, numbers in enumerate(zip(*columns, strict=True)):

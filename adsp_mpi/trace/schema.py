@@ -90,6 +90,7 @@ OBSERVED: Columns = (
     ("time_s", "f8", "s since start: the scheduler decides"),
     ("evals_from", "i4", "first row of /ps/evals that it sees"),
     ("evals_to", "i4", "the row after the last one"),
+    ("raised_commits", "f8", "by which the commit target lies over the scheduler's own"),
 )
 OBSERVED_WORKERS: Columns = (
     ("observation", "i4", "row of /ps/observed"),

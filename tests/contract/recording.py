@@ -55,6 +55,7 @@ class Recording:
             Observed(
                 now=float(row["time_s"]),
                 losses=tuple(losses[row["evals_from"] : row["evals_to"]]),
+                raised_commits=float(row["raised_commits"]),
                 **{name: counts[name].astype(float) for name in counts.dtype.names[2:-1]},
                 present=counts["present"].astype(bool),
             )

@@ -1,6 +1,7 @@
 """Evaluations that take longer than a check period, in virtual time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 from adsp_mpi.core.actions import Targets
 from adsp_mpi.core.longer_period import LEAST_LATE_S, LongerPeriod
 from adsp_mpi.core.server_engine import Judging
+from adsp_mpi.sim.board import STAGE
 from adsp_mpi.sim.engine import Engine
 from adsp_mpi.sim.run import simulate
+from adsp_mpi.trace import Trace
+from tests.contract.recording import Different, Recording
+from tests.contract.replay import replay
 from tests.unit.simulated import Played, config_of, play, profile_of
 
 PERIOD_S = 4.0
@@ -34,11 +39,24 @@ class Slow:
 
 
 def take(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let every evaluation take this long, but those before the start and after the end."""
+    """Let every evaluation take this long, but those before the start and after the end.
+
+    Its end is an appointment numbered 0, at which the server looks.
+    """
+    keep = Engine.keep_appointment
+
+    def keep_appointment(engine: Engine, number: int) -> None:
+        if number:
+            keep(engine, number)
+        else:
+            engine.board.changed.add(STAGE)
 
     def judge(engine: Engine) -> Judging:
-        return Slow(engine, engine.clock.now + seconds, engine.problem.evaluate())
+        over_s = engine.clock.now + seconds
+        engine.clock.at(over_s, engine.clock.SERVER, partial(engine.keep_appointment, 0))
+        return Slow(engine, over_s, engine.problem.evaluate())
 
+    monkeypatch.setattr(Engine, "keep_appointment", keep_appointment)
     monkeypatch.setattr(Engine, "judge", judge)
 
 
@@ -132,3 +150,27 @@ def test_a_checkpoint_during_an_evaluation_begins_it_anew(
     config = again.with_values({"run": {"resume": str(tmp_path)}}, "test")
     simulate(config, tmp_path, profile=profile)
     assert steps[1] >= steps[0] + PERIOD_S
+
+
+@pytest.mark.parametrize("seconds", [3.0, 10.0])
+@pytest.mark.parametrize("model", ["adsp", "adsp-fixed", "adsp-plus"])
+def test_a_run_whose_target_was_raised_can_be_replayed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str, seconds: float
+) -> None:
+    """Every observation says by how much, and an observation that says otherwise is found."""
+    take(monkeypatch, seconds)
+    options = {"adsp": {"epoch_s": 30.0}, "adsp-plus": {"trial_rates": [1, 3], "trial_periods": 1}}
+    run = play(
+        tmp_path, model, profile_of([0.1, 0.3]),
+        sync={"check_period_s": PERIOD_S, **options.get(model, {})},
+        stop={"max_seconds": 100.0}, eval={"period_s": 5.0},
+    )  # fmt: skip
+    with Trace(run.folder) as trace:
+        recording = Recording.of(trace)
+    assert replay(recording) > 1000
+    observed = recording.tables["ps/observed"].copy()
+    raised = observed["raised_commits"]
+    assert raised[-1] > 0 and (np.diff(raised) >= 0).all()
+    raised[-1] += 1
+    with pytest.raises(Different, match="recorded raised_commits"):
+        replay(replace(recording, tables=recording.tables | {"ps/observed": observed}))
