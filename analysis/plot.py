@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=out)
     width = "default: that of a column or of a page"
     parser.add_argument("--width", type=float, metavar="INCHES", help=width)
+    x = "loss only: time_s, steps or landed along the horizontal axis; again: a panel for each"
+    parser.add_argument("--x", action="append", default=[], metavar="NAME", help=x)
     window = "default: where single steps can be seen"
     parser.add_argument("--from-s", type=float, metavar="S", help=f"timeline only; {window}")
     parser.add_argument("--to-s", type=float, metavar="S", help="timeline only")
@@ -37,11 +39,13 @@ def run(options: argparse.Namespace) -> None:
     figure = load_figure(options.figure)
     if (options.from_s, options.to_s) != (None, None) and not figure.of_windows:
         raise UsageError(f"--from-s and --to-s are not for --figure {options.figure}")
+    if options.x and (figure.of_run or not figure.of_runs):
+        raise UsageError(f"--x is not for --figure {options.figure}")
     require("matplotlib", "the figures need")
     from adsp_mpi.analysis.draw.layout import View, draw
     from adsp_mpi.analysis.draw.style import write
 
-    view = View(options.width, options.from_s, options.to_s)
+    view = View(options.width, options.from_s, options.to_s, options.x)
     left_out: list[NothingToDraw] = []
     with ExitStack() as stack:
         traces = [stack.enter_context(RunTrace(path)) for path in options.runs]

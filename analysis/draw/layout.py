@@ -29,6 +29,7 @@ from adsp_mpi.analysis.series.figure import (
     show_those_that_apply,
 )
 from adsp_mpi.analysis.series.limits import label_places, x_limits, y_limits
+from adsp_mpi.analysis.series.other_axis import over
 from adsp_mpi.analysis.series.panel import AnyPanel, Axis, Bars, Panel
 from adsp_mpi.errors import UsageError
 
@@ -53,6 +54,8 @@ class View:
     width_inches: float | None = None
     from_s: float | None = None
     to_s: float | None = None
+    xs: Sequence[str] = ()
+    """The names of horizontal axes, each for panels of its own."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def draw(figure: Figure, runs: Runs, view: View) -> tuple[PrintedFigure, tuple[N
     """Draw the figure for the runs that it applies to; returns it and why others are not in it."""
     if figure.of_runs and (len(runs) > 1 or not figure.of_run):
         panels, _, left_out = show_those_that_apply(runs, figure.of_runs)
+        panels = [over(panel, name) for name in view.xs for panel in panels] or panels
         return _drawn(_stacked({"": panels}), view.width_inches or NARROW_INCHES), left_out
     of_each, shown, left_out = show_those_that_apply(runs, lambda r: _of_each(figure, r, view))
     if len(shown) > MAX_RUNS:

@@ -68,6 +68,8 @@ def test_what_the_command_line_cannot_mean(folder: Path, tmp_path: Path) -> None
         [*usual, "--width", "0"],
         [*usual, "--width", "nan"],
         [*usual, "--from-s", "1"],
+        [*usual, "--x", "lags"],
+        ["plot", str(folder), "--figure", "commits", "--x", "steps", "-o", out],
         ["plot", str(folder), "--figure", "lost", "-o", out],
         ["plot", str(folder), "--figure", "timeline", "--from-s", "11", "-o", out],
         ["plot", str(folder), "--figure", "timeline", "--from-s", "3", "--to-s", "2", "-o", out],
@@ -104,6 +106,16 @@ def test_a_figure_of_ones_own() -> None:
     assert own is load_figure("loss")
     with pytest.raises(UsageError, match=r"there are: .*loss, "):
         load_figure("lost")
+
+
+def test_the_loss_is_drawn_over_time_and_over_steps(folder: Path) -> None:
+    with RunTrace(folder) as trace:
+        figure = printed("loss", trace, view=View(xs=("time_s", "steps")))
+        time_s, steps = trace.counted_evals["time_s"], trace.counted_evals["steps"]
+    by_time, by_steps = figure.axes
+    assert by_time.lines[0].get_xdata().tolist() == time_s.tolist()
+    assert by_steps.lines[0].get_xdata().tolist() == steps.tolist()
+    assert by_steps.get_xlabel() == "steps of all workers"
 
 
 def test_labels_and_looks_tell_runs_apart(tmp_path: Path) -> None:
