@@ -5,7 +5,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from adsp_mpi.learn.task import Task, data_length, gather_batch
+from adsp_mpi.learn.batch import gather_batch
+from adsp_mpi.learn.task import Task, data_length
 
 
 class BareLoop:

@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import Dataset, TensorDataset, default_collate
+from torch.utils.data import Dataset, TensorDataset
 
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.batch import Batch
 from adsp_mpi.learn.metric import accumulates
 
-Batch = Any
 Data = Dataset | Sequence[torch.Tensor]
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -148,23 +148,3 @@ def data_lines(data: Dataset) -> list[str]:
     if labels is not None:
         lines.append(f"labels with digest {hashlib.sha256(labels.tobytes()).hexdigest()[:16]}")
     return lines
-
-
-def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> Batch:
-    """Collate the samples at `indices`, int64[B], into one batch on `device`."""
-    if isinstance(data, TensorDataset):
-        batch = tuple(tensor[indices] for tensor in data.tensors)
-    else:
-        batch = default_collate([data[i] for i in indices.tolist()])
-    return move(batch, device)
-
-
-def move(batch: Batch, device: torch.device) -> Batch:
-    """Move a batch, any nesting of tuples, lists and dicts of tensors, to `device`."""
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device)
-    if isinstance(batch, dict):
-        return {key: move(value, device) for key, value in batch.items()}
-    if isinstance(batch, (tuple, list)):
-        return tuple(move(value, device) for value in batch)
-    return batch

@@ -10,19 +10,13 @@ from torch.utils.data import Dataset
 
 from adsp_mpi.core.dealing import Hand
 from adsp_mpi.errors import AdspError
+from adsp_mpi.learn.batch import Batch, gather_batch
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.metric import accumulates, value_of
 from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.sample_order import SampleOrder, batches_at_once
-from adsp_mpi.learn.task import (
-    Batch,
-    Task,
-    checked_loss,
-    checked_metrics,
-    data_length,
-    gather_batch,
-)
+from adsp_mpi.learn.task import Task, checked_loss, checked_metrics, data_length
 from adsp_mpi.learn.updates import PLAIN_SGD, LearningRate, LocalStep
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.learn.task import Batch, Task, accuracy, cross_entropy
+from adsp_mpi.learn.batch import Batch
+from adsp_mpi.learn.task import Task, accuracy, cross_entropy
 from adsp_mpi.learn.tasks.readers import read_bytes, required_path
 
 CLASSES = 10

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from adsp_mpi.errors import AdspError, UsageError
-from adsp_mpi.learn.task import Batch, Task
+from adsp_mpi.learn.batch import Batch
+from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.tasks.bundled import bundled
 from adsp_mpi.learn.tasks.readers import Table, is_number, read_table, required_path
 
