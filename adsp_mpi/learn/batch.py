@@ -1,6 +1,7 @@
 """Batches of a task's data."""
 
-from typing import Any
+from copy import copy
+from typing import Any, Mapping, MutableMapping
 
 import torch
 from torch.utils.data import Dataset, TensorDataset, default_collate
@@ -18,11 +19,27 @@ def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> 
 
 
 def move(batch: Batch, device: torch.device) -> Batch:
-    """Move a batch, any nesting of tuples, lists and dicts of tensors, to `device`."""
-    if isinstance(batch, torch.Tensor):
+    """Move a batch, any nesting of tuples, lists and mappings of tensors, to `device`.
+
+    They keep their types: named tuples, UserDicts, and mappings of other kinds that can be copied
+    and updated; others become dicts. Whatever else has a method `to`, as tensors have, is moved by
+    it; the rest stays as it is.
+    """
+    if isinstance(batch, Mapping):
+        return _mapping_like(batch, {key: move(value, device) for key, value in batch.items()})
+    if callable(getattr(batch, "to", None)):  # before tuples: a PackedSequence is one
         return batch.to(device)
-    if isinstance(batch, dict):
-        return {key: move(value, device) for key, value in batch.items()}
     if isinstance(batch, (tuple, list)):
-        return tuple(move(value, device) for value in batch)
+        moved = [move(value, device) for value in batch]
+        named = hasattr(batch, "_fields")
+        return type(batch)(*moved) if named else type(batch)(moved)
     return batch
+
+
+def _mapping_like(mapping: Mapping[Any, Any], values: dict[Any, Any]) -> Mapping[Any, Any]:
+    """A mapping of the type of `mapping`, and what else it holds, with these values."""
+    if not isinstance(mapping, MutableMapping):
+        return values
+    clone = copy(mapping)
+    clone.update(values)
+    return clone

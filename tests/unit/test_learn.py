@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from adsp_mpi.errors import UsageError
-from adsp_mpi.learn.batch import gather_batch
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.partition import iid
 from adsp_mpi.learn.replica import Replica
@@ -158,19 +157,6 @@ def test_a_step_is_sgd() -> None:
     assert flat.values.item() == pytest.approx(0.2 - 0.05 * 2 * 2 * 0.4)
     metrics = Evaluator(task, flat, 0, 1).evaluate()
     assert metrics["test_error"] == pytest.approx(2 * flat.values.item())
-
-
-def test_datasets_and_nested_batches_are_gathered() -> None:
-    class Words(torch.utils.data.Dataset):
-        def __len__(self) -> int:
-            return 4
-
-        def __getitem__(self, i: int) -> dict:
-            return {"word": i, "pair": (torch.ones(2) * i, i)}
-
-    batch = gather_batch(Words(), torch.tensor([1, 3]), CPU)
-    assert batch["word"].tolist() == [1, 3]
-    assert batch["pair"][0].shape == (2, 2)
 
 
 @pytest.mark.parametrize("data", [[1, 2, 3], (torch.ones(2), torch.ones(3)), None])
