@@ -25,8 +25,9 @@ class BareLoop:
         if len(self._order) < self._batch_size:
             self._order = self._generator.permutation(data_length(self._task.train_data))
         chosen, self._order = self._order[: self._batch_size], self._order[self._batch_size :]
-        batch = gather_batch(self._task.train_data, torch.from_numpy(chosen), torch.device("cpu"))
-        loss = self._task.loss(self._model, batch)
+        task, indices = self._task, torch.from_numpy(chosen)
+        batch = gather_batch(task.train_data, indices, torch.device("cpu"), task.collate)
+        loss = task.loss(self._model, batch)
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()

@@ -1,21 +1,42 @@
 """Batches of a task's data."""
 
 from copy import copy
-from typing import Any, Mapping, MutableMapping
+from typing import Any, Callable, Mapping, MutableMapping, TypeGuard
 
 import torch
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 Batch = Any
 
+Collate = Callable[[list[Any]], Batch]
+"""Makes a batch of a list of samples."""
 
-def gather_batch(data: Dataset, indices: torch.Tensor, device: torch.device) -> Batch:
-    """Collate the samples at `indices`, int64[B], into one batch on `device`."""
-    if isinstance(data, TensorDataset):
+
+def gather_batch(
+    data: Dataset, indices: torch.Tensor, device: torch.device, collate: Collate | None = None
+) -> Batch:
+    """The samples at `indices`, int64[B], as one batch on `device`.
+
+    Without `collate` by torch's default; of a TensorDataset it is then a tuple of tensors.
+    """
+    if in_memory(data, collate):
         batch = tuple(tensor[indices] for tensor in data.tensors)
     else:
-        batch = default_collate([data[i] for i in indices.tolist()])
+        batch = (collate or default_collate)(samples_at(data, indices.tolist()))
     return move(batch, device)
+
+
+def in_memory(data: Dataset, collate: Collate | None) -> TypeGuard[TensorDataset]:
+    """Whether batches are taken out of tensors, without a look at single samples."""
+    return isinstance(data, TensorDataset) and collate is None
+
+
+def samples_at(data: Any, indices: list[int]) -> list[Any]:
+    """These samples of a dataset; one with `__getitems__` is asked for all of them at once."""
+    if callable(at_once := getattr(data, "__getitems__", None)):
+        samples: list[Any] = at_once(indices)
+        return samples
+    return [data[i] for i in indices]
 
 
 def move(batch: Batch, device: torch.device) -> Batch:

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset, TensorDataset
 
 from adsp_mpi.errors import AdspError, UsageError
-from adsp_mpi.learn.batch import Batch
+from adsp_mpi.learn.batch import Batch, Collate
 from adsp_mpi.learn.metric import accumulates
 
 Data = Dataset | Sequence[torch.Tensor]
@@ -51,6 +51,9 @@ class Task:
     `reset`, as in torchmetrics.
     Without test data there are no metrics but the loss.
 
+    `collate(samples)` makes a batch of a list of samples, such as one of padded sequences of
+    different lengths; without it torch's `default_collate` does, and of tensors a batch is a tuple.
+
     `optimizer(parameters)` returns a torch optimizer of a list of the trained parameters; without
     it `[train]` says what the local step is. `scheduler(optimizer)` returns a learning-rate
     scheduler. It takes 1000 steps over the run, by the run's progress: so it is at the same point
@@ -67,10 +70,11 @@ class Task:
     name: str = field(default="")
     optimizer: Callable[[list[nn.Parameter]], Optimizer] | None = None
     scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    collate: Collate | None = None
 
     def __post_init__(self) -> None:
         names = ["make_model", "loss", "metrics"]
-        names += [n for n in ("optimizer", "scheduler") if getattr(self, n) is not None]
+        names += [n for n in ("optimizer", "scheduler", "collate") if getattr(self, n) is not None]
         for name in names:
             if not callable(getattr(self, name)):
                 kind = type(getattr(self, name)).__name__

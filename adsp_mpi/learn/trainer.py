@@ -133,9 +133,10 @@ class Trainer(OptimizerStates):
     def _backward(self, indices: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Add the gradient of these samples, by their share of the batch; returns their part of
         the loss."""
-        batch = gather_batch(self._task.train_data, indices, self._device)
+        task = self._task
+        batch = gather_batch(task.train_data, indices, self._device, task.collate)
         with self._precision():
-            loss = checked_loss(self._task.loss(self._model.module, batch))
+            loss = checked_loss(task.loss(self._model.module, batch))
         if not loss.requires_grad:
             raise AdspError(
                 "the task's loss has no gradient: compute it from the model's output, without "
@@ -217,7 +218,8 @@ class Evaluator:
             generator = np.random.default_rng([seed, 0xE7A1])
             chosen = np.sort(generator.choice(total, samples, replace=False))
         parts = (torch.from_numpy(chosen[i : i + size]) for i in range(0, len(chosen), size))
-        return [(len(part), gather_batch(data, part, self._device)) for part in parts]
+        collate = self._task.collate
+        return [(len(part), gather_batch(data, part, self._device, collate)) for part in parts]
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
