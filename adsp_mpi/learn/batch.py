@@ -28,7 +28,8 @@ def gather_batch(
 
 def in_memory(data: Dataset, collate: Collate | None) -> TypeGuard[TensorDataset]:
     """Whether batches are taken out of tensors, without a look at single samples."""
-    return isinstance(data, TensorDataset) and collate is None
+    plain = isinstance(data, TensorDataset) and type(data).__getitem__ is TensorDataset.__getitem__
+    return plain and collate is None
 
 
 def samples_at(data: Any, indices: list[int]) -> list[Any]:

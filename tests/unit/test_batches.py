@@ -152,6 +152,15 @@ def test_tensors_too_are_collated_by_the_task_if_it_says_how() -> None:
     assert type(gather_batch(data, torch.tensor([1, 3]), CPU)) is tuple
 
 
+def test_tensors_whose_samples_are_changed_are_read_one_by_one() -> None:
+    class Doubled(TensorDataset):
+        def __getitem__(self, i: int) -> tuple[torch.Tensor, ...]:
+            return tuple(2 * tensor for tensor in super().__getitem__(i))
+
+    batch = gather_batch(Doubled(torch.arange(4)), torch.tensor([1, 3]), CPU)
+    assert batch[0].tolist() == [2, 6]
+
+
 class AtOnce(Words):
     """Knows which samples it was asked for at once."""
 
