@@ -8,63 +8,15 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from adsp_mpi.core.dealing import Hand
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.batch import Batch, gather_batch
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.metric import accumulates, value_of
 from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
-from adsp_mpi.learn.sample_order import SampleOrder, batches_at_once
+from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder
 from adsp_mpi.learn.task import Task, checked_loss, checked_metrics, data_length
 from adsp_mpi.learn.updates import PLAIN_SGD, LearningRate, LocalStep
-
-
-class BatchOrder:
-    """The order in which a worker sees its samples: shuffled anew for each pass."""
-
-    def __init__(self, indices: np.ndarray, generator: np.random.Generator) -> None:
-        self._indices = indices
-        self._generator = generator
-        self._ahead = generator.permutation(indices)
-
-    def next_indices(self, batch_size: int) -> np.ndarray:
-        """The samples of the next mini-batch, int64[batch_size]; it may span two passes."""
-        while len(self._ahead) < batch_size:
-            more = self._generator.permutation(self._indices)
-            self._ahead = np.concatenate([self._ahead, more])
-        batch, self._ahead = self._ahead[:batch_size], self._ahead[batch_size:]
-        return batch
-
-    def state_dict(self) -> dict[str, Any]:
-        """Which samples come next, for `load_state_dict` of an order of the same indices."""
-        return {"ahead": self._ahead, "generator": self._generator.bit_generator.state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue with the samples that came next when `state` was taken."""
-        self._ahead = state["ahead"]
-        self._generator.bit_generator.state = state["generator"]
-
-
-class DealtOrder:
-    """The order in which a worker sees samples that are dealt to all workers together."""
-
-    def __init__(self, num_samples: int, num_workers: int, seed: int) -> None:
-        self.hand = Hand()
-        self._num_samples, self._num_workers = num_samples, num_workers
-        self._order = SampleOrder(num_samples, seed)
-
-    def next_indices(self, batch_size: int) -> np.ndarray:
-        """The samples of the next mini-batch, int64[batch_size]."""
-        at_once = batches_at_once(self._num_samples, batch_size, self._num_workers)
-        ranges = self.hand.take(batch_size, want=at_once * batch_size)
-        return np.concatenate([self._order.samples(first, size) for first, size in ranges])
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.hand.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.hand.load_state_dict(state)
 
 
 class Trainer(OptimizerStates):

@@ -30,8 +30,9 @@ class DataShares:
 
     def trainer(self, share: int, model: "FlatModel") -> "Trainer":
         """Make a trainer on a share of the data, before its first step."""
+        from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder
         from adsp_mpi.learn.task import data_length
-        from adsp_mpi.learn.trainer import BatchOrder, DealtOrder, Trainer
+        from adsp_mpi.learn.trainer import Trainer
 
         train = self.config.train
 

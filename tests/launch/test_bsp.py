@@ -8,7 +8,7 @@ import torch
 
 import adsp_mpi.trace
 from adsp_mpi.learn.partition import iid
-from adsp_mpi.learn.trainer import BatchOrder
+from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.updates import LearningRate
 from tests.launch.launcher import PROGRAMS, launch
 from tests.mpi.bsp_rounds import SAMPLES, data, make_model

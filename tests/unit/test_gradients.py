@@ -11,7 +11,7 @@ from torch import nn
 from adsp_mpi.cli import parse
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.partition import iid
-from adsp_mpi.learn.trainer import BatchOrder
+from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.own_loop.workload import LoopWorkload
 from adsp_mpi.runtime.local_step import commits_gradients
 from adsp_mpi.runtime.resume import resumed_config

@@ -15,7 +15,7 @@ from adsp_mpi.cli import parse
 from adsp_mpi.config import Config
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.partition import iid
-from adsp_mpi.learn.trainer import BatchOrder
+from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.updates import LearningRate
 from adsp_mpi.runtime.resume import resumed_config
 from adsp_mpi.sim.run import simulate

@@ -9,7 +9,7 @@ from torch import nn
 
 import adsp_mpi
 from adsp_mpi.learn.partition import iid
-from adsp_mpi.learn.trainer import BatchOrder
+from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.updates import LearningRate
 from tests.mpi.bsp_rounds import SAMPLES, data, make_model, make_task
 from tests.unit.simulated import Played, play, profile_of
