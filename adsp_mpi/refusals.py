@@ -15,14 +15,17 @@ LOCAL_STEP = (
 )  # fmt: skip
 """Settings of what a task's step does beside plain SGD."""
 
-WITHOUT_DATA = (("train", "partition"), ("eval", "samples"), ("run", "threads"), *LOCAL_STEP)
+WITHOUT_DATA = (
+    ("train", "partition"), ("train", "loaders"), ("eval", "samples"), ("run", "threads"),
+    *LOCAL_STEP,
+)  # fmt: skip
 """Settings without a meaning for the quadratic, which needs no torch and has no data."""
 
 
 ONLY_OF_TASKS = (
     ("task", "name"), ("train", "batch_size"), ("train", "local_lr"), ("train", "lr_decay"),
-    ("train", "lr_decay_steps"), ("train", "partition"), ("eval", "samples"), ("run", "device"),
-    *LOCAL_STEP,
+    ("train", "lr_decay_steps"), ("train", "partition"), ("train", "loaders"),
+    ("eval", "samples"), ("run", "device"), *LOCAL_STEP,
 )  # fmt: skip
 """Settings of what a user's own loop does by itself."""
 

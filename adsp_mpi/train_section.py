@@ -42,6 +42,9 @@ class TrainSection:
         choices=("none", "bf16"),
         used_by=TASK,
     )
+    loaders: int = option(
+        0, "processes beside each rank that read a Dataset ahead; 0: none", low=0, used_by=TASK
+    )
     compress: str = option(
         "none",
         "commits and answers: none, float16, bfloat16, or topk:SHARE of their numbers",

@@ -49,6 +49,8 @@ def move(batch: Batch, device: torch.device) -> Batch:
     """
     if isinstance(batch, Mapping):
         return _mapping_like(batch, {key: move(value, device) for key, value in batch.items()})
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=device.type == "cuda")
     if callable(getattr(batch, "to", None)):  # before tuples: a PackedSequence is one
         return batch.to(device)
     if isinstance(batch, (tuple, list)):

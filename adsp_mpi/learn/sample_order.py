@@ -1,6 +1,6 @@
 """Orders of the samples: one common to all workers, and those of single ones."""
 
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -13,10 +13,14 @@ PARTS_OF_A_PASS = 4
 """A worker takes its samples of a pass in at least this many parts."""
 
 
-def batches_at_once(num_samples: int, batch_size: int, workers: int) -> int:
-    """The number of mini-batches whose samples a worker takes at once, if all are equally fast."""
+def batches_at_once(num_samples: int, batch_size: int, workers: int, ahead: float = 0) -> int:
+    """The number of mini-batches whose samples a worker takes at once, if all are equally fast.
+
+    A worker that reads `ahead` mini-batches ahead takes at least half as many, so that its row of
+    the board has room for all that it holds.
+    """
     in_a_pass = num_samples // (batch_size * workers)
-    return max(1, min(BATCHES_AT_ONCE, in_a_pass // PARTS_OF_A_PASS))
+    return max(1, int(ahead // 2), min(BATCHES_AT_ONCE, in_a_pass // PARTS_OF_A_PASS))
 
 
 class SampleOrder:
@@ -60,23 +64,49 @@ class SampleOrder:
 
 
 class BatchOrder:
-    """The order in which a worker sees its samples: shuffled anew for each pass."""
+    """The order in which a worker sees its samples: shuffled anew for each pass.
+
+    Whoever trains on samples at once calls `next_indices`; whoever reads them ahead calls `read`,
+    and `done` when they have been trained on.
+    """
 
     def __init__(self, indices: np.ndarray, generator: np.random.Generator) -> None:
         self._indices = indices
         self._generator = generator
         self._ahead = generator.permutation(indices)
+        self._read = 0  # samples of `_ahead` that are read and not done
 
     def next_indices(self, batch_size: int) -> np.ndarray:
         """The samples of the next mini-batch, int64[batch_size]; it may span two passes."""
-        while len(self._ahead) < batch_size:
-            more = self._generator.permutation(self._indices)
-            self._ahead = np.concatenate([self._ahead, more])
-        batch, self._ahead = self._ahead[:batch_size], self._ahead[batch_size:]
+        batch = self._up_to(batch_size)
+        self._ahead = self._ahead[batch_size:]
         return batch
 
+    def read(self, batch_size: int, ahead: float) -> Iterator[np.ndarray]:
+        """The samples of all mini-batches to come, int64[batch_size], from the first not done.
+
+        `ahead` is the number of mini-batches that are read before the first of them is done.
+        """
+        self._read = 0
+        while True:
+            batch = self._up_to(self._read + batch_size)[self._read :]
+            self._read += batch_size
+            yield batch
+
+    def done(self, samples: int) -> None:
+        """The next `samples` that were read are trained on."""
+        self._ahead = self._ahead[samples:]
+        self._read -= samples
+
+    def _up_to(self, samples: int) -> np.ndarray:
+        """The next `samples` that are not done, int64[samples]."""
+        while len(self._ahead) < samples:
+            more = self._generator.permutation(self._indices)
+            self._ahead = np.concatenate([self._ahead, more])
+        return self._ahead[:samples]
+
     def state_dict(self) -> dict[str, Any]:
-        """Which samples come next, for `load_state_dict` of an order of the same indices."""
+        """Which samples come after those done, for another order of the same indices."""
         return {"ahead": self._ahead, "generator": self._generator.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -86,7 +116,10 @@ class BatchOrder:
 
 
 class DealtOrder:
-    """The order in which a worker sees samples that are dealt to all workers together."""
+    """The order in which a worker sees samples that are dealt to all workers together.
+
+    Its methods are those of `BatchOrder`.
+    """
 
     def __init__(self, num_samples: int, num_workers: int, seed: int) -> None:
         self.hand = Hand()
@@ -99,8 +132,21 @@ class DealtOrder:
         ranges = self.hand.take(batch_size, want=at_once * batch_size)
         return np.concatenate([self._order.samples(first, size) for first, size in ranges])
 
+    def read(self, batch_size: int, ahead: float) -> Iterator[np.ndarray]:
+        workers = self._num_workers
+        at_once = batches_at_once(self._num_samples, batch_size, workers, ahead)
+        positions = self.hand.positions(want=at_once * batch_size)
+        while True:
+            yield np.array([self._order.sample(next(positions)) for _ in range(batch_size)])
+
+    def done(self, samples: int) -> None:
+        self.hand.done(samples)
+
     def state_dict(self) -> dict[str, Any]:
         return self.hand.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.hand.load_state_dict(state)
+
+
+Order = BatchOrder | DealtOrder

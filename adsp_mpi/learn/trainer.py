@@ -14,7 +14,8 @@ from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.metric import accumulates, value_of
 from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
-from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder
+from adsp_mpi.learn.reading import Reading, read_training_data
+from adsp_mpi.learn.sample_order import DealtOrder, Order
 from adsp_mpi.learn.task import Task, checked_loss, checked_metrics, data_length
 from adsp_mpi.learn.updates import PLAIN_SGD, LearningRate, LocalStep
 
@@ -22,17 +23,19 @@ from adsp_mpi.learn.updates import PLAIN_SGD, LearningRate, LocalStep
 class Trainer(OptimizerStates):
     """Takes local steps on a worker's share of the data.
 
-    `order_of(share)` gives the order of the samples of a share, before the first one.
+    `order_of(share)` gives the order of the samples of a share, before the first one. With
+    `loaders` that many processes read the samples ahead.
     """
 
     def __init__(
         self,
         task: Task,
         model: FlatModel,
-        order_of: Callable[[int], BatchOrder | DealtOrder],
+        order_of: Callable[[int], Order],
         share: int,
         learning_rate: LearningRate,
         how: LocalStep = PLAIN_SGD,
+        loaders: int = 0,
     ) -> None:
         self.steps = 0
         self.progress: Callable[[], float] = lambda: 0.0
@@ -45,6 +48,8 @@ class Trainer(OptimizerStates):
         self._how = how
         self._update = how.update(model, learning_rate)
         self._device = model.values.device
+        self._loaders = loaders
+        self._reading = self._make_reading()
         super().__init__(self._update.optimizers)
 
     def step(self, batch_size: int) -> float:
@@ -59,11 +64,10 @@ class Trainer(OptimizerStates):
         if not self._model.module.training:
             self._model.module.train()
         self._update.zero_grad()
-        indices = torch.from_numpy(self._order.next_indices(batch_size))
-        first, *others = self._parts(indices)
-        loss = self._backward(first, batch_size)
-        for part in others:
-            loss += self._backward(part, batch_size)
+        parts = self._reading.parts(batch_size)
+        loss = self._backward(*next(parts), batch_size)
+        for samples, batch in parts:
+            loss += self._backward(samples, batch, batch_size)
         if self._model.carries_gradients:
             self._model.take_gradients()
         else:
@@ -77,25 +81,31 @@ class Trainer(OptimizerStates):
             nn.utils.clip_grad_norm_(self._model.trained, self._how.grad_clip)
         self._update.step(steps, self.progress())
 
-    def _parts(self, indices: torch.Tensor) -> list[torch.Tensor]:
-        """The samples of a step, in the parts that are computed one by one."""
-        number = min(self._how.accumulate, len(indices))
-        return [indices] if number == 1 else list(indices.tensor_split(number))
+    def close(self) -> None:
+        """End all processes; no step is taken after that."""
+        self._reading.close()
 
-    def _backward(self, indices: torch.Tensor, batch_size: int) -> torch.Tensor:
+    def _read_anew(self) -> None:
+        """Read what now comes next in the order; what was read ahead is forgotten."""
+        self._reading.close()
+        self._reading = self._make_reading()
+
+    def _make_reading(self) -> Reading:
+        parts, loaders = self._how.accumulate, self._loaders
+        return read_training_data(self._task, self._order, self._device, parts, loaders, self.steps)
+
+    def _backward(self, samples: int, batch: Batch, batch_size: int) -> torch.Tensor:
         """Add the gradient of these samples, by their share of the batch; returns their part of
         the loss."""
-        task = self._task
-        batch = gather_batch(task.train_data, indices, self._device, task.collate)
         with self._precision():
-            loss = checked_loss(task.loss(self._model.module, batch))
+            loss = checked_loss(self._task.loss(self._model.module, batch))
         if not loss.requires_grad:
             raise AdspError(
                 "the task's loss has no gradient: compute it from the model's output, without "
                 "detach() or torch.no_grad()"
             )
-        if len(indices) < batch_size:
-            loss = loss * (len(indices) / batch_size)
+        if samples < batch_size:
+            loss = loss * (samples / batch_size)
         loss.backward()
         return loss.detach()
 
@@ -111,11 +121,13 @@ class Trainer(OptimizerStates):
             self._share = share
             if not self.hand:
                 self._order = self._order_of(share)
+                self._read_anew()
 
     def begin_anew(self) -> None:
         super().begin_anew()
         if self.hand:
             self.hand.drop()
+            self._read_anew()
 
     def state_dict(self) -> dict[str, Any]:
         """All of the worker's training but the model's values."""
@@ -137,6 +149,7 @@ class Trainer(OptimizerStates):
         self.steps = state["steps"]
         self.take_share(state["share"])
         self._order.load_state_dict(state["order"])
+        self._read_anew()
         for name, buffer in self._model.own_buffers.items():
             buffer.copy_(torch.from_numpy(np.asarray(state["buffers"][name])))
         if self._update.optimizers:

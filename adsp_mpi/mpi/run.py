@@ -41,7 +41,10 @@ def run(
     here = RankRun(config, task_workload(task), comm)
     workload = here.ready.workload
     assert isinstance(workload, TaskWorkload)
-    return take_steps(here.steps(), workload.step)
+    try:
+        return take_steps(here.steps(), workload.step)
+    finally:
+        workload.close()
 
 
 class RankRun:

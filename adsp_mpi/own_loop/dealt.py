@@ -74,7 +74,7 @@ def _deal_batches(loader: Any, hand: Hand, seed: int, workers: int) -> int:
     data, size = loader.dataset, loader.batch_size or 1
     order = SampleOrder(len(data), seed, shuffled=isinstance(sampler, RandomSampler))
     ahead = loader.num_workers * (loader.prefetch_factor or 0)
-    want = size * max(ahead // 2, batches_at_once(len(data), size, workers))
+    want = size * batches_at_once(len(data), size, workers, ahead)
     dealt = DealtSampler(data, order, hand, want)
     if batches is None:
         loader.__dict__["sampler"] = dealt

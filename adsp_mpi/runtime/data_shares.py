@@ -28,15 +28,18 @@ class DataShares:
     config: Config
     num_workers: int
 
-    def trainer(self, share: int, model: "FlatModel") -> "Trainer":
-        """Make a trainer on a share of the data, before its first step."""
-        from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder
+    def trainer(self, share: int, model: "FlatModel", loaders: int = 0) -> "Trainer":
+        """Make a trainer on a share of the data, before its first step.
+
+        With `loaders` that many processes read the samples ahead.
+        """
+        from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder, Order
         from adsp_mpi.learn.task import data_length
         from adsp_mpi.learn.trainer import Trainer
 
         train = self.config.train
 
-        def order_of(share: int) -> BatchOrder | DealtOrder:
+        def order_of(share: int) -> Order:
             if train.partition == SHARED:
                 num_samples = data_length(self.task.train_data)
                 return DealtOrder(num_samples, self.num_workers, self.config.run.seed)
@@ -44,7 +47,7 @@ class DataShares:
             return BatchOrder(self._parts[share], generator)
 
         rate, how = learning_rate(self.config), local_step(self.task, self.config)
-        return Trainer(self.task, model, order_of, share, rate, how)
+        return Trainer(self.task, model, order_of, share, rate, how, loaders)
 
     def attributes(self, share: int) -> dict[str, Any]:
         """The size of a share, and its number of samples by label as JSON.

@@ -15,8 +15,8 @@ AUTO = "auto"
 MAY_CHANGE = ("run", "stop", "checkpoint", "trace", "hetero")
 """Sections of the configuration that may change when a run resumes; the rest is what is trained."""
 
-RATES = ("local_lr", "lr_decay", "lr_decay_steps", "schedule", "warmup")
-"""Keys of [train] that may change too: nothing that is saved depends on the learning rate."""
+ALSO_OF_TRAIN = ("local_lr", "lr_decay", "lr_decay_steps", "schedule", "warmup", "loaders")
+"""Keys of [train] that may change too: nothing that is saved depends on them."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _require_unfinished(found: Checkpoint, limits: StopSection, before: StopSect
 def _require_same(now: Config, before: Config) -> None:
     is_now, was = tomllib.loads(now.to_toml()), tomllib.loads(before.to_toml())
     for section in [name for name in is_now if name not in MAY_CHANGE]:
-        may_change = RATES if section == "train" else ()
+        may_change = ALSO_OF_TRAIN if section == "train" else ()
         keys = [*is_now[section], *was[section]]  # what names a scheme or a task comes first
         for key in [key for key in keys if key not in may_change]:
             mine, theirs = is_now[section].get(key), was[section].get(key)

@@ -23,6 +23,7 @@ class TaskWorkload:
         self._task = task
         self._config = config
         self._shares = DataShares(task, config, num_shares)
+        self._trainer: Trainer | None = None
         self.name = task.name
         self.model = FlatModel(
             task.make_model(),
@@ -40,12 +41,19 @@ class TaskWorkload:
         return [] if own else data_lines(self._task.train_data)
 
     def training(self, share: int) -> Trainer:
-        self._trainer = self._shares.trainer(share, self.model)
+        self.close()
+        self._trainer = self._shares.trainer(share, self.model, self._config.train.loaders)
         return self._trainer
 
     def step(self, batch_size: int) -> float:
         """Take a step with the `training` made last; returns its loss."""
+        assert self._trainer
         return self._trainer.step(batch_size)
+
+    def close(self) -> None:
+        """End the processes of the `training` made last."""
+        if self._trainer:
+            self._trainer.close()
 
     def judge(self) -> Evaluator:
         config = self._config

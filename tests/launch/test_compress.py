@@ -18,7 +18,10 @@ STEPS, MORE_STEPS = 100, 150
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run and its continuation for each codec, and of one with batch norm."""
+    """The folder of a run and its continuation for each codec, and of one with batch norm.
+
+    The data of the last one are read ahead in a process beside each worker.
+    """
     folder = tmp_path_factory.mktemp("compressed")
     program = ("-m", "adsp_mpi", "--screen", "log")
     speeds = ("--hetero", "ratio:1.5", "--set", "hetero.step_time_s=0.01")
@@ -29,8 +32,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         limit = ("--max-steps", str(STEPS))
         commands.append((*options, *limit, "--compress", codec, "--out", codec))
         commands.append((*program, "--resume", codec, "--max-steps", str(MORE_STEPS)))
-    task = ("--task", "tests.mpi.batch_norm:task", "--sync", "asp", "--max-steps", "200")
-    commands.append((*program, *speeds, *task, "--compress", "topk:0.3", "--out", "batch_norm"))
+    task = ("--task", "tests.mpi.batch_norm:task", "--set", "task.read_one_by_one=true")
+    ahead = ("--set", "train.loaders=1", "--sync", "asp", "--max-steps", "200")
+    rest = ("--compress", "topk:0.3", "--out", "batch_norm")
+    commands.append((*program, *speeds, *task, *ahead, *rest))
     done = launch_all(4, commands, folder)
     for run in done:
         assert run.code == 0 and run.error_lines == [], run.err

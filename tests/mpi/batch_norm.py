@@ -2,11 +2,12 @@
 
 import torch
 from torch import nn
+from torch.utils.data import Subset, TensorDataset
 
 from adsp_mpi.learn.task import Task
 
 
-def task() -> Task:
+def task(read_one_by_one: bool = False) -> Task:
     """Two clouds of points, told apart by a network with batch normalisation."""
     generator = torch.Generator().manual_seed(1)
     classes = torch.arange(400) % 2
@@ -15,4 +16,7 @@ def task() -> Task:
     def make_model() -> nn.Module:
         return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
 
-    return Task(make_model, (points[:300], classes[:300]), (points[300:], classes[300:]))
+    train, test = (points[:300], classes[:300]), (points[300:], classes[300:])
+    if not read_one_by_one:
+        return Task(make_model, train, test)
+    return Task(make_model, *(Subset(TensorDataset(*d), range(len(d[0]))) for d in (train, test)))

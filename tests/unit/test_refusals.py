@@ -35,7 +35,8 @@ USED: dict[str, str] = {
     "task train sync hetero stop eval checkpoint simulate",
     "doctor": "run.out",
     "profile": "run.seed run.out run.device run.threads task train.batch_size train.partition "
-    "train.optimizer train.optimizer_options train.grad_clip train.accumulate train.amp",
+    "train.optimizer train.optimizer_options train.grad_clip train.accumulate train.amp "
+    "train.loaders",
     "config": "run task train sync hetero stop eval trace checkpoint simulate",
 }
 """Sections and keys that a verb makes use of."""
@@ -102,7 +103,7 @@ def test_a_file_describes_the_run_that_hosts_and_machines_are_examined_for(tmp_p
 
 
 @pytest.mark.parametrize(
-    "setting", ["train.partition=blocks", "eval.samples=3", "run.threads=2", "train.amp=bf16"]
+    "setting", ["train.partition=blocks", "eval.samples=3", "run.threads=2", "train.loaders=2"]
 )
 def test_the_quadratic_has_neither_data_nor_torch(setting: str) -> None:
     with pytest.raises(UsageError, match="task quadratic makes no use of"):

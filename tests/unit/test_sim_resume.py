@@ -231,10 +231,16 @@ def test_a_longer_limit_can_be_given_but_nothing_that_is_trained_can_change(
 
 @pytest.mark.parametrize("task", ["quadratic", "cancer-svm"])
 def test_another_learning_rate_holds_from_the_checkpoint_on(tmp_path: Path, task: str) -> None:
-    """At rate 0 nothing moves any more once what was learnt before has been committed."""
+    """At rate 0 nothing moves any more once what was learnt before has been committed.
+
+    The number of loader processes may be another one too.
+    """
     simulate(make_config(tmp_path, "asp", task), tmp_path, stopped=after(50))
     resumed = resumed_config(str(tmp_path))
-    values = {"train": {"local_lr": 0.0, "lr_decay": 0.5}, "stop": {"max_seconds": 60.0}}
+    values = {
+        "train": {"local_lr": 0.0, "lr_decay": 0.5, "loaders": 1},
+        "stop": {"max_seconds": 60.0},
+    }
     losses = [
         loss for _, loss in simulate(resumed.with_values(values, "test"), tmp_path).evaluations
     ]

@@ -1,0 +1,143 @@
+"""How batches of a task's data are read: when they are needed, or ahead in loader processes."""
+
+from typing import Iterable, Iterator, Protocol, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from adsp_mpi.learn.batch import Batch, gather_batch, in_memory, move
+from adsp_mpi.learn.sample_order import Order
+from adsp_mpi.learn.task import Task
+
+READ_BY_EACH = 2
+"""A loader process reads this many batches ahead, as torch's do."""
+
+Part = tuple[int, Batch]
+"""A number of samples, and the batch of them on the device that trains."""
+
+
+class Reading(Protocol):
+    """Reads a worker's training data in its order."""
+
+    def parts(self, batch_size: int) -> Iterator[Part]:
+        """The next mini-batch in the parts that are computed one by one; all must be taken."""
+
+    def close(self) -> None:
+        """End its processes; nothing is read after that."""
+
+
+class ReadHere:
+    """Reads a mini-batch when it is needed, in this process; `parts` of it one by one."""
+
+    def __init__(self, task: Task, order: Order, device: torch.device, parts: int) -> None:
+        self._task = task
+        self._order = order
+        self._device = device
+        self._parts = parts
+
+    def parts(self, batch_size: int) -> Iterator[Part]:
+        task, indices = self._task, self._order.next_indices(batch_size)
+        for part in in_parts(indices, self._parts):
+            chosen = torch.from_numpy(part)
+            yield len(part), gather_batch(task.train_data, chosen, self._device, task.collate)
+
+    def close(self) -> None: ...
+
+
+class ReadAhead:
+    """Lets `loaders` processes read the mini-batches to come while steps are computed.
+
+    Their random numbers come from `seed`, so that those of the training process are the same
+    without them. What is read and not trained on does not count as done in the order.
+    """
+
+    def __init__(
+        self, task: Task, order: Order, device: torch.device, parts: int, loaders: int, seed: int
+    ) -> None:
+        self._order = order
+        self._device = device
+        self._to_come = PartsToCome(order, parts, ahead=READ_BY_EACH * loaders / parts)
+        data = task.train_data
+        self._loader: DataLoader | None = make_loader(
+            task, data, self._to_come, device, loaders, seed, persistent=True
+        )
+        self._batches: Iterator[Batch] = iter(())
+
+    def parts(self, batch_size: int) -> Iterator[Part]:
+        to_come = self._to_come
+        if batch_size != to_come.batch_size:
+            assert self._loader is not None
+            to_come.batch_size = batch_size
+            self._batches = iter(self._loader)  # reads samples anew that are not done
+        for samples in to_come.sizes():
+            yield samples, move(next(self._batches), self._device)
+        self._order.done(batch_size)
+
+    def close(self) -> None:
+        self._loader = None
+        self._batches = iter(())  # the processes end as soon as nothing refers to the other one
+
+
+class PartsToCome(Sampler[list[int]]):
+    """The samples of each part of the mini-batches to come, without end."""
+
+    def __init__(self, order: Order, parts: int, ahead: float) -> None:
+        self.batch_size = 0
+        self._order, self._parts, self._ahead = order, parts, ahead
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for indices in self._order.read(self.batch_size, self._ahead):
+            for part in in_parts(indices, self._parts):
+                yield part.tolist()
+
+    def sizes(self) -> list[int]:
+        """The number of samples of each part of a mini-batch."""
+        return [len(part) for part in in_parts(np.arange(self.batch_size), self._parts)]
+
+
+def read_training_data(
+    task: Task, order: Order, device: torch.device, parts: int, loaders: int, steps: int
+) -> Reading:
+    """Begin to read a worker's training data, after `steps` steps.
+
+    Tensors are read here, since to send them from one process to another would take longer.
+    """
+    if not loaders or in_memory(task.train_data, task.collate):
+        return ReadHere(task, order, device, parts)
+    seed = int(np.random.default_rng([torch.initial_seed(), steps, 0x10AD]).integers(1 << 62))
+    return ReadAhead(task, order, device, parts, loaders, seed)
+
+
+def make_loader(
+    task: Task,
+    data: Dataset,
+    batches: Iterable[list[int]],
+    device: torch.device,
+    loaders: int,
+    seed: int,
+    persistent: bool,
+) -> DataLoader:
+    """A DataLoader of these `batches` of `data`; its processes are `persistent` over its passes.
+
+    They are forks: others would import the main program, and with it MPI, once more.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # the thread that pins batches takes the present one
+    return DataLoader(
+        data,
+        batch_sampler=batches,
+        collate_fn=task.collate,
+        num_workers=loaders,
+        prefetch_factor=READ_BY_EACH,
+        pin_memory=device.type == "cuda",
+        multiprocessing_context="fork",
+        persistent_workers=persistent,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def in_parts(indices: np.ndarray, parts: int) -> Sequence[np.ndarray]:
+    """Divide the samples of a mini-batch into `parts`, or as many as there are samples."""
+    number = min(parts, len(indices))
+    return [indices] if number == 1 else np.array_split(indices, number)
