@@ -4,11 +4,12 @@ from typing import Any, Callable, Sequence
 
 from adsp_mpi.config import Config
 from adsp_mpi.learn.device import find_device
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.partition import parse_partition
 from adsp_mpi.learn.task import Task, data_lines, notes_on
 from adsp_mpi.learn.tasks import make_task
-from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.workload import notes_on_commits
 from adsp_mpi.runtime.data_shares import DataShares
 from adsp_mpi.runtime.local_step import commits_gradients

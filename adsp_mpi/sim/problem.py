@@ -11,13 +11,13 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.model_file import write_model
 from adsp_mpi.learn.random_state import put_random_state, random_state
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.task import Task, notes_on
 from adsp_mpi.learn.tasks import make_task, task_factory
-from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.learn.workload import Logger, Training, notes_on_commits
 from adsp_mpi.runtime.data_shares import DataShares, torch_seed
 from adsp_mpi.runtime.local_step import commits_gradients

@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.task import Task, notes_on
-from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.updates import LearningRate
 
 CPU = torch.device("cpu")

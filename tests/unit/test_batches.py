@@ -13,10 +13,11 @@ from torch.utils.data import Dataset, TensorDataset
 
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.batch import gather_batch, move
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.task import Task
-from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.updates import LearningRate
 
 CPU, META = torch.device("cpu"), torch.device("meta")

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.partition import iid
 from adsp_mpi.learn.replica import Replica
 from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.tasks import TASKS, make_task
-from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.updates import LearningRate
 
 CPU = torch.device("cpu")

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from adsp_mpi.learn.batch import Batch
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.task import Task
-from adsp_mpi.learn.trainer import Evaluator
 from adsp_mpi.own_loop.workload import LoopJudge
 
 

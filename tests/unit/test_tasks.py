@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from adsp_mpi.errors import UsageError
+from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.sample_order import BatchOrder
 from adsp_mpi.learn.task import Task, data_length, labels_of
 from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.learn.tasks.cifar10 import RECORD_BYTES
 from adsp_mpi.learn.tasks.fatigue import density_classes
-from adsp_mpi.learn.trainer import Evaluator, Trainer
+from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.updates import LearningRate
 from tests.unit.task_files import error_of, real_data, write_cifar10
 
