@@ -112,6 +112,7 @@ class HeteroSection:
 class EvalSection:
     period_s: float = option(10.0, "seconds between two evaluations of the global model", low=0.001)
     samples: int = option(2000, "samples that an evaluation looks at; 0: all", low=0)
+    batch_size: int = option(256, "samples that an evaluation computes at once", low=1)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ LOCAL_STEP = (
 """Settings of what a task's step does beside plain SGD."""
 
 WITHOUT_DATA = (
-    ("train", "partition"), ("train", "loaders"), ("eval", "samples"), ("run", "threads"),
-    *LOCAL_STEP,
+    ("train", "partition"), ("train", "loaders"), ("eval", "samples"), ("eval", "batch_size"),
+    ("run", "threads"), *LOCAL_STEP,
 )  # fmt: skip
 """Settings without a meaning for the quadratic, which needs no torch and has no data."""
 
@@ -25,7 +25,7 @@ WITHOUT_DATA = (
 ONLY_OF_TASKS = (
     ("task", "name"), ("train", "batch_size"), ("train", "local_lr"), ("train", "lr_decay"),
     ("train", "lr_decay_steps"), ("train", "partition"), ("train", "loaders"),
-    ("eval", "samples"), ("run", "device"), *LOCAL_STEP,
+    ("eval", "samples"), ("eval", "batch_size"), ("run", "device"), *LOCAL_STEP,
 )  # fmt: skip
 """Settings of what a user's own loop does by itself."""
 

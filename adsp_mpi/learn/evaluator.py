@@ -7,39 +7,45 @@ import torch
 from torch.utils.data import Dataset
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.learn.batch import Batch, gather_batch
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.metric import accumulates, value_of
+from adsp_mpi.learn.reading import FixedBatches
 from adsp_mpi.learn.task import Task, checked_loss, checked_metrics, data_length
 
 
 class Evaluator:
     """The global loss on a fixed sample of the training data, and metrics on held-out data.
 
+    It looks at `samples` of each, or all if that is 0, in batches of at most `batch_size`. Tensors
+    are on the device from the start; a Dataset is read anew for every evaluation, if there are
+    `loaders` in that many processes.
+
     Raises AdspError without training data, and from `evaluate` where the task's loss or metrics
     are not numbers.
     """
 
-    def __init__(self, task: Task, model: FlatModel, samples: int, seed: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        model: FlatModel,
+        samples: int,
+        seed: int,
+        batch_size: int = 256,
+        loaders: int = 0,
+    ) -> None:
         if not data_length(task.train_data):
             raise AdspError(
                 "the server (rank 0) has no training data: the global loss is evaluated on them"
             )
         self._task = task
         self._model = model
-        self._device = model.values.device
-        self._train = self._batches(task.train_data, samples, seed)
-        self._test = self._batches(task.test_data, samples, seed)
 
-    def _batches(self, data: Dataset, samples: int, seed: int, size: int = 256) -> list[Batch]:
-        total = data_length(data)
-        chosen = np.arange(total)
-        if 0 < samples < total:
-            generator = np.random.default_rng([seed, 0xE7A1])
-            chosen = np.sort(generator.choice(total, samples, replace=False))
-        parts = (torch.from_numpy(chosen[i : i + size]) for i in range(0, len(chosen), size))
-        collate = self._task.collate
-        return [(len(part), gather_batch(data, part, self._device, collate)) for part in parts]
+        def batches(data: Dataset) -> FixedBatches:
+            chosen = _chosen(data_length(data), samples, seed)
+            parts = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
+            return FixedBatches(task, data, parts, model.values.device, loaders, seed)
+
+        self._train, self._test = batches(task.train_data), batches(task.test_data)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -61,6 +67,13 @@ class Evaluator:
             pairs = ((n, values[name]) for n, values in metrics)
             result[f"test_{name}"] = value_of(last) if in_all else _mean(pairs)
         return result
+
+
+def _chosen(total: int, samples: int, seed: int) -> np.ndarray:
+    """The samples to look at, int64, in their order: all of `total`, or `samples` of them."""
+    if not 0 < samples < total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng([seed, 0xE7A1]).choice(total, samples, replace=False))
 
 
 def _mean(weighted: Iterator[tuple[int, float]]) -> float:

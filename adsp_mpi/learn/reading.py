@@ -109,6 +109,44 @@ def read_training_data(
     return ReadAhead(task, order, device, parts, loaders, seed)
 
 
+class FixedBatches:
+    """Batches of the same samples of `data`, those of each of `parts`, for every evaluation.
+
+    Of tensors they are on the device from the start. A Dataset is read whenever they are gone
+    through, by `loaders` processes if there are any, whose random numbers come from `seed`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: Dataset,
+        parts: Sequence[np.ndarray],
+        device: torch.device,
+        loaders: int,
+        seed: int,
+    ) -> None:
+        self._task, self._data, self._parts = task, data, parts
+        self._device, self._loaders, self._seed = device, loaders, seed
+        self._kept = list(self._read_here()) if in_memory(data, task.collate) else []
+
+    def __iter__(self) -> Iterator[Part]:
+        if self._kept:
+            return iter(self._kept)
+        return self._read_ahead() if self._loaders and self._parts else self._read_here()
+
+    def _read_here(self) -> Iterator[Part]:
+        for part in self._parts:
+            indices = torch.from_numpy(part)
+            yield len(part), gather_batch(self._data, indices, self._device, self._task.collate)
+
+    def _read_ahead(self) -> Iterator[Part]:
+        """The processes are there as long as it takes: rank 0 evaluates now and then."""
+        lists, loaders = [part.tolist() for part in self._parts], self._loaders
+        args = self._task, self._data, lists, self._device, loaders, self._seed
+        for samples, batch in zip(lists, make_loader(*args, persistent=False), strict=True):
+            yield len(samples), move(batch, self._device)
+
+
 def make_loader(
     task: Task,
     data: Dataset,

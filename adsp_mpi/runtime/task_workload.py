@@ -57,8 +57,8 @@ class TaskWorkload:
             self._trainer.close()
 
     def judge(self) -> Evaluator:
-        config = self._config
-        return Evaluator(self._task, self.model, config.eval.samples, config.run.seed)
+        of, seed, loaders = self._config.eval, self._config.run.seed, self._config.train.loaders
+        return Evaluator(self._task, self.model, of.samples, seed, of.batch_size, loaders)
 
     def attributes(self, share: int) -> dict[str, Any]:
         return self._shares.attributes(share)

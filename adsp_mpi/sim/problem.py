@@ -198,7 +198,8 @@ class TorchProblem:
         self.notes: Sequence[str] = [*notes_on(task), *notes_on_commits(self._model)]
         self.values = self._model.values.numpy().copy()
         self.num_trained = self._model.num_trainable
-        self._evaluator = Evaluator(task, self._model, config.eval.samples, config.run.seed)
+        of = config.eval
+        self._evaluator = Evaluator(task, self._model, of.samples, config.run.seed, of.batch_size)
 
     def _make_model(self, rank: int) -> FlatModel:
         torch.manual_seed(torch_seed(self._config, rank))
