@@ -11,11 +11,11 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.late_loss import LateLoss
 from adsp_mpi.learn.steps import Idled, NoMoreSteps, Steps
 from adsp_mpi.own_loop.dealt import deal
 from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
-from adsp_mpi.own_loop.late_loss import LateLoss
 from adsp_mpi.own_loop.shard import sharded
 from adsp_mpi.own_loop.workload import LoopWorkload
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from adsp_mpi.errors import AdspError
-from adsp_mpi.own_loop import late_loss
-from adsp_mpi.own_loop.late_loss import LateLoss
+from adsp_mpi.learn import late_loss
+from adsp_mpi.learn.late_loss import LateLoss
 from tests.unit import own_loops
 from tests.unit.own_loops import SEEN
 from tests.unit.simulated import play_loop as play

@@ -1,4 +1,4 @@
-"""The losses of a loop's steps, read without a wait for the GPU that computes them."""
+"""The losses of steps, read without a wait for the GPU that computes them."""
 
 from typing import Callable
 
@@ -9,7 +9,7 @@ Read = Callable[[], float]
 
 
 class LateLoss:
-    """Holds what a loop logs. A loss on a GPU is known one step later, all others at once."""
+    """Holds the loss of a step. A loss on a GPU is known one step later, all others at once."""
 
     def __init__(self) -> None:
         self._logged: Loss = None
