@@ -25,7 +25,7 @@ class NoMoreSteps(Exception):
     """The code that computes the steps has come to its end."""
 
 
-def take_steps(steps: Steps[T], step: Callable[[int], float]) -> T:
+def take_steps(steps: Steps[T], step: Callable[[int], float | None]) -> T:
     """Take every step that `steps` asks for by `step(batch_size)`; returns what it returns."""
     try:
         batch_size = next(steps)

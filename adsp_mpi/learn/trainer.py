@@ -10,6 +10,7 @@ from torch import nn
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn.batch import Batch
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.late_loss import LateLoss
 from adsp_mpi.learn.optimizers import OptimizerStates
 from adsp_mpi.learn.packed import packed, unpacked
 from adsp_mpi.learn.reading import Reading, read_training_data
@@ -46,16 +47,18 @@ class Trainer(OptimizerStates):
         self._how = how
         self._update = how.update(model, learning_rate)
         self._device = model.values.device
+        self._loss = LateLoss()
         self._loaders = loaders
         self._reading = self._make_reading()
         super().__init__(self._update.optimizers)
 
-    def step(self, batch_size: int) -> float:
+    def step(self, batch_size: int) -> float | None:
         """One mini-batch: compute its gradient and change the model by it.
 
         Where commits carry gradients, the change waits until the workers' mean is there: it is made
-        at the beginning of the next step. Returns the loss before the step. Raises AdspError where
-        the task's loss is not a scalar that depends on the parameters.
+        at the beginning of the next step. Returns the loss before the step, on a GPU that of the
+        step before, which is known without a wait, and None at first. Raises AdspError where the
+        task's loss is not a scalar that depends on the parameters.
         """
         if self._model.give_gradients():
             self._change(max(0, self.steps - 1))
@@ -71,7 +74,8 @@ class Trainer(OptimizerStates):
         else:
             self._change(self.steps)
         self.steps += 1
-        return float(loss)
+        self._loss.log(loss)
+        return self._loss.take()
 
     def _change(self, steps: int) -> None:
         """Change the model by the gradients of its parameters, after `steps` steps."""

@@ -46,8 +46,8 @@ class TaskWorkload:
         self._trainer = self._shares.trainer(share, self.model, self._config.train.loaders)
         return self._trainer
 
-    def step(self, batch_size: int) -> float:
-        """Take a step with the `training` made last; returns its loss."""
+    def step(self, batch_size: int) -> float | None:
+        """Take a step with the `training` made last; returns its loss, None if it is unknown."""
         assert self._trainer
         return self._trainer.step(batch_size)
 

@@ -5,10 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from adsp_mpi.errors import AdspError
 from adsp_mpi.learn import late_loss
+from adsp_mpi.learn.batch import Batch
+from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.late_loss import LateLoss
+from adsp_mpi.learn.sample_order import BatchOrder
+from adsp_mpi.learn.task import Task
+from adsp_mpi.learn.trainer import Trainer
+from adsp_mpi.learn.updates import LearningRate
 from tests.unit import own_loops
 from tests.unit.own_loops import SEEN
 from tests.unit.simulated import play_loop as play
@@ -44,10 +51,15 @@ def test_weights_that_are_not_finite_are_never_committed(
     assert all(weights.isfinite().all() for weights in model.values())
 
 
-def test_a_loss_on_a_gpu_is_read_a_step_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Losses of float64 stand for those on a GPU here: only `copied` may read them."""
+@pytest.fixture
+def float64_is_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses of float64 stand for those on a GPU; only `copied` may read them, and adds 100."""
     monkeypatch.setattr(late_loss, "copied", lambda loss: lambda: float(loss) + 100)
     monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda t: t.dtype == torch.float64))
+
+
+@pytest.mark.usefixtures("float64_is_on_a_gpu")
+def test_a_loss_on_a_gpu_is_read_a_step_later() -> None:
     loss = LateLoss()
     taken = []
     for logged in (torch.ones((), dtype=torch.float64), 2.0, None, torch.tensor(4.0)):
@@ -58,3 +70,25 @@ def test_a_loss_on_a_gpu_is_read_a_step_later(monkeypatch: pytest.MonkeyPatch) -
         loss.log(logged)
         taken.append(loss.take())
     assert taken == [None, 2.0, None, 4.0, None, 100.0, 101.0, 102.0, None]
+
+
+@pytest.mark.usefixtures("float64_is_on_a_gpu")
+@pytest.mark.parametrize(
+    ("dtype", "losses"), [(torch.float32, [4.0, 1.0, 0.25]), (torch.float64, [None, 104.0, 101.0])]
+)
+def test_a_task_reads_the_loss_of_a_step_on_a_gpu_a_step_later(
+    dtype: torch.dtype, losses: list[float | None]
+) -> None:
+    """The loss is (w x)^2 with x = 1; the rate 1/4 halves w = 2 at every step."""
+    data = (torch.ones(1, 1),)
+
+    def loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+        return (model(batch[0]) ** 2).mean().to(dtype)
+
+    task = Task(lambda: nn.Linear(1, 1, bias=False), data, data, loss, lambda model, batch: {})
+    model = FlatModel(task.make_model())
+    model.values.fill_(2.0)
+    order, rate = BatchOrder(np.arange(1), np.random.default_rng(0)), LearningRate(0.25, 1, 1)
+    trainer = Trainer(task, model, lambda share: order, 0, rate)
+    assert [trainer.step(1) for _ in range(3)] == losses
+    assert model.values.item() == 0.25
