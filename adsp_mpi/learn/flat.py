@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.views import Views
 
 
 class FlatModel:
@@ -21,8 +22,9 @@ class FlatModel:
     one, which is above 0 once gradients are there; `take_gradients` and `give_gradients` move them.
 
     Dense float32 tensors become views of `values`. Others, of another type or on another device,
-    keep their memory: `gather` copies them into `values`, `scatter` copies them back. Raises
-    UsageError for complex parameters and for a model without a trained one.
+    keep their memory: `gather` copies them into `values`, `scatter` copies them back. Both bring
+    tensors back that were given other memory meanwhile. Raises UsageError for complex parameters
+    and for a model without a trained one.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class FlatModel:
         device = trained[0].device
         self.num_trainable = sum(p.numel() for p in trained)
         state = sum(t.numel() for t in tensors)
-        self.values = torch.zeros(state + gradients * (self.num_trainable + 1), device=device)
+        size = state + gradients * (self.num_trainable + 1)
+        self.values = torch.zeros(size, dtype=torch.float32, device=device)
         self.carries_gradients = gradients
         self._gradients = self.values[state:-1] if gradients else self.values[:0]
         if gradients:
@@ -65,6 +68,9 @@ class FlatModel:
 
         self._copied: list[tuple[torch.Tensor, slice]] = []
         self._take_over(tensors)
+        copied = {id(tensor) for tensor, _ in self._copied}
+        self._views = Views(self.module, [t for t in tensors if id(t) not in copied])
+        self.gather()
 
     @property
     def has_copies(self) -> bool:
@@ -72,15 +78,17 @@ class FlatModel:
         return bool(self._copied)
 
     def gather(self) -> None:
-        """Copy tensors that are no views into `values`."""
+        """Let `values` hold what the module's tensors hold."""
+        self._views.restore(keep=True)
         for tensor, part in self._copied:
             self.values[part].copy_(tensor.detach().reshape(-1))
 
     def scatter(self, base: torch.Tensor | None = None) -> None:
-        """Copy `values` into the tensors that are no views, rounded to their type.
+        """Let the module's tensors hold `values`, rounded to their type.
 
         `values` and, by the same amounts, `base`, float32[P], then become what was rounded to.
         """
+        self._views.restore(keep=False)
         for tensor, part in self._copied:
             tensor.detach().copy_(self.values[part].view(tensor.shape))
             rounded = tensor.detach().reshape(-1).to(self.values)
@@ -104,7 +112,7 @@ class FlatModel:
                     f"a parameter is {tensor.dtype} on {tensor.device}: plain SGD wants a float32 "
                     "model on one device: model.float(), or take another train.optimizer"
                 )
-        gradients = torch.zeros(self.num_trainable, device=self.values.device)
+        gradients = torch.zeros(self.num_trainable, dtype=torch.float32, device=self.values.device)
         offset = 0
         for parameter in self.trained:
             parameter.grad = _like(gradients, parameter, offset)
@@ -174,7 +182,6 @@ class FlatModel:
             else:
                 self._copied.append((tensor, slice(offset, end)))
             offset = end
-        self.gather()
 
 
 def _travels(buffer: torch.Tensor, saved: set[int]) -> bool:

@@ -25,8 +25,8 @@ class Replica:
     `update` and `answer` are the buffers given to MPI, pinned where the model is on a GPU.
 
     Where the server answers at once, a commit goes chunk by chunk while each is in the processor's
-    cache, and no step comes in between: `take_part`, then `land_part`. The answer overwrites that
-    part of the base, which is no longer needed.
+    cache, and no step comes in between: `gather`, then for each part `take_part` and `land_part`.
+    The answer overwrites that part of the base, which is no longer needed.
 
     Float buffers (batch-norm statistics) are the elements [T:]. With `same_base`, all commits
     of a round start from one model, and buffers are summed like parameters. Otherwise sums of
@@ -97,6 +97,10 @@ class Replica:
     def settle(self) -> None:
         """Wait until `answer` may be overwritten."""
         self._staging.settle()
+
+    def gather(self) -> None:
+        """Let `local` hold what the model's tensors hold, before its parts are taken."""
+        self._model.gather()
 
     def take_part(self, part: slice, factor: float) -> tuple[np.ndarray, np.ndarray]:
         """Take `factor` * (local - base) of a part; returns it and the buffer for the model with

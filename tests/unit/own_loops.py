@@ -27,13 +27,16 @@ def validate(model: nn.Module) -> dict[str, float]:
 
 
 def constant() -> None:
-    """Every step subtracts RATE from every parameter."""
+    """Every step subtracts RATE from every parameter; every third moves them to other memory."""
     model = make_model()
     optimizer = torch.optim.SGD(model.parameters(), RATE)
     run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1e4)
-    for _ in run([None]):
+    for number, _ in enumerate(run([None])):
         optimizer.zero_grad()
         sum(p.sum() for p in model.parameters()).backward()
+        if number % 3 == 0:
+            for parameter in model.parameters():
+                parameter.data = parameter.data.clone()
         optimizer.step()
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import Replica
 
@@ -117,6 +117,40 @@ def test_a_commit_of_bfloat16_weights_carries_their_steps_and_no_rounding() -> N
     with torch.no_grad():
         module.weight += 0.5
     assert replica.take_update(1.0).tolist() == [0.5, 0.0]
+
+
+def test_tensors_that_were_given_other_memory_keep_their_values_and_come_back() -> None:
+    """SAM and an RNN's flatten_parameters set `parameter.data`; a buffer may be set anew."""
+    module = nn.BatchNorm1d(2)
+    flat = FlatModel(module, CPU)
+    module.weight.data = torch.tensor([3.0, 4.0])
+    module.running_mean = module.running_mean + 5.0
+    flat.gather()
+    assert flat.values.tolist() == [3.0, 4.0, 0.0, 0.0, 5.0, 5.0, 1.0, 1.0]
+    module.bias.data = torch.ones(2)
+    module.running_var = torch.zeros(2)
+    flat.load(torch.arange(8.0))
+    assert module.bias.tolist() == [2.0, 3.0] and module.running_var.tolist() == [6.0, 7.0]
+    flat.values.zero_()
+    assert not any(tensor.any() for tensor in module.state_dict().values())
+
+
+@pytest.mark.parametrize("module", [nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False)])
+def test_a_tensor_that_becomes_another_after_join_is_refused(module: nn.Module) -> None:
+    module.register_parameter("more", nn.Parameter(torch.ones(2)))
+    flat = FlatModel(module, CPU)
+    module.double()
+    with pytest.raises(AdspError, match=r"was float32\[2.* on cpu at join and is float64\[2"):
+        flat.gather()
+
+
+def test_the_vector_is_float32_whatever_torchs_default_is() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        flat = FlatModel(nn.Linear(2, 1), CPU)
+        assert flat.values.dtype == torch.float32 and flat.has_copies
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_a_model_without_trainable_parameters_is_refused() -> None:

@@ -126,6 +126,7 @@ class CommitPath:
 
     def _commit_by_parts(self, factor: float) -> None:
         """Take, add and land each part of the model while it is in the processor's cache."""
+        self._replica.gather()
         for part in self._model.parts(self._replica.num_rebased):
             update, after = self._replica.take_part(part, factor)
             self._model.add_now(update, after, part.start)
