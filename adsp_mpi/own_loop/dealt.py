@@ -45,6 +45,10 @@ class DealtSampler(Sampler[int]):
     def __init__(self, data: WholeSet, order: SampleOrder, hand: Hand, want: int) -> None:
         self._data, self._order, self._hand, self._want = data, order, hand, want
 
+    def __len__(self) -> int:
+        """The samples of a pass, for the length of the loader."""
+        return len(self._data)
+
     def __iter__(self) -> Iterator[int]:
         for position in self._hand.positions(self._want):
             yield self._data.own_index(self._order.sample(position))

@@ -31,7 +31,9 @@ def numbers(fixed: bool, each_step: Callable[[Any], Any] = lambda _: None) -> No
     optimizer = torch.optim.SGD(model.parameters(), RATE)
     run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1.0)
     SEEN["looked up"].clear()
-    for batch in run(DataLoader(run.shard(Numbers(40), fixed), 3, shuffle=not fixed)):
+    loader = DataLoader(run.shard(Numbers(40), fixed), 3, shuffle=not fixed)
+    for batch in run(loader):
+        SEEN["length of the loader"].append(len(loader))
         SEEN[f"numbers of {run.index}"] += batch.tolist()
         optimizer.zero_grad()
         model(torch.ones(1, 4)).sum().backward()

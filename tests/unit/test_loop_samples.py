@@ -46,6 +46,7 @@ def test_all_workers_together_go_through_the_samples_however_fast_they_are(
     given = given_numbers()
     assert len(given[-1]) > 2 * len(given[0]) > 0
     assert all(len(numbers) % 3 == 0 for numbers in given), "every batch is full"
+    assert set(SEEN["length of the loader"]) == {14}, "a pass of all workers"
     counts = times_given()
     passes = counts.sum() // 40
     assert passes >= 5 and passes - 2 <= counts.min() <= counts.max() <= passes + 1
