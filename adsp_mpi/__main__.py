@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: bench(arguments[1:]))
         return
     try:
-        if arguments[:1] in (["guide"], ["slurm"]):
+        if arguments[:1] in (["guide"], ["slurm"], ["weights"]):
             print_text(*arguments)
             return
         request = parse(arguments)
     except AdspError as error:
-        leave_with(error, alone=bool({"simulate", "guide", "slurm"} & set(arguments)))
+        leave_with(error, alone=bool({"simulate", "guide", "slurm", "weights"} & set(arguments)))
     if request.program:
         train_own_loop(request)
         return
@@ -61,6 +61,11 @@ def print_text(verb: str, *arguments: str) -> None:
     """Do a verb that prints text, and reads no settings."""
     if verb == "guide":
         show_guide(arguments)
+        return
+    if verb == "weights":
+        from adsp_mpi.tools.weights import write_weights
+
+        print(write_weights(arguments))
         return
     from adsp_mpi.tools.slurm import slurm_script
 

@@ -21,8 +21,12 @@ VERBS = {
     "doctor": "check this MPI, these hosts and the folder, under mpirun",
     "profile": "measure speeds and links into a file for --hetero, under mpirun",
     "bench": "time commits, steps and starts, under mpirun (bench --help)",
+    "weights": "write a checkpoint's model as a state_dict (weights --help)",
     "slurm": "print a batch script for a run of yours (slurm --help)",
 }
+
+COME_FIRST = ("bench", "guide", "slurm", "weights")
+"""Verbs with arguments of their own."""
 
 SHORT_OPTIONS = {
     "sync": ("sync", "model", str),
@@ -120,7 +124,7 @@ def parse(arguments: Sequence[str]) -> Request:
         options.verb, options.program = "run", options.verb
     if options.verb not in VERBS:
         raise UsageError(f"unknown verb {options.verb!r}; there are: {', '.join(VERBS)}")
-    if options.verb in ("bench", "guide", "slurm"):
+    if options.verb in COME_FIRST:
         raise UsageError(f"{options.verb} comes first: python -m adsp_mpi {options.verb}")
     if options.program:
         return _parse_program(options)

@@ -1,12 +1,13 @@
 """What a module trains, and its running statistics, as one flat float32 vector."""
 
 from itertools import zip_longest
-from typing import Iterable, Sequence
+from typing import Any, Iterable, Sequence
 
 import torch
 from torch import nn
 
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.learn.tensor_table import Place, table_of
 from adsp_mpi.learn.views import Views
 
 
@@ -67,7 +68,10 @@ class FlatModel:
         """The trained parameters, in the order of `values`."""
 
         self._copied: list[tuple[torch.Tensor, slice]] = []
-        self._take_over(tensors)
+        places = self._take_over(tensors)
+        self.table = table_of(module, places, self.at_home.values())
+        """A row for each entry of the module's state_dict: where it is in `values`."""
+
         copied = {id(tensor) for tensor, _ in self._copied}
         self._views = Views(self.module, [t for t in tensors if id(t) not in copied])
         self.gather()
@@ -162,6 +166,12 @@ class FlatModel:
         """P, the length of `values`."""
         return self.values.numel()
 
+    @property
+    def state_at_home(self) -> dict[str, Any]:
+        """What the module's state_dict holds and no commit carries, by its name there."""
+        state = self.module.state_dict()
+        return {row["name"]: state[row["name"]] for row in self.table if row.get("at_home")}
+
     def require_layout(self, saved: Sequence[str], source: str) -> None:
         """Raise UsageError unless `saved`, from `source`, is this model's layout."""
         for before, now in zip_longest(saved, self.layout, fillvalue="nothing more"):
@@ -170,8 +180,12 @@ class FlatModel:
                     f"{source} is of another model: it has {before} where this one has {now}"
                 )
 
-    def _take_over(self, tensors: list[torch.Tensor]) -> None:
-        """Copy the tensors into `values`, and make views of it of those that can be."""
+    def _take_over(self, tensors: list[torch.Tensor]) -> dict[int, Place]:
+        """Copy the tensors into `values`, and make views of it of those that can be.
+
+        Returns their places, by the tensors' identity.
+        """
+        places = {}
         offset = 0
         for tensor in tensors:
             end = offset + tensor.numel()
@@ -179,9 +193,12 @@ class FlatModel:
                 view = _like(self.values, tensor, offset)
                 view.copy_(tensor.detach())
                 tensor.data = view
+                places[id(tensor)] = Place(offset, tensor.stride())
             else:
+                places[id(tensor)] = Place(offset, torch.empty(tensor.shape).stride())
                 self._copied.append((tensor, slice(offset, end)))
             offset = end
+        return places
 
 
 def _travels(buffer: torch.Tensor, saved: set[int]) -> bool:

@@ -3,11 +3,12 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import AdspError, UsageError
 
 FORMATS = ("pt", "safetensors")
 """The formats, which are the endings of the files' names too."""
@@ -36,6 +37,15 @@ def write_model(state: dict[str, Any], path: Path) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def read_model(path: Path) -> dict[str, Any]:
+    """What `write_model` wrote with torch, on the CPU; AdspError if the file is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise AdspError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    return state
 
 
 def _write_safetensors(state: dict[str, Any], path: Path) -> None:

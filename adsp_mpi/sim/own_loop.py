@@ -165,6 +165,10 @@ class LoopProblem:
         for rank in self._ranks:
             rank.share = rank.share[0] % shares, shares
 
+    @property
+    def model(self) -> FlatModel:
+        return self._models[0]
+
     def begin(self, progress: Callable[[], float]) -> None:
         """Let every rank come to where it asks for its first step."""
         for rank in self._ranks:

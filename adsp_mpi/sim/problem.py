@@ -90,6 +90,10 @@ class Problem(Protocol):
     """T: the first T numbers are trained; the others are buffers."""
 
     @property
+    def model(self) -> FlatModel | None:
+        """Rank 0's model as one vector; None: the problem is without torch."""
+
+    @property
     def loggers(self) -> Sequence[Logger]:
         """Functions to call after every evaluation."""
 
@@ -191,15 +195,15 @@ class TorchProblem:
         self._config = config
         self._task = task
         self._shares = DataShares(task, config, num_workers - config.run.spares)
-        self._model = self._make_model(0)
+        self.model = self._make_model(0)
         self._learners: list[TorchLearner] = []
         self.name = task.name
         self.loggers = ()
-        self.notes: Sequence[str] = [*notes_on(task), *notes_on_commits(self._model)]
-        self.values = self._model.values.numpy().copy()
-        self.num_trained = self._model.num_trainable
+        self.notes: Sequence[str] = [*notes_on(task), *notes_on_commits(self.model)]
+        self.values = self.model.values.numpy().copy()
+        self.num_trained = self.model.num_trainable
         of = config.eval
-        self._evaluator = Evaluator(task, self._model, of.samples, config.run.seed, of.batch_size)
+        self._evaluator = Evaluator(task, self.model, of.samples, config.run.seed, of.batch_size)
 
     def _make_model(self, rank: int) -> FlatModel:
         torch.manual_seed(torch_seed(self._config, rank))
@@ -208,8 +212,8 @@ class TorchProblem:
 
     def learner(self, worker: int) -> TorchLearner:
         model = self._make_model(worker + 1)
-        model.require_layout(self._model.layout, "the model that the task made first")
-        for own, first in zip(model.at_home.values(), self._model.at_home.values(), strict=True):
+        model.require_layout(self.model.layout, "the model that the task made first")
+        for own, first in zip(model.at_home.values(), self.model.at_home.values(), strict=True):
             own.detach().copy_(first.detach())
         share = worker % self._shares.num_workers
         learner = TorchLearner(self._shares, share, model, self._config.sync_model.same_base)
@@ -224,17 +228,17 @@ class TorchProblem:
         return self._shares.attributes(worker % self._shares.num_workers)
 
     def evaluate(self) -> dict[str, float]:
-        self._model.load(torch.from_numpy(self.values))
+        self.model.load(torch.from_numpy(self.values))
         return self._evaluator.evaluate()
 
     def save(self, values: np.ndarray, path: Path) -> Path:
-        self._model.load(torch.from_numpy(values))
-        write_model(self._model.module.state_dict(), path)
+        self.model.load(torch.from_numpy(values))
+        write_model(self.model.module.state_dict(), path)
         return path
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "layout": self._model.layout,
+            "layout": self.model.layout,
             "random": random_state(),
             "learners": [
                 [learner.state_dict(), learner.training.state_dict()] for learner in self._learners
@@ -242,7 +246,7 @@ class TorchProblem:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._model.require_layout(state["layout"], "the checkpoint")
+        self.model.require_layout(state["layout"], "the checkpoint")
         put_random_state(state["random"])
         for learner, (replica, training) in zip(self._learners, state["learners"], strict=True):
             learner.load_state_dict(replica)

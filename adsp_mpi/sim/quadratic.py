@@ -48,6 +48,7 @@ class Quadratic:
     name = "quadratic"
     notes = ()
     loggers = ()
+    model = None
 
     def __init__(
         self, config: Config, num_workers: int, curvature: np.ndarray, noise: float, start: float

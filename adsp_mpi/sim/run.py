@@ -18,6 +18,7 @@ from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.profiles import profile_of
 from adsp_mpi.runtime.resume import Checkpoint, find_checkpoint
 from adsp_mpi.runtime.run_info import headline, resumed_line, run_attributes
+from adsp_mpi.runtime.saved_model import HomeFile
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.screen import QuietScreen, Screen
 from adsp_mpi.sim.checkpoint import engine_state, resume_engine
@@ -132,6 +133,7 @@ class Saver:
         self._config = config
         keep = config.checkpoint
         self._checkpoints = Checkpoints(folder, keep.keep, keep.keep_every_s)
+        self._home = HomeFile(folder, engine.problem.model)
         self._engine = engine
         self._part, self._rows, self._trace = part, rows, trace
 
@@ -141,11 +143,13 @@ class Saver:
         state = {
             "config": self._config.to_toml(),
             "ended": ended,
+            "table": model.table if (model := self._engine.problem.model) else [],
             "engine": engine_state(self._engine),
             "server": self._part.state,
             "workers": self._rows.state,
             "counts": self._trace.counts,
         }
+        self._home.write()
         save(path / SERVER, state)
         self._checkpoints.finish(path)
 

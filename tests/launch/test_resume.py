@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import adsp_mpi.trace
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.metrics import run_metrics
 from adsp_mpi.analysis.parts import Look
+from adsp_mpi.learn.tasks import make_task
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.tools.weights import write_weights
 from tests.launch.faults import FLUSHED_SOON, wait_until_all_train
 from tests.launch.launcher import (
     Finished,
@@ -188,6 +191,9 @@ def test_a_killed_run_keeps_what_was_flushed_and_goes_on_also_with_fewer_workers
     process.communicate(timeout=60)
     shutil.copytree(tmp_path / "r", tmp_path / "merged")
     limit = max(require_all_that_was_flushed(tmp_path / "merged", before)) + MORE_STEPS
+    write_weights([str(tmp_path / "merged")])
+    weights = torch.load(tmp_path / "merged" / "weights.pt", weights_only=True)
+    make_task("digits", {}).make_model().load_state_dict(weights)
 
     fewer = ("-m", "tests.mpi.on_ranks", "3", "--resume", "r", "--max-steps", str(limit + 1))
     changed = ("--max-steps", str(limit), "--set", "train.local_lr=0.05")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
+from adsp_mpi.tools.weights import write_weights
 from adsp_mpi.trace import Trace
 from tests.launch.faults import FLUSHED_SOON, surviving, wait_until_all_train
 from tests.launch.launcher import (
@@ -47,7 +49,19 @@ def test_it_trains_and_goes_on_with_one_server(tmp_path: Path) -> None:
     assert shards == {2, 4} and evals["landed"][-1] == sum(map(len, commits))
     model = torch.load(tmp_path / "r/model.pt", weights_only=True)
     assert all(value.isfinite().all() for value in model.values())
+    on_three, on_one = whole_checkpoints(tmp_path / "r")
+    assert model.keys() == weights_of(on_three).keys()
+    assert all(torch.equal(model[name], value) for name, value in weights_of(on_one).items())
+    assert not all(torch.equal(model[name], value) for name, value in weights_of(on_three).items())
     assert refused.code == 2 and "6 are servers" in refused.err and len(refused.error_lines) == 1
+
+
+def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The model that `python -m adsp_mpi weights` writes."""
+    file = checkpoint.with_suffix(".pt")
+    write_weights([str(checkpoint), "--out", str(file)])
+    state: dict[str, torch.Tensor] = torch.load(file, weights_only=True)
+    return state
 
 
 def test_a_shard_that_dies_ends_the_job_with_one_line(tmp_path: Path) -> None:

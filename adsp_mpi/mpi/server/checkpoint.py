@@ -6,6 +6,7 @@ from typing import Any
 
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
+from adsp_mpi.runtime.saved_model import HomeFile
 from adsp_mpi.trace.part_writer import PartWriter
 
 
@@ -17,11 +18,13 @@ class ServerSaver:
         self._part = part
         keep = ready.config.checkpoint
         self._checkpoints = Checkpoints(ready.folder, keep.keep, keep.keep_every_s)
+        self._home = HomeFile(ready.folder, ready.model)
         self._path: Path | None = None
 
     def begin(self) -> int:
         """Create the folder of a checkpoint and return its number; OSError if that fails."""
         self._path = self._checkpoints.begin()
+        self._home.write()
         return int(self._path.stem)
 
     def drop(self) -> None:
@@ -39,6 +42,7 @@ class ServerSaver:
             "config": self._ready.config.to_toml(),
             "num_workers": self._ready.world.num_workers,
             "layout": self._ready.model.layout,
+            "table": self._ready.model.table,
             "step_time_s": min(c.step_time_s for c in self._ready.profile.workers),
             "part_bytes": self._part.flushed_bytes(),
             "ended": ended,
