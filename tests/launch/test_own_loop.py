@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from adsp_mpi.trace import Trace
+from tests.contract.recording import Recording
+from tests.contract.replay import replay
 from tests.launch.launcher import Finished, launch, launch_all, ranks
 from tests.unit.constant_task import RATE
 from tests.unit.example_data import EXAMPLES, missing, write_data
@@ -127,12 +129,15 @@ def test_workers_commit_on_and_the_run_ends_while_the_model_is_being_judged(
     with Trace(folder) as trace:
         judged, ended_s = trace.table("ps/evals"), trace.meta["end_s"]
         commits = [trace.table(f"workers/{w}/commits")["begun_s"] for w in trace.workers]
+        recording = Recording.of(trace)
     slow = [row for row in judged[1:-1] if row["duration_s"] > 0.4]
     spans = [(row["time_s"], row["time_s"] + row["duration_s"]) for row in slow]
     for times in commits:
         assert any(((start_s < times) & (times < end_s)).any() for start_s, end_s in spans)
     assert slow and judged["time_s"][-1] >= ended_s > judged["time_s"][-2]
     assert model_of(folder)
+    assert recording.tables["ps/observed"]["raised_commits"][-1] > 0
+    assert replay(recording), "also with the target that was raised meanwhile"
 
 
 def test_a_worker_that_leaves_its_loop_leaves_the_run(
