@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence, TypeVar
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.callbacks import Callbacks
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer, Setting, file_layer, layer_of
 from adsp_mpi.refusals import require_used
@@ -22,12 +23,15 @@ T = TypeVar("T")
 
 
 def train(
-    task: "Task | str", settings: dict[str, dict[str, Any]] | Config | None = None
+    task: "Task | str",
+    settings: dict[str, dict[str, Any]] | Config | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> "Result | None":
     """Train `task` on all ranks of this MPI job; every rank makes the same call.
 
     `task` is a Task or the name of one; `settings` are {section: {key: value}} over the
-    defaults, as in a configuration file. Returns the Result on rank 0, None on workers.
+    defaults, as in a configuration file; `callbacks` are as for `join`. Returns the Result on
+    rank 0, None on workers.
 
     A run that fails raises on every rank: an AdspError with the message on one of them,
     `adsp_mpi.errors.Elsewhere` on the others; wrong settings raise UsageError on all. If the error
@@ -43,7 +47,7 @@ def train(
         given.append(Setting("task", "name", task, "adsp_mpi.train"))
     base, config = config, config.with_layers(given)
     require_used("run", base, config, [given])
-    return run_quietly(config, None if isinstance(task, str) else task)
+    return run_quietly(config, None if isinstance(task, str) else task, Callbacks(callbacks))
 
 
 def join(
@@ -52,6 +56,7 @@ def join(
     evaluate: "Evaluate | None" = None,
     settings: Mapping[str, Mapping[str, Any]] | str | Path | None = None,
     loggers: "Sequence[Logger]" = (),
+    callbacks: Sequence[Any] = (),
 ) -> "Run":
     """Train `model` with all ranks; collective. Every rank goes on from rank 0's weights.
 
@@ -59,6 +64,8 @@ def join(
     evaluates the global model by `evaluate(model)`, which returns the loss, or a dict of numbers
     with "loss" in it; without it the loss is the mean of those that workers log. After every
     evaluation rank 0 calls each of `loggers` with a dict of numbers and the steps of all workers.
+    `callbacks` are objects with methods, each called with a dict, by any of these names: on each
+    worker `on_commit` after every commit of its own, on rank 0 `on_evaluation` and `on_checkpoint`.
     `settings` are {section: {key: value}} or the path of a TOML file; those of the command line
     (`python -m adsp_mpi my_training:train ...`) go over them.
 
@@ -79,7 +86,8 @@ def join(
     optimizers = _all_of("optimizer", optimizer, Optimizer)
     if evaluate is not None and not callable(evaluate):
         raise UsageError(f"join: evaluate must be a function, not {type(evaluate).__name__}")
-    workload = LoopWorkload(models, optimizers, evaluate, GIVEN.program, loggers)
+    told = Callbacks(callbacks)
+    workload = LoopWorkload(models, optimizers, evaluate, GIVEN.program, loggers, told)
     layers = [_layer(settings), *GIVEN.layers]
     if PLACE.prepare:
         return Run(PLACE.prepare(layers, workload), workload)

@@ -2,6 +2,7 @@
 
 from typing import Any, Callable, Protocol, Sequence
 
+from adsp_mpi.core.callbacks import Callbacks
 from adsp_mpi.core.dealing import Hand
 from adsp_mpi.learn.flat import FlatModel
 
@@ -78,6 +79,10 @@ class Workload(Protocol):
     @property
     def loggers(self) -> Sequence[Logger]:
         """Functions that rank 0 calls after every evaluation."""
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """The user's functions to call on this rank."""
 
     @property
     def model(self) -> FlatModel:

@@ -8,6 +8,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Callable, NoReturn, Protocol, TypeVar
 
+from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, UsageError, cause
 from adsp_mpi.runtime.exit import tell_error
 from adsp_mpi.runtime.launcher import abort_by_launcher, launched_rank, num_launched
@@ -37,7 +38,9 @@ MPI_MODULE = "mpi4py.MPI"
 OVER = "its program is over"
 
 
-def run_quietly(config: "Config", task: "Task | None" = None) -> "Result | None":
+def run_quietly(
+    config: "Config", task: "Task | None" = None, callbacks: Callbacks = NO_CALLBACKS
+) -> "Result | None":
     """Call `mpi.run.run`, imported only now, so that wrong arguments do not pay for torch.
 
     The first line is on the screen before the seconds that the import takes.
@@ -45,7 +48,7 @@ def run_quietly(config: "Config", task: "Task | None" = None) -> "Result | None"
     say_start(config, "" if task else config.task.name)
     from adsp_mpi.mpi.run import run
 
-    return run(config, task)
+    return run(config, task, callbacks=callbacks)
 
 
 def say_start(config: "Config", name: str) -> None:

@@ -7,6 +7,7 @@ from mpi4py import MPI
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
+from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.errors import EXIT_DONE, AdspError, UsageError
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.replica import rebased_elements
@@ -31,14 +32,18 @@ from adsp_mpi.runtime.task_workload import TaskWorkload, task_workload
 
 
 def run(
-    config: Config, task: Task | None = None, comm: MPI.Intracomm = MPI.COMM_WORLD
+    config: Config,
+    task: Task | None = None,
+    comm: MPI.Intracomm = MPI.COMM_WORLD,
+    callbacks: Callbacks = NO_CALLBACKS,
 ) -> Result | None:
     """Train as `config` says; collective over all ranks of `comm`.
 
-    `task` replaces the configured one. Returns the Result on rank 0, None elsewhere. An error is
-    raised with its message on one rank; the others raise `Elsewhere` without one.
+    `task` replaces the configured one; `callbacks` are called on this rank. Returns the Result on
+    rank 0, None elsewhere. An error is raised with its message on one rank; the others raise
+    `Elsewhere` without one.
     """
-    here = RankRun(config, task_workload(task), comm)
+    here = RankRun(config, task_workload(task, callbacks), comm)
     workload = here.ready.workload
     assert isinstance(workload, TaskWorkload)
     try:

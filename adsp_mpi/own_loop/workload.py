@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import LBFGS, Optimizer
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.models.rounds import GRADIENTS
 from adsp_mpi.errors import AdspError, UsageError
@@ -29,9 +30,11 @@ class LoopWorkload:
         evaluate: Evaluate | None,
         name: str,
         loggers: Sequence[Logger] = (),
+        callbacks: Callbacks = NO_CALLBACKS,
     ) -> None:
         self.name = name
         self.loggers = loggers
+        self.callbacks = callbacks
         self.shared: Sequence[str] = []
         self.kept: dict[str, Any] = {}
         """Objects with a `state_dict` that a checkpoint keeps beside the optimizers, by name."""

@@ -1,12 +1,10 @@
 """Rank 0's part of a trace, for both engines."""
 
 from pathlib import Path
-from typing import Sequence
 
 from adsp_mpi.core.actions import Observed, Tell
 from adsp_mpi.core.board import TARGET_FIELDS, Board
 from adsp_mpi.core.scheduler import momentum_of
-from adsp_mpi.learn.workload import Logger
 from adsp_mpi.trace import part_log, schema
 from adsp_mpi.trace.memory_writer import MemoryPart
 from adsp_mpi.trace.part_writer import PartWriter
@@ -21,15 +19,10 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 class ServerTrace:
-    """Records evaluations, targets and what the scheduler observed.
+    """Records evaluations, targets and what the scheduler observed."""
 
-    After every evaluation each of `loggers` is called with its numbers, by name, and the number of
-    steps that all workers have taken.
-    """
-
-    def __init__(self, part: PartWriter | MemoryPart, loggers: Sequence[Logger] = ()) -> None:
+    def __init__(self, part: PartWriter | MemoryPart) -> None:
         self.part = part
-        self._loggers = loggers
         self.part.add_table("ps/targets", schema.TARGETS)
         self.part.add_table("ps/observed", schema.OBSERVED)
         self.part.add_table("ps/observed_workers", schema.OBSERVED_WORKERS)
@@ -57,8 +50,6 @@ class ServerTrace:
         steps = int(board.column("steps").sum())
         self.part.append("ps/evals", now, duration_s, steps, board.landed, trial, *metrics.values())
         self._evaluations += 1
-        for log in self._loggers:
-            log({**metrics, "seconds": now, "commits": board.landed}, steps)
 
     def outer_step(self, now: float, norm: float) -> None:
         """Rank 0 has added a vector of this norm to the global model."""

@@ -3,6 +3,7 @@
 from typing import Any, Callable, Sequence
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.learn.device import find_device
 from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
@@ -20,7 +21,15 @@ class TaskWorkload:
 
     loggers = ()
 
-    def __init__(self, task: Task, config: Config, num_shares: int, node_rank: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        config: Config,
+        num_shares: int,
+        node_rank: int,
+        callbacks: Callbacks = NO_CALLBACKS,
+    ) -> None:
+        self.callbacks = callbacks
         self._task = task
         self._config = config
         self._shares = DataShares(task, config, num_shares)
@@ -64,7 +73,9 @@ class TaskWorkload:
         return self._shares.attributes(share)
 
 
-def task_workload(task: Task | None) -> Callable[[Config, int, int], TaskWorkload]:
+def task_workload(
+    task: Task | None, callbacks: Callbacks = NO_CALLBACKS
+) -> Callable[[Config, int, int], TaskWorkload]:
     """Makes the workload of `task`, or else of the configured one, on a rank.
 
     Called with the configuration, the number of shares and the rank's number on its host.
@@ -72,6 +83,6 @@ def task_workload(task: Task | None) -> Callable[[Config, int, int], TaskWorkloa
 
     def make(config: Config, num_shares: int, node_rank: int) -> TaskWorkload:
         chosen = task or make_task(config.task.name, config.task.options)
-        return TaskWorkload(chosen, config, num_shares, node_rank)
+        return TaskWorkload(chosen, config, num_shares, node_rank, callbacks)
 
     return make

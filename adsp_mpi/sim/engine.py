@@ -14,10 +14,11 @@ from adsp_mpi.core.steering import Steering
 from adsp_mpi.core.worker import Worker
 from adsp_mpi.core.worker_tables import Tables
 from adsp_mpi.errors import AdspError
+from adsp_mpi.events import Events
 from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED
-from adsp_mpi.screen import Screen, Status
+from adsp_mpi.screen import Status
 from adsp_mpi.sim.board import LiveBoard, LiveRow
 from adsp_mpi.sim.clock import VirtualClock
 from adsp_mpi.sim.exchange import make_exchange
@@ -46,7 +47,7 @@ class Engine:
         profile: Profile,
         trace: ServerTrace,
         rows: WorkerRows,
-        screen: Screen,
+        events: Events,
         stopped: Callable[[], bool],
     ) -> None:
         workers = len(profile.workers)
@@ -68,7 +69,7 @@ class Engine:
         self.good_values = problem.values.copy()
         self.problem = problem
         self._trace = trace
-        self._screen = screen
+        self._events = events
         self._stopped = stopped
         self.save: Callable[[], None] | None = None
         """Writes a checkpoint of the run."""
@@ -110,7 +111,7 @@ class Engine:
         """Only where workers die, stall or are spare."""
         if spares or profile.faults:
             settled = partial(getattr, self.steering, "settled")
-            args = self.clock, self.board, self.workers, spares, settled, self._tell
+            args = self.clock, self.board, self.workers, spares, settled, self.tell
             self.roster = Roster(*args)
 
     def _protocol_of(self, config: Config, worker: int) -> Worker:
@@ -118,6 +119,7 @@ class Engine:
         tables = Tables(
             *(partial(t.append, worker) for t in (rows.steps, rows.commits, rows.pulls, rows.waits))
         )
+        tables = self.problem.callbacks(worker + 1).with_commits(tables, worker)
         row = LiveRow(self.board, worker)
         max_steps = config.stop.max_steps or math.inf
         return Worker(worker, self.sync, config.train.batch_size, row, tables, max_steps)
@@ -238,12 +240,11 @@ class Engine:
 
     def _look(self) -> None:
         self._meet_again()
-        self._screen.update(Status(self.clock.now, self.progress, self.board))
+        self._events.show(Status(self.clock.now, self.progress, self.board))
 
-    def _tell(self, kind: str, text: str) -> None:
-        """Into the trace and onto the screen, as under MPI."""
-        self._trace.part.event(self.clock.now, kind, text)
-        self._screen.note(f"{self.clock.now:8.1f} s  {kind}: {text}")
+    def tell(self, kind: str, text: str) -> None:
+        """Tell of an event that happens now."""
+        self._events.tell(self.clock.now, kind, text)
 
     def done_share(self) -> float:
         """The share of the run that is done, 0 to 1."""
@@ -256,7 +257,7 @@ class Engine:
         return Judged(self.problem.evaluate())
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
-        self._trace.evaluation(now, 0.0, self.board, trial, metrics)
+        self._events.evaluated(now, 0.0, self.board, trial, metrics)
 
     def keep_model(self, best: bool) -> None:
         self.good_values[:] = self.values

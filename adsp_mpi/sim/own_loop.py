@@ -1,5 +1,6 @@
 """Users' own loops in virtual time: each simulated rank calls the user's function in a thread."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.callbacks import Callbacks
 from adsp_mpi.errors import UsageError
 from adsp_mpi.layers import Layer
 from adsp_mpi.learn.flat import FlatModel
@@ -143,7 +145,7 @@ class LoopProblem:
             rank.thread.go_on()
             if rank.workload is None:
                 raise UsageError("the function returned without a call of adsp_mpi.join")
-        works = [rank.workload for rank in self._ranks if rank.workload]
+        self._works = works = [rank.workload for rank in self._ranks if rank.workload]
         self._models = [work.model for work in works]
         self.config = self._ranks[0].config
         self._require_same("settings", [settings_lines(rank.config) for rank in self._ranks])
@@ -174,6 +176,9 @@ class LoopProblem:
         for rank in self._ranks:
             rank.progress_now = progress
             rank.thread.go_on()
+
+    def callbacks(self, rank: int) -> Callbacks:
+        return self._works[rank].callbacks.after(partial(self._generators.give, rank))
 
     def learner(self, worker: int) -> LoopLearner:
         rank, model = self._ranks[worker + 1], self._models[worker + 1]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.core.dealing import Hand
 from adsp_mpi.core.registry import load
 from adsp_mpi.errors import UsageError
@@ -96,6 +97,9 @@ class Problem(Protocol):
     @property
     def loggers(self) -> Sequence[Logger]:
         """Functions to call after every evaluation."""
+
+    def callbacks(self, rank: int) -> Callbacks:
+        """The user's functions to call on this rank; worker i is rank i + 1."""
 
     def learner(self, worker: int) -> Learner:
         """Make the learner of `worker`; called once for each worker, in order."""
@@ -204,6 +208,9 @@ class TorchProblem:
         self.num_trained = self.model.num_trainable
         of = config.eval
         self._evaluator = Evaluator(task, self.model, of.samples, config.run.seed, of.batch_size)
+
+    def callbacks(self, rank: int) -> Callbacks:
+        return NO_CALLBACKS
 
     def _make_model(self, rank: int) -> FlatModel:
         torch.manual_seed(torch_seed(self._config, rank))

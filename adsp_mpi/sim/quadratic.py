@@ -11,6 +11,7 @@ from typing import Any, Callable
 import numpy as np
 
 from adsp_mpi.config import Config
+from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.errors import UsageError
 from adsp_mpi.learn.workload import PlainSgd
 
@@ -63,6 +64,9 @@ class Quadratic:
         self.locals, self.bases = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.updates, self.answers = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._learners: list[QuadraticLearner] = []
+
+    def callbacks(self, rank: int) -> Callbacks:
+        return NO_CALLBACKS
 
     def learner(self, worker: int) -> "QuadraticLearner":
         learner = QuadraticLearner(self, worker)

@@ -12,6 +12,7 @@ from adsp_mpi.config import Config
 from adsp_mpi.core.hetero.profile import Profile
 from adsp_mpi.core.report import Report, board_report
 from adsp_mpi.errors import AdspError, UsageError
+from adsp_mpi.events import Events
 from adsp_mpi.learn.model_file import require_format
 from adsp_mpi.runtime.checkpoint_files import SERVER, Checkpoints, save
 from adsp_mpi.runtime.model_files import ModelFiles
@@ -77,17 +78,18 @@ def simulate(
         own = {"host": "simulated", "step_time_s": conditions.step_time_s}
         part.attributes(f"workers/{i}", {**own, **problem.attributes(i)})
     size = len(problem.values)
+    trace = ServerTrace(part)
+    events = Events(trace, screen, problem.loggers, problem.callbacks(0))
     for text in (headline(config, profile, problem.name, size, "virtual time"), *problem.notes):
-        screen.note(text)
-    trace = ServerTrace(part, problem.loggers)
-    engine = Engine(config, problem, profile, trace, rows, screen, stopped)
+        events.note(text)
+    engine = Engine(config, problem, profile, trace, rows, events, stopped)
     problem.begin(engine.done_share)
-    saver = Saver(config, folder, engine, part, rows, trace) if folder else None
+    saver = Saver(config, folder, engine, part, rows, trace, events) if folder else None
     engine.save = saver.save if saver else None
     engine.files = ModelFiles(partial(_save, engine, config, folder)) if folder else None
     if saver and (found := find_checkpoint(config)):
         saver.resume(found)
-        screen.note(resumed_line(found.path, engine.clock.now, found.state["ended"]))
+        events.note(resumed_line(found.path, engine.clock.now, found.state["ended"]))
     try:
         engine.run()
         if saver:
@@ -95,6 +97,7 @@ def simulate(
         engine.close()
     finally:
         screen.close()
+        events.ended(engine.ended_s, engine.reason)
         paths = _write(config, folder, engine, part, rows) if folder else (None, None)
     done = Simulated(
         board_report(
@@ -129,13 +132,14 @@ class Saver:
         part: MemoryPart,
         rows: WorkerRows,
         trace: ServerTrace,
+        events: Events,
     ) -> None:
         self._config = config
         keep = config.checkpoint
         self._checkpoints = Checkpoints(folder, keep.keep, keep.keep_every_s)
         self._home = HomeFile(folder, engine.problem.model)
         self._engine = engine
-        self._part, self._rows, self._trace = part, rows, trace
+        self._part, self._rows, self._trace, self._events = part, rows, trace, events
 
     def save(self, ended: str = "") -> None:
         """Write a checkpoint; `ended` is the reason if the run is over."""
@@ -151,7 +155,7 @@ class Saver:
         }
         self._home.write()
         save(path / SERVER, state)
-        self._checkpoints.finish(path)
+        self._events.saved(self._engine.clock.now, 0.0, self._checkpoints.finish(path))
 
     def resume(self, found: Checkpoint) -> None:
         """Continue recording from the checkpoint `found`."""
@@ -174,8 +178,6 @@ def _write(
     config: Config, folder: Path, engine: Engine, part: MemoryPart, rows: WorkerRows
 ) -> tuple[Path, Path]:
     """Write trace and models."""
-    part.event(engine.ended_s, "end", engine.reason)
-    part.attributes("/", {"end_s": engine.ended_s, "reason": engine.reason})
     trace_path = write_trace(folder, part, rows, engine.board.num_workers)
     if engine.files:
         engine.files.write("last")

@@ -1,5 +1,6 @@
 """Users' own training loops under MPI; what they do in virtual time is in tests/unit."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.unit.own_loops import joint_adamw_in_one_process
 
 RANKS = 3
 COMMANDS = {
-    "exact": ("tests.unit.own_loops:constant", "asp", "--max-steps", "40"),
+    "exact": ("tests.unit.own_loops:followed", "asp", "--max-steps", "40"),
     "joint": ("tests.unit.own_loops:joint_adamw", "bsp", "--max-steps", "21"),
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-steps", "60"),
     "slow": ("tests.unit.own_loops:judged_slowly", "adsp-fixed", "--max-seconds", "4"),
@@ -88,6 +89,28 @@ def test_the_model_is_the_exact_sum_of_all_steps(runs: dict[str, tuple[Finished,
     assert run.code == 0, run.err
     weight = model_of(folder)["weight"]
     assert (weight == -RATE * 40).all(), "40 steps of each worker, their mean"
+
+
+def test_callbacks_are_told_of_each_commit_evaluation_and_checkpoint(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    """On each worker of its own commits, on rank 0 of all else."""
+    _, folder = runs["exact"]
+    with Trace(folder) as trace:
+        commits = [trace.table(f"workers/{w}/commits") for w in trace.workers]
+        evaluations = trace.table("ps/evals")
+    files = [file.read_text() for file in folder.parent.glob("callbacks-*.jsonl")]
+    told = [[json.loads(line) for line in text.splitlines()] for text in files]
+    assert len(told) == RANKS
+    own = {facts[0].get("worker", -1): facts for facts in told}
+    for worker, rows in enumerate(commits):
+        assert {facts["worker"] for facts in own[worker]} == {worker}
+        for name, column in (("number", "number"), ("lag", "staleness"), ("done_s", "done_s")):
+            assert [facts[name] for facts in own[worker]] == rows[column].tolist()
+    ranks_0 = [facts for facts in own[-1] if facts["called"] == "on_evaluation"]
+    assert [facts["seconds"] for facts in ranks_0] == evaluations["time_s"].tolist()
+    [checkpoint] = [facts for facts in own[-1] if facts["called"] == "on_checkpoint"]
+    assert checkpoint["number"] == 1
 
 
 def test_rounds_of_adamw_are_one_process_on_all_points(

@@ -1,8 +1,11 @@
 """Training scripts of users, as functions without arguments that call `adsp_mpi.join`."""
 
+import json
+import os
 import time
 from collections import defaultdict
-from typing import Any, Callable
+from pathlib import Path
+from typing import Any, Callable, Sequence
 
 import torch
 from torch import nn
@@ -26,11 +29,11 @@ def validate(model: nn.Module) -> dict[str, float]:
     return {"loss": float(nn.functional.mse_loss(model(x), y)), "mean": float(model(x).mean())}
 
 
-def constant() -> None:
+def constant(callbacks: Sequence[Any] = ()) -> None:
     """Every step subtracts RATE from every parameter; every third moves them to other memory."""
     model = make_model()
     optimizer = torch.optim.SGD(model.parameters(), RATE)
-    run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1e4)
+    run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1e4, callbacks=callbacks)
     for number, _ in enumerate(run([None])):
         optimizer.zero_grad()
         sum(p.sum() for p in model.parameters()).backward()
@@ -38,6 +41,29 @@ def constant() -> None:
             for parameter in model.parameters():
                 parameter.data = parameter.data.clone()
         optimizer.step()
+
+
+class ToFile:
+    """Writes what its methods are called with into `callbacks-<process>.jsonl`, line by line."""
+
+    def _write(self, name: str, facts: dict[str, Any]) -> None:
+        with Path(f"callbacks-{os.getpid()}.jsonl").open("a") as file:
+            print(json.dumps({"called": name, **facts}), file=file)
+
+    def on_commit(self, facts: dict[str, Any]) -> None:
+        self._write("on_commit", facts)
+
+    def on_evaluation(self, facts: dict[str, Any]) -> None:
+        self._write("on_evaluation", facts)
+
+    def on_checkpoint(self, facts: dict[str, Any]) -> None:
+        assert Path(facts["path"]).is_dir()
+        self._write("on_checkpoint", facts)
+
+
+def followed() -> None:
+    """As `constant`, with callbacks."""
+    constant([ToFile()])
 
 
 def adamw(each_step: Callable[[Any, int, torch.Tensor], Any] = lambda *_: None) -> Any:

@@ -40,6 +40,7 @@ BROKEN = [
     ("runtime", "from adsp_mpi.mpi.setup import Prepared"),
     ("runtime", "from mpi4py import MPI"),
     ("screen", "from adsp_mpi.mpi import setup"),
+    ("events", "from adsp_mpi.mpi.server.loop import Server"),
     ("guide", "from adsp_mpi.cli import Parser"),
     ("mpi.ranks", "from adsp_mpi.mpi.transport.one_sided import OneSided"),
     ("mpi.transport", "from adsp_mpi.mpi.faults.server_watch import ServerWatch"),

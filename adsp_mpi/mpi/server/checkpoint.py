@@ -32,10 +32,11 @@ class ServerSaver:
         if self._path:
             shutil.rmtree(self._path, ignore_errors=True)
 
-    def finish(self, server: dict[str, Any], ended: str) -> None:
-        """Write rank 0's file, once every worker has written its own; OSError if that fails.
+    def finish(self, server: dict[str, Any], ended: str) -> Path:
+        """Write rank 0's file, once every worker has written its own; returns the checkpoint.
 
-        `server` is the state of the `Server`; `ended` is the reason if the run is over.
+        `server` is the state of the `Server`; `ended` is the reason if the run is over. Raises
+        OSError if the disk is full.
         """
         assert self._path
         state = {
@@ -49,4 +50,4 @@ class ServerSaver:
             "server": server,
         }
         save(self._path / SERVER, state)
-        self._checkpoints.finish(self._path)
+        return self._checkpoints.finish(self._path)

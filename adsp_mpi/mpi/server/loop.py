@@ -13,6 +13,7 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.server_engine import Judging, Until
 from adsp_mpi.core.steering import Steering
+from adsp_mpi.events import Events
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.ranks.clock import Clock
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
@@ -24,7 +25,7 @@ from adsp_mpi.runtime.model_files import ModelFiles
 from adsp_mpi.runtime.server_trace import ServerTrace
 from adsp_mpi.runtime.signals import STOPPED, Signals
 from adsp_mpi.runtime.slurm import JobEnd
-from adsp_mpi.screen import Screen, Status
+from adsp_mpi.screen import Status
 
 WATCH_S = 0.1
 """How often rank 0 looks for silent workers and due checkpoints, and updates the screen."""
@@ -43,7 +44,7 @@ class Server:
         global_model: GlobalModel,
         board: Board,
         trace: ServerTrace,
-        screen: Screen,
+        events: Events,
         saver: ServerSaver,
         signals: Signals,
     ) -> None:
@@ -54,7 +55,7 @@ class Server:
         self._global_model = global_model
         self.board = board
         self._trace = trace
-        self._screen = screen
+        self.events = events
         self._signals = signals
         self._judged_values = torch.empty(0)
         self._good_values = torch.empty(model.num_elements)
@@ -171,7 +172,7 @@ class Server:
             if self._steering.settled and (worker := self.workers.candidate()) is not None:
                 self.workers.take_in(worker)
             self._trace.part.flush_if_due()
-            self._screen.update(self._status())
+            self.events.show(Status(self.now(), self.progress, self.board))
 
     def _checkpoint(self, at_the_end: bool) -> None:
         """Write a checkpoint: all workers pause, or at the end leave, and stay so.
@@ -181,7 +182,7 @@ class Server:
         begun_s = self.now()
         self._next_checkpoint_s = begun_s + self._checkpoint_period_s
         try:
-            number = self._write_checkpoint(at_the_end)
+            path = self._write_checkpoint(at_the_end)
         except OSError as error:
             self.saved = False
             self._saver.drop()
@@ -190,14 +191,16 @@ class Server:
             text = f"adsp_mpi: warning: no checkpoint: {reason}{goes_on}"
             print(text, file=sys.stderr, flush=True)
             return
-        if not number:
+        if not path:
             self._saver.drop()
             return
         self._checkpoint_s = seconds = self.now() - begun_s
-        self._tell("checkpoint", f"{number} of {begun_s:.1f} s, written in {seconds:.2f} s")
+        text = f"{int(path.name)} of {begun_s:.1f} s, written in {seconds:.2f} s"
+        self._tell("checkpoint", text)
+        self.events.saved(begun_s, seconds, path)
 
-    def _write_checkpoint(self, at_the_end: bool) -> int:
-        """Write a checkpoint; returns its number, or 0 if a worker failed and it is not whole."""
+    def _write_checkpoint(self, at_the_end: bool) -> Path | None:
+        """Write a checkpoint; returns it, or None if a worker failed and it is not whole."""
         number = self.board.checkpoint = self._saver.begin()
         if at_the_end:
             self.board.stage = Stage.STOP
@@ -209,12 +212,11 @@ class Server:
 
         self.workers.wait_for_everyone(written) if at_the_end else self.workers.wait_for(written)
         if self.board.failures:
-            return 0
+            return None
         errors = self.board.column("disk_error")[written()]
         if errors.any():
             raise OSError(int(errors.max()), "")
-        self._saver.finish(self.state_dict(), self.reason if at_the_end else "")
-        return number
+        return self._saver.finish(self.state_dict(), self.reason if at_the_end else "")
 
     @property
     def trace_is_cut(self) -> bool:
@@ -251,7 +253,7 @@ class Server:
         return self._judge_thread.judge(self._judged_values)
 
     def judged(self, now: float, trial: bool, metrics: dict[str, float]) -> None:
-        self._trace.evaluation(now, self.now() - now, self.board, trial, metrics)
+        self.events.evaluated(now, self.now() - now, self.board, trial, metrics)
 
     def keep_model(self, best: bool) -> None:
         self._good_values = self._judged_values
@@ -290,10 +292,4 @@ class Server:
         return float((self.board.column("sample_s") * self.board.column("batch_size")).max())
 
     def _tell(self, kind: str, text: str) -> None:
-        """Write an event to the trace and to the screen."""
-        now = self.now()
-        self._trace.part.event(now, kind, text)
-        self._screen.note(f"{now:8.1f} s  {kind}: {text}")
-
-    def _status(self) -> Status:
-        return Status(self.now(), self.progress, self.board)
+        self.events.tell(self.now(), kind, text)

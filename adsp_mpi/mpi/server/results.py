@@ -29,8 +29,7 @@ def write_results(
 ) -> tuple[Result, AdspError | None]:
     """Write model, merged trace and the last table; AdspError if the disk is full."""
     unwritten = [] if server.saved else ["a checkpoint could not be written"]
-    trace.part.event(server.ended_s, "end", server.reason)
-    trace.part.attributes("/", {"end_s": server.ended_s, "reason": server.reason})
+    server.events.ended(server.ended_s, server.reason)
     trace.part.close()
     model_path = server.model_path("model")
     try:

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -10,7 +9,16 @@ from typing import Callable
 import numpy as np
 
 from adsp_mpi.core.board import Board, Presence, Stage
-from adsp_mpi.errors import EXIT_DONE, EXIT_FAILED, AdspError, Elsewhere, Interrupted, cause
+from adsp_mpi.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    AdspError,
+    Elsewhere,
+    Interrupted,
+    cause,
+    story,
+)
+from adsp_mpi.events import Events
 from adsp_mpi.learn.model_file import require_format
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.faults.shard_watch import ShardWatch
@@ -64,11 +72,12 @@ def serve(
         return judge, part, make_screen(config.run.screen)
 
     judge, part, screen = world.agree(build)
-    trace = ServerTrace(part, ready.workload.loggers)
+    trace = ServerTrace(part)
+    events = Events(trace, screen, ready.workload.loggers, ready.workload.callbacks)
     saver = ServerSaver(ready, part)
     rule = config.sync_model.commit_rule()
     model = GlobalModel(window, rule, ready.model.num_trainable)
-    server = Server(ready, judge, model, board, trace, screen, saver, signals)
+    server = Server(ready, judge, model, board, trace, events, saver, signals)
     try:
         clock = align(world, ready.begin_s)
         start_unix_s = time.time() - clock.now()
@@ -148,7 +157,7 @@ def _attempt(action: Callable[[], None]) -> AdspError | None:
     except AdspError as error:
         return error
     except (Exception, SystemExit) as error:
-        return AdspError(f"rank 0: {cause(error)}\n{traceback.format_exc()}")
+        return AdspError(f"rank 0: {cause(error)}\n{story(error)}")
     return None
 
 

@@ -58,7 +58,7 @@ def work(ready: Prepared, window: RemoteArray, board: WorkerBoard, signals: Sign
         config.sync_model,
         config.train.batch_size,
         board.row,
-        trace.tables,
+        ready.workload.callbacks.with_commits(trace.tables, world.worker),
         config.stop.max_steps or math.inf,
     )
     commits = commit_path(window, board, worker, replica, clock.now, 1.0 / ready.num_shares)
