@@ -1,8 +1,14 @@
 """Errors whose message is one line for the user: what is wrong and what to do about it."""
 
+import logging
 import sys
 import traceback
 from pathlib import Path
+
+LOGGER = logging.getLogger("adsp_mpi")
+"""What a run tells, for programs that route it; it prints nothing unless they make it."""
+
+LOGGER.addHandler(logging.NullHandler())
 
 PACKAGE = Path(__file__).parent
 STANDARD_LIBRARY = Path(traceback.__file__).parent
@@ -80,3 +86,10 @@ def _is_users(file: str) -> bool:
 def tell(message: str) -> None:
     """Print the message of an error for the user on stderr."""
     print(f"adsp_mpi: error: {message}", file=sys.stderr, flush=True)
+    LOGGER.error(message)
+
+
+def warn(message: str) -> None:
+    """Print a warning for the user on stderr; the run goes on."""
+    print(f"adsp_mpi: warning: {message}", file=sys.stderr, flush=True)
+    LOGGER.warning(message)

@@ -17,7 +17,7 @@ from adsp_mpi.core.progress import Progress
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
 from adsp_mpi.core.speedup import speedup_text
 from adsp_mpi.core.stop import STEPS_TAKEN
-from adsp_mpi.errors import UsageError
+from adsp_mpi.errors import LOGGER, UsageError
 from adsp_mpi.runtime.launcher import under_launcher
 from adsp_mpi.tables import WIDTH, Table, labelled
 
@@ -61,7 +61,9 @@ def make_screen(mode: str) -> Screen:
 
 
 def say(mode: str, *lines: str) -> None:
-    """Print before there is a screen, unless `mode` is quiet."""
+    """Say lines before there is a screen; they are printed unless `mode` is quiet."""
+    for line in lines:
+        LOGGER.info(line)
     if mode != "quiet":
         print(*lines, sep="\n", flush=True)
 

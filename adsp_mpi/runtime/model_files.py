@@ -1,9 +1,10 @@
 """The newest and the best model of a run, on disk as the run goes on."""
 
 import os
-import sys
 import time
 from typing import Callable
+
+from adsp_mpi.errors import warn
 
 LARGEST_SHARE = 0.05
 """The newest model is written as often as takes no more than this share of the time."""
@@ -38,8 +39,7 @@ class ModelFiles:
             number = getattr(error, "errno", None)
             reason = os.strerror(number) if number else str(error).splitlines()[0]
             if name not in self.failed:
-                text = f"adsp_mpi: warning: no {name} model: {reason}; training goes on"
-                print(text, file=sys.stderr, flush=True)
+                warn(f"no {name} model: {reason}; training goes on")
             self.failed[name] = reason
         ended_s = time.monotonic()
         if name == "last":

@@ -1,12 +1,12 @@
 """Writes one rank's part of a trace: rows are buffered, and flushed to disk at intervals."""
 
 import os
-import sys
 from io import FileIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from adsp_mpi.errors import warn
 from adsp_mpi.trace import part_log, schema
 
 BUFFER_ROWS = 4096
@@ -121,5 +121,5 @@ class PartWriter:
     def _give_up(self, error: OSError) -> None:
         reason = os.strerror(error.errno) if error.errno else str(error)
         self.cut = f"trace of rank {self.rank} is cut: {reason}"
-        print(f"adsp_mpi: warning: {self.cut}; training goes on", file=sys.stderr, flush=True)
+        warn(f"{self.cut}; training goes on")
         self._file = None

@@ -1,5 +1,6 @@
-"""What a run tells while it goes on: to the user's callbacks."""
+"""What a run tells while it goes on: to the user's callbacks, and to Python's logging."""
 
+import logging
 from pathlib import Path
 from typing import Any, Callable
 
@@ -9,11 +10,13 @@ from torch import nn
 
 import adsp_mpi
 from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
+from adsp_mpi.core.hetero.changes import Death
+from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.worker_tables import NO_TABLES, Tables
-from adsp_mpi.errors import UsageError, story
+from adsp_mpi.errors import LOGGER, UsageError, story, warn
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
 from tests.unit import own_loops
-from tests.unit.simulated import play_loop
+from tests.unit.simulated import play, play_loop, profile_of
 
 WORKERS = 4
 
@@ -177,3 +180,52 @@ def test_random_numbers_of_a_callback_are_its_own_ranks(
     assert first_losses(-1) == plain
     changed = [a != b for a, b in zip(first_losses(1), plain, strict=True)]
     assert changed == [False, True, False, False]
+
+
+def kinds_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [getattr(record, "kind", "line") for record in caplog.records]
+
+
+def test_the_logger_gets_the_events_of_a_run_that_shows_nothing(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO, "adsp_mpi")
+    times = [Conditions(s, delay_s=0.1) for s in (0.1, 0.1, 0.2)]
+    made = Profile(tuple(times), changes=(Death([1], 3.0),))
+    played = play(
+        tmp_path, "adsp-plus", made, sync={"check_period_s": 2.0, "trial_rates": [1, 2]},
+        stop={"max_seconds": 30.0}, eval={"period_s": 1.0}, run={"spares": 1},
+    )  # fmt: skip
+    assert capsys.readouterr() == ("", "")
+    kinds = kinds_in(caplog)
+    assert kinds[0] == "line" and "quadratic" in caplog.records[0].message
+    assert kinds.index("lost") < kinds.index("back")
+    assert kinds.count("checkpoint") == 1, "at the end"
+    assert kinds.count("end") == 1 and kinds[-1] == "end"
+    rows = played.table("ps/evals")
+    assert rows["trial"].any()
+    assert kinds.count("evaluation") == (rows["trial"] == 0).sum()
+    lost = caplog.records[kinds.index("lost")]
+    assert vars(lost)["seconds"] >= 3.0 and "s  lost: worker 1" in lost.message
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+def test_a_target_that_is_reached_is_in_the_end(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG, "adsp_mpi")
+    play(tmp_path, "asp", profile_of([0.1]), stop={"target_loss": 1.0}, eval={"period_s": 1.0})
+    assert "end: target loss" in caplog.records[-1].message
+
+
+def test_warnings_are_on_stderr_and_in_the_logger(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warn("the disk is full")
+    assert capsys.readouterr().err == "adsp_mpi: warning: the disk is full\n"
+    assert [(r.levelname, r.message) for r in caplog.records] == [("WARNING", "the disk is full")]
+
+
+def test_without_a_handler_nothing_is_printed_twice() -> None:
+    """Python's handler of last resort prints warnings for loggers without any."""
+    assert any(isinstance(handler, logging.NullHandler) for handler in LOGGER.handlers)

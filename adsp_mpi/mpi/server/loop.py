@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from adsp_mpi.core.actions import Observed, Setup, Tell
 from adsp_mpi.core.board import Board, PauseReason, Presence, Stage
 from adsp_mpi.core.server_engine import Judging, Until
 from adsp_mpi.core.steering import Steering
+from adsp_mpi.errors import warn
 from adsp_mpi.events import Events
 from adsp_mpi.learn.workload import Judge
 from adsp_mpi.mpi.ranks.clock import Clock
@@ -188,15 +188,12 @@ class Server:
             self._saver.drop()
             reason = os.strerror(error.errno) if error.errno else str(error)
             goes_on = "" if at_the_end else "; training goes on"
-            text = f"adsp_mpi: warning: no checkpoint: {reason}{goes_on}"
-            print(text, file=sys.stderr, flush=True)
+            warn(f"no checkpoint: {reason}{goes_on}")
             return
         if not path:
             self._saver.drop()
             return
         self._checkpoint_s = seconds = self.now() - begun_s
-        text = f"{int(path.name)} of {begun_s:.1f} s, written in {seconds:.2f} s"
-        self._tell("checkpoint", text)
         self.events.saved(begun_s, seconds, path)
 
     def _write_checkpoint(self, at_the_end: bool) -> Path | None:

@@ -1,11 +1,10 @@
 """Writes the results of a run: the model, the merged trace and the last table."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from adsp_mpi.core.report import Report, board_report
-from adsp_mpi.errors import AdspError
+from adsp_mpi.errors import AdspError, warn
 from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.setup import Prepared
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
@@ -60,6 +59,6 @@ def write_results(
     if ready.config.run.screen != "quiet":
         show_report(report, {"trace": str(trace_path), "model": str(model_path)})
     for text in left_out:
-        print(f"adsp_mpi: warning: {text}", file=sys.stderr)
+        warn(text)
     failure = AdspError(f"training is over, but {'; '.join(unwritten)}") if unwritten else None
     return Result(report, trace_path, model_path), failure

@@ -1,6 +1,5 @@
 """Rank 0's roster of the workers: who is lost, who is admitted, and waiting for all of them."""
 
-import sys
 from functools import partial
 from typing import Callable
 
@@ -10,7 +9,7 @@ from adsp_mpi.core.board import Board, Presence
 from adsp_mpi.core.membership import Membership
 from adsp_mpi.core.patience import Process
 from adsp_mpi.core.server_engine import Until
-from adsp_mpi.errors import AdspError
+from adsp_mpi.errors import AdspError, warn
 from adsp_mpi.mpi.ranks.backoff import wait_until
 from adsp_mpi.mpi.ranks.clock import ROUND_TRIP_TAG, answer_round_trips
 from adsp_mpi.mpi.setup import Prepared
@@ -112,7 +111,7 @@ class Workers:
         if hosts := sorted({self._world.hosts[rank] for rank in ranks}):
             text = f"workers on {', '.join(hosts)} were lost; if a host is out of reach mpirun may "
             text += "not come back: all is written, end it with Ctrl-C"
-            print(f"adsp_mpi: warning: {text}", file=sys.stderr, flush=True)
+            warn(text)
 
     def answer_clocks(self) -> None:
         """Let every worker that is not lost measure its clock."""
