@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 import adsp_mpi
+from adsp_mpi.config import Config
 from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
 from adsp_mpi.core.hetero.changes import Death
 from adsp_mpi.core.hetero.profile import Conditions, Profile
 from adsp_mpi.core.worker_tables import NO_TABLES, Tables
 from adsp_mpi.errors import LOGGER, UsageError, story, warn
+from adsp_mpi.learn.task import Task
 from adsp_mpi.runtime.checkpoint_files import whole_checkpoints
-from tests.unit import own_loops
+from adsp_mpi.runtime.task_workload import task_workload
+from tests.unit import constant_task, own_loops
 from tests.unit.simulated import play, play_loop, profile_of
 
 WORKERS = 4
@@ -137,6 +140,19 @@ def test_a_callback_that_raises_ends_the_run_with_its_own_story(
     with pytest.raises(RuntimeError, match="my own mistake") as raised:
         play_loop(monkeypatch, tmp_path, noted_by([]), checkpoint={"period_s": 2.0})
     assert 'in fail\n    raise RuntimeError("my own mistake")' in story(raised.value)
+
+
+def test_train_gives_its_callbacks_to_the_ranks_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_quietly(config: Config, task: Task | None, callbacks: Callbacks) -> Callbacks:
+        return task_workload(task, callbacks)(config, 1, 0).callbacks
+
+    monkeypatch.setattr("adsp_mpi.mpi.exit.run_quietly", run_quietly)
+    noted = Noted()
+    told: Any = adsp_mpi.train(constant_task.make(), callbacks=[noted])
+    told.call("on_commit", {"number": 1})
+    assert noted.commits == [{"number": 1}]
+    with pytest.raises(UsageError, match="has no method"):
+        adsp_mpi.train(constant_task.make(), callbacks=[noted, 3])
 
 
 class Draws:
