@@ -193,7 +193,7 @@ def test_a_killed_run_keeps_what_was_flushed_and_goes_on_also_with_fewer_workers
     limit = max(require_all_that_was_flushed(tmp_path / "merged", before)) + MORE_STEPS
     write_weights([str(tmp_path / "merged")])
     weights = torch.load(tmp_path / "merged" / "weights.pt", weights_only=True)
-    make_task("digits", {}).make_model().load_state_dict(weights)
+    make_task("digits-cnn", {}).make_model().load_state_dict(weights)
 
     fewer = ("-m", "tests.mpi.on_ranks", "3", "--resume", "r", "--max-steps", str(limit + 1))
     changed = ("--max-steps", str(limit), "--set", "train.local_lr=0.05")
