@@ -5,6 +5,7 @@ from typing import Any, Iterable, Sequence
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.tensor_table import Place, table_of
@@ -24,8 +25,8 @@ class FlatModel:
 
     Dense float32 tensors become views of `values`. Others, of another type or on another device,
     keep their memory: `gather` copies them into `values`, `scatter` copies them back. Both bring
-    tensors back that were given other memory meanwhile. Raises UsageError for complex parameters
-    and for a model without a trained one.
+    tensors back that were given other memory meanwhile. Raises UsageError for parameters that are
+    complex, expanded, lazy or on the meta device, and for a model without a trained one.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class FlatModel:
         also_trained: Iterable[nn.Parameter] = (),
         gradients: bool = False,
     ) -> None:
+        _require_usable(module)
         self.module = module if device is None else module.to(device)
         also = {id(parameter) for parameter in also_trained}
         trained = [p for p in module.parameters() if p.requires_grad or id(p) in also]
@@ -42,7 +44,6 @@ class FlatModel:
             raise UsageError("the model has no trainable parameter")
         saved = {id(tensor) for tensor in module.state_dict(keep_vars=True).values()}
         buffers = [b for b in module.buffers() if _travels(b, saved)]
-        _require_real(module)
         tensors: list[torch.Tensor] = [*trained, *buffers]
         ids = {id(tensor) for tensor in tensors}
         self.at_home = {
@@ -237,7 +238,20 @@ def _format(tensor: torch.Tensor) -> str:
     return "" if tensor.is_contiguous() else f" strides {list(tensor.stride())}"
 
 
-def _require_real(module: nn.Module) -> None:
+def _require_usable(module: nn.Module) -> None:
+    """Raise UsageError for tensors that a commit cannot carry, or not yet."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        if tensor.is_complex() and tensor.requires_grad:
+        if is_lazy(tensor):
+            raise UsageError(f"{name} has no shape yet: call the model on a batch before join")
+        if tensor.is_meta:
+            raise UsageError(f"{name} is on the meta device: give the model its values before join")
+        if tensor.requires_grad and tensor.is_complex():
             raise UsageError(f"{name} is {tensor.dtype}: complex parameters cannot be committed")
+        if tensor.requires_grad and _overlaps(tensor):
+            raise UsageError(f"{name} is an expanded tensor: make it a parameter with .clone()")
+
+
+def _overlaps(tensor: torch.Tensor) -> bool:
+    """Whether several of its elements are one place in memory."""
+    pairs = zip(tensor.stride(), tensor.shape, strict=True)
+    return any(stride == 0 and size > 1 for stride, size in pairs)

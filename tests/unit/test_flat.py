@@ -1,5 +1,7 @@
 """What a model commits, as one vector: views, copies, and what stays at home."""
 
+from typing import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -151,6 +153,28 @@ def test_the_vector_is_float32_whatever_torchs_default_is() -> None:
         assert flat.values.dtype == torch.float32 and flat.has_copies
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: nn.LazyLinear(2), "weight has no shape yet: call the model on a batch"),
+        (lambda: nn.Linear(2, 2, device="meta"), "weight is on the meta device"),
+        (lambda: nn.Linear(2, 2, dtype=torch.complex64), "complex parameters cannot"),
+        (lambda: holding(torch.zeros(1, 2).expand(3, 2)), "given is an expanded tensor"),
+    ],
+)
+def test_parameters_that_no_commit_can_carry_are_refused(
+    make: Callable[[], nn.Module], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        FlatModel(make(), CPU)
+
+
+def holding(value: torch.Tensor) -> nn.Module:
+    module = nn.Module()
+    module.register_parameter("given", nn.Parameter(value))
+    return module
 
 
 def test_a_model_without_trainable_parameters_is_refused() -> None:
