@@ -17,6 +17,7 @@ from adsp_mpi.own_loop.dealt import deal
 from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
 from adsp_mpi.own_loop.shard import sharded
+from adsp_mpi.own_loop.step_watch import StepWatch
 from adsp_mpi.own_loop.workload import LoopWorkload
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Run:
         self._over = False
         self._loss = LateLoss()
         self._exchange: GradientExchange | None = None
+        self._watch = StepWatch(workload.model, workload.optimizers)
         self.batch_size = 0
         """The batch size that the scheme plans for this worker; 0 before the first step."""
 
@@ -50,7 +52,10 @@ class Run:
             self._exchange = GradientExchange(workload)
             workload.optimizers[0].register_step_pre_hook(self._before_step)
         else:
-            workload.optimizers[-1].register_step_post_hook(self._after_step)
+            *others, last = workload.optimizers
+            for optimizer in others:
+                optimizer.register_step_post_hook(self._watch.step)
+            last.register_step_post_hook(self._after_step)
 
     @property
     def server(self) -> bool:
@@ -71,6 +76,8 @@ class Run:
     def running(self) -> bool:
         """Whether the run goes on; begins it if it has not begun."""
         self._begin()
+        if not self._over:
+            self._watch.batch()
         return not self._over
 
     @property
@@ -98,6 +105,7 @@ class Run:
                 given = True
                 if dealt:
                     hand.done(dealt)
+                self._watch.batch()
                 yield batch
                 if self._over:
                     return
@@ -216,6 +224,7 @@ class Run:
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """After each step of the last optimizer: do what is due until the next step."""
+        self._watch.step()
         if self._steps is None:
             self._begin()
         elif not self._over:
@@ -231,6 +240,7 @@ class Run:
         """
         exchange = self._exchange
         assert exchange
+        self._watch.step()
         if self._over or exchange.catches_up:
             return None
         if self._steps is None:

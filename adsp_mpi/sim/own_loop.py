@@ -150,6 +150,7 @@ class LoopProblem:
         self.config = self._ranks[0].config
         self._require_same("settings", [settings_lines(rank.config) for rank in self._ranks])
         self._require_same("models", [model.layout for model in self._models])
+        self._require_own_parameters()
         first = self._models[0]
         for number, model in enumerate(self._models):
             for own, there in zip(model.at_home.values(), first.at_home.values(), strict=True):
@@ -227,6 +228,14 @@ class LoopProblem:
             learner.load_state_dict(replica)
             learner.training.load_state_dict(training)
         self._generators.load_state_dict(state["random"])
+
+    def _require_own_parameters(self) -> None:
+        held = [id(parameter) for model in self._models for parameter in model.trained]
+        if len(set(held)) < len(held):
+            raise UsageError(
+                "several workers gave join the same model: in virtual time they are threads of one "
+                "process, so make it in the function that trains, or simulate the script FILE.py"
+            )
 
     def _require_same(self, what: str, lines_by_rank: Sequence[Sequence[str]]) -> None:
         names = ["this machine"] * len(lines_by_rank)
