@@ -91,7 +91,11 @@ class Rank:
 
     def _call(self, function: Callable[[], Any]) -> None:
         PLACE.prepare = self._prepare
-        function()
+        try:
+            function()
+        except SystemExit:
+            if self.workload is None:
+                raise
 
     def _prepare(self, layers: Sequence[Layer], workload: LoopWorkload) -> "Rank":
         if self.workload is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -126,6 +127,18 @@ def leaving_early() -> None:
                     time.sleep(0.3)
             if run.index == 1 and number == 19:
                 break
+
+    _by_hand(train)
+
+
+def exiting() -> None:
+    """Worker 1 ends its program after 20 steps."""
+
+    def train(run: Any, step: Callable[[], None]) -> None:
+        for number, _ in enumerate(run([None])):
+            step()
+            if run.index == 1 and number == 19:
+                sys.exit()
 
     _by_hand(train)
 
