@@ -77,6 +77,7 @@ def train_own_loop(request: Request) -> None:
     from adsp_mpi.own_loop.host import GIVEN
 
     GIVEN.program, GIVEN.layers = request.program, request.layers
+    sys.argv = [request.program, *request.arguments]
     if request.verb == "simulate":
         from adsp_mpi.sim.command import simulate_loop_and_show
 

@@ -66,6 +66,9 @@ class Request(NamedTuple):
     layers: Sequence[Layer] = ()
     """For a program the settings given on the command line."""
 
+    arguments: Sequence[str] = ()
+    """For a program its own arguments, which stand behind `--`."""
+
 
 class Parser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print and leave, once per rank."""
@@ -80,11 +83,12 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="adsp_mpi",
         usage="[mpirun -n RANKS] python -m adsp_mpi [VERB] [MODULE:FUNCTION | FILE.py] "
-        "[OPTION ...]",
+        "[OPTION ...] [-- ARGUMENT ...]",
         description="Train one model on machines of very different speed, over MPI.\n\nverbs:\n"
         + "\n".join(f"  {name:<10}{text}" for name, text in VERBS.items()),
         epilog="MODULE:FUNCTION or FILE.py is your own training, which calls adsp_mpi.join: guide "
-        "convert.\nWithout it, --task, --config and --preset: the quickstart.\n"
+        "convert.\nIt finds the ARGUMENTs in sys.argv. Without it, --task, --config and --preset: "
+        "the quickstart.\n"
         "Traces are analysed by: python -m adsp_mpi.analysis --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -119,7 +123,8 @@ def make_parser() -> Parser:
 
 def parse(arguments: Sequence[str]) -> Request:
     """What the arguments ask for; UsageError if they are wrong, AdspError for a bad trace."""
-    options = make_parser().parse_args(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = make_parser().parse_args(arguments[:end])
     if is_program(options.verb) and not options.program:
         options.verb, options.program = "run", options.verb
     if options.verb not in VERBS:
@@ -127,7 +132,9 @@ def parse(arguments: Sequence[str]) -> Request:
     if options.verb in COME_FIRST:
         raise UsageError(f"{options.verb} comes first: python -m adsp_mpi {options.verb}")
     if options.program:
-        return _parse_program(options)
+        return _parse_program(options)._replace(arguments=arguments[end + 1 :])
+    if end < len(arguments):
+        raise UsageError("what stands behind -- is for a script of yours, and none is named")
     if options.like is not None:
         return _parse_like(options)
     base = base_config(options.resume)

@@ -77,7 +77,7 @@ def load_program(path: str) -> Callable[[], Any]:
 
 
 def _script(path: str) -> Callable[[], None]:
-    """What runs the script in this file, as `python FILE.py` without arguments would."""
+    """What runs the script in this file, as `python FILE.py` with these arguments would."""
     try:
         code = compile(Path(path).read_bytes(), path, "exec")
     except (OSError, SyntaxError) as error:
@@ -86,7 +86,7 @@ def _script(path: str) -> Callable[[], None]:
     def run() -> None:
         main = sys.modules["__main__"] = ModuleType("__main__")
         main.__file__ = path
-        sys.argv = [path]
+        sys.argv = [path, *sys.argv[1:]]
         sys.path.insert(0, str(Path(path).parent))
         exec(code, vars(main))
 

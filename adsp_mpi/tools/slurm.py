@@ -95,6 +95,8 @@ def _name_of_run(run: Sequence[str]) -> str:
     for argument in run:
         if argument.split("=")[0] in GIVEN_BY_SCRIPT:
             raise UsageError(f"slurm: {argument}: the script gives --out and --resume itself")
+        if argument == "--":
+            raise UsageError("slurm: arguments behind -- cannot be given: the job's options follow")
     request = parse(run)
     if request.verb != "run":
         raise UsageError(f"slurm: {request.verb} is no run: name a function or a script of yours")

@@ -119,10 +119,11 @@ def test_loggers_are_called_after_every_evaluation(
     assert [n["seconds"] for _, n in SEEN["logged"]] == list(evaluations["time_s"])
 
 
+@pytest.mark.parametrize("leaving", [own_loops.leaving_early, own_loops.exiting])
 def test_a_worker_that_leaves_its_loop_leaves_the_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, leaving: Callable[[], None]
 ) -> None:
-    played = play(monkeypatch, tmp_path, own_loops.leaving_early)
+    played = play(monkeypatch, tmp_path, leaving)
     steps = [len(rows) for rows in played.tables("steps")]
     assert steps[1] == 20 and steps[2] > 20
     assert played.tables("commits")[1]["steps"].sum() == 20, "its last commit holds the rest"
@@ -216,12 +217,12 @@ def test_a_resumed_simulation_has_the_runs_number_of_workers_and_names_the_funct
 def test_a_script_in_a_file_trains_as_a_function_does(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("argv", "path"):
-        monkeypatch.setattr(sys, name, list(getattr(sys, name)))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     script = tmp_path / "my_loop.py"
+    monkeypatch.setattr(sys, "argv", ["what started it", "--rate", "0.1"])
     ending = (
-        "\nif __name__ == '__main__' and __file__ and sys.argv == [__file__]:\n    constant()\n"
+        "\nif __name__ == '__main__' and sys.argv == [__file__, '--rate', '0.1']:\n    constant()\n"
     )
     script.write_text("import sys\nfrom tests.unit.own_loops import constant\n" + ending)
     played = play(monkeypatch, tmp_path / "run", load_program(str(script)))
@@ -247,6 +248,15 @@ def test_what_is_no_training_is_refused(
 def test_a_word_that_names_no_training_is_told_before_its_settings() -> None:
     with pytest.raises(UsageError, match=r"quickstart is neither MODULE:FUNCTION nor FILE\.py"):
         parse(["run", "quickstart", "--set", "task.name=svm"])
+
+
+def test_what_stands_behind_two_dashes_is_for_the_script() -> None:
+    request = parse(["simulate", "my.py", "--workers", "3", "--", "--workers", "64"])
+    assert request.config.simulate.workers == 3
+    assert list(request.arguments) == ["--workers", "64"]
+    assert not parse(["my.py"]).arguments
+    with pytest.raises(UsageError, match="none is named"):
+        parse(["simulate", "--", "--rate", "0.1"])
 
 
 def test_a_scheme_that_sets_batch_sizes_is_refused(
