@@ -49,11 +49,11 @@ class Block(nn.Module):
         return relu(self.layers(x) + pad(kept, [0] * 5 + [self.added]))
 
 
-def train() -> None:
+def train(width: int = 16) -> None:
     training = TensorDataset(*read("data_batch_*.bin"))
-    widths = [16, *[16] * 3, *[32] * 3, *[64] * 3]
-    begin = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
-    end = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)
+    widths = [width, *[width] * 3, *[2 * width] * 3, *[4 * width] * 3]
+    begin = nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+    end = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 10)
     model = nn.Sequential(*begin, *map(Block, widths, widths[1:]), *end).to(DEVICE)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
 
