@@ -1,4 +1,4 @@
-"""The paper's comparisons, repeated in virtual time. A new one is a file here and a line below."""
+"""Comparisons in virtual time. A new one is a file here and a line below."""
 
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,20 @@ EXPERIMENTS = {
     "compress": "adsp_mpi.analysis.experiments.compress:EXPERIMENT",
     "many_workers": "adsp_mpi.analysis.experiments.many_workers:EXPERIMENT",
 }
+"""The paper's comparisons."""
+
+OF_EXAMPLES = {
+    "examples": "adsp_mpi.analysis.experiments.examples:EXPERIMENT",
+    "examples_slow": "adsp_mpi.analysis.experiments.examples:OF_SLOW",
+}
+"""Experiments that need packages or data beside the program's own."""
+
+ALL = {**EXPERIMENTS, **OF_EXAMPLES}
 
 
 def load_experiment(name: str) -> "Experiment":
-    """The experiment behind a name of `EXPERIMENTS` or `package.module:EXPERIMENT`."""
+    """The experiment behind a name of `ALL` or `package.module:EXPERIMENT`."""
     try:
-        return load("experiment", name, EXPERIMENTS, "EXPERIMENT")
+        return load("experiment", name, ALL, "EXPERIMENT")
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -42,9 +42,9 @@ Run = Callable[[Config], Outcome]
 
 def simulate(config: Config) -> Any:
     """Simulate `config`; imports torch, which only the processes that call this need."""
-    from adsp_mpi.sim.run import simulate
+    from adsp_mpi.sim.any_config import simulate_any
 
-    return simulate(config)
+    return simulate_any(config)
 
 
 def run_config(config: Config, simulate: Callable[[Config], Any] = simulate) -> Outcome:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Sequence
 
-from adsp_mpi.analysis.experiments import EXPERIMENTS, load_experiment
+from adsp_mpi.analysis.experiments import ALL, EXPERIMENTS, OF_EXAMPLES, load_experiment
 from adsp_mpi.analysis.experiments.outcome import Run, run_config
 from adsp_mpi.analysis.experiments.runner import Runner
 from adsp_mpi.analysis.experiments.setting import Setting, paper_setting
@@ -20,9 +20,8 @@ PACKAGES = ("adsp-mpi", "matplotlib", "numpy", "torch")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(EXPERIMENTS)}; or all"
-    )
+    names = f"{', '.join(EXPERIMENTS)}, by default all of these; {', '.join(OF_EXAMPLES)}"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names)
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables and figures")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time; 0: in this process")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each case")
@@ -35,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
 def paper(
     names: Sequence[str], folder: Path, jobs: int, num_seeds: int, simulate: Run = run_config
 ) -> None:
-    """Run the named experiments, or all; print each one's page when it is done."""
+    """Run the named experiments, or all of the paper's; print each one's page when it is done."""
     require("matplotlib", "the figures need")
     if jobs < 0 or num_seeds < 1:
         raise UsageError("--jobs must be at least 0 and --seeds at least 1")
@@ -61,7 +60,7 @@ def paper(
 
 def index(folder: Path, command: str, took: str, setting: Setting) -> str:
     """The text of the folder's README: its pages, how they were made, and the base setting."""
-    pages = [f"- [{_title(folder / f'{n}.md')}]({n}.md)" for n in EXPERIMENTS if _has(folder, n)]
+    pages = [f"- [{_title(folder / f'{n}.md')}]({n}.md)" for n in ALL if _has(folder, n)]
     versions = [f"{name} {version(name)}" for name in PACKAGES]
     return "\n\n".join(
         [

@@ -3,6 +3,7 @@
 import importlib
 import re
 from pathlib import Path
+from tokenize import NEWLINE, NL, tokenize
 
 import numpy as np
 import pytest
@@ -36,6 +37,21 @@ def test_an_example_is_short_and_the_guide_counts_its_lines(name: str) -> None:
     assert len(text.splitlines()) <= 80
     new, changed = (len(re.findall(f"# {kind}$", text, re.M)) for kind in ("new", "changed"))
     assert re.search(rf"^\| `{name}` \| {new} \| {changed} \|", read_page("examples"), re.M)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_names_the_run_is_marked(name: str) -> None:
+    """Each statement that names `run` or the program's modules is marked as new or changed."""
+    with open(EXAMPLES[name], "rb") as file:
+        tokens = [token for token in tokenize(file.readline) if token.type != NL]
+    statement: list[str] = []
+    for token in tokens:
+        statement.append(token.string)
+        if token.type == NEWLINE:
+            is_ours = "run" in statement or statement[:2] == ["import", "adsp_mpi"]
+            is_ours |= "callbacks" in statement
+            assert not is_ours or {"# new", "# changed"} & set(statement), " ".join(statement)
+            statement = []
 
 
 def test_data_are_found_in_the_folder_or_the_package(

@@ -1,17 +1,36 @@
 """The tables of an experiment, worked out by hand."""
 
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from adsp_mpi.analysis.experiments.examples import speedup
 from adsp_mpi.analysis.experiments.outcome import Outcome
-from adsp_mpi.analysis.experiments.result import OWN_BEST, PAPERS_VALUES, Case, Result
+from adsp_mpi.analysis.experiments.result import OWN_BEST, PAPERS_VALUES, At, Case, Result
 from adsp_mpi.analysis.experiments.tables import csv_text, reductions_table, times_table
+from adsp_mpi.analysis.spread import Spread
 from adsp_mpi.config import Config
 
 
-def result(label: str, at: float, papers: list[float | None], best: list[float | None]) -> Result:
+def result(label: str, at: At, papers: list[float | None], best: list[float | None]) -> Result:
     columns = {
         name: [Outcome(seed=seed, time_to_target_s=t) for seed, t in enumerate(times, 1)]
         for name, times in ((PAPERS_VALUES, papers), (OWN_BEST, best))
     }
     return Result(Case(label, Config(), at), columns, "eta' 0.2" if best else "")
+
+
+def test_how_much_sooner_all_machines_are_there_than_one() -> None:
+    results = [
+        result("alone", "gan", [10.0, 12.0, 14.0], []),
+        result("adsp", "gan", [6.0, 8.0, 24.0], []),
+        result("asp", "gan", [6.0, 8.0, None], []),
+        result("bsp", "gan", [40.0, None, None], []),
+    ]
+    assert speedup(results, "adsp", "gan") == Spread(1.5, 0.5, 2.0)
+    assert speedup(results, "asp", "gan") == Spread(1.5, 0.0, 2.0)
+    assert not speedup(results, "bsp", "gan").reached
+    assert not speedup(results, "adsp", "flights").reached
 
 
 def test_tables_by_hand() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from adsp_mpi.analysis.experiments import EXPERIMENTS, load_experiment
+from adsp_mpi.analysis.experiments import ALL, load_experiment
 from adsp_mpi.analysis.experiments.outcome import Outcome, run_config, thinned
 from adsp_mpi.analysis.experiments.paper import paper
 from adsp_mpi.analysis.experiments.result import OWN_BEST, PAPERS_VALUES, Case, Result
@@ -263,7 +263,7 @@ def test_a_race_that_nobody_wins_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_experiment_leaves_its_files(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
