@@ -162,7 +162,7 @@ def make_loader(
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)  # the thread that pins batches takes the present one
-    return DataLoader(
+    return QuietLoader(
         data,
         batch_sampler=batches,
         collate_fn=task.collate,
@@ -173,6 +173,12 @@ def make_loader(
         persistent_workers=persistent,
         generator=torch.Generator().manual_seed(seed),
     )
+
+
+class QuietLoader(DataLoader):
+    """A DataLoader that does not warn on every rank that there are few cores; rank 0 says it."""
+
+    def check_worker_number_rationality(self) -> None: ...
 
 
 def in_parts(indices: np.ndarray, parts: int) -> Sequence[np.ndarray]:

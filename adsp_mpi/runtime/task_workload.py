@@ -4,6 +4,7 @@ from typing import Any, Callable, Sequence
 
 from adsp_mpi.config import Config
 from adsp_mpi.core.callbacks import NO_CALLBACKS, Callbacks
+from adsp_mpi.learn.batch import in_memory
 from adsp_mpi.learn.device import find_device
 from adsp_mpi.learn.evaluator import Evaluator
 from adsp_mpi.learn.flat import FlatModel
@@ -14,6 +15,7 @@ from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.workload import notes_on_commits
 from adsp_mpi.runtime.data_shares import DataShares
 from adsp_mpi.runtime.local_step import commits_gradients
+from adsp_mpi.runtime.threads import own_cores
 
 
 class TaskWorkload:
@@ -43,7 +45,18 @@ class TaskWorkload:
 
     @property
     def notes(self) -> Sequence[str]:
-        return [*notes_on(self._task), *notes_on_commits(self.model)]
+        return [*notes_on(self._task), *self._notes_on_loaders(), *notes_on_commits(self.model)]
+
+    def _notes_on_loaders(self) -> list[str]:
+        loaders, cores = self._config.train.loaders, len(own_cores()[1])
+        if loaders and in_memory(self._task.train_data, self._task.collate):
+            return ["train.loaders changes nothing: the training data are tensors"]
+        if loaders > cores:
+            return [
+                f"train.loaders = {loaders}, but rank 0 may use no more than {cores} of its host's "
+                "cores: as many processes help only where they wait for files"
+            ]
+        return []
 
     @property
     def shared(self) -> Sequence[str]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, get_worker_info
 
+from adsp_mpi.config import Config
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.dealing import BoardCounter, Redealer, held_ranges
 from adsp_mpi.core.row import Row
@@ -20,6 +21,7 @@ from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder, Order, SampleOrd
 from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.trainer import Trainer
 from adsp_mpi.learn.updates import LearningRate, LocalStep
+from adsp_mpi.runtime.task_workload import TaskWorkload
 from tests.unit.simulated import play, profile_of
 
 SAMPLES = 23
@@ -215,6 +217,25 @@ def test_in_virtual_time_everything_is_read_in_one_process(tmp_path: Path) -> No
         return [table["loss"].tolist() for table in played.tables("steps")]
 
     assert losses(2) == losses(0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_loaders_that_change_nothing_or_are_more_than_the_cores_are_noted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def notes(task: Task, loaders: int) -> list[str]:
+        config = Config().with_values({"train": {"loaders": loaders}}, "test")
+        return list(TaskWorkload(task, config, 1, 0).notes)
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {5})
+    tensors = (torch.ones(4, 3),)
+    in_memory = Task(make_model, tensors, tensors)
+    assert notes(in_memory, 0) == notes(points_here(), 0) == notes(points_here(), 1) == []
+    assert "changes nothing" in "".join(notes(in_memory, 1))
+    assert "train.loaders = 2, but rank 0 may use no more than 1" in "".join(
+        notes(points_here(), 2)
+    )
+    Trained(own_order(), 2).steps(4)
 
 
 def test_an_error_in_a_loader_is_an_error_of_the_step() -> None:
