@@ -1,17 +1,15 @@
 """How batches of a task's data are read: when they are needed, or ahead in loader processes."""
 
-from typing import Iterable, Iterator, Protocol, Sequence
+from typing import Iterator, Protocol, Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from adsp_mpi.learn.batch import Batch, gather_batch, in_memory, move
+from adsp_mpi.learn.loader import READ_BY_EACH, make_loader
 from adsp_mpi.learn.sample_order import Order
 from adsp_mpi.learn.task import Task
-
-READ_BY_EACH = 2
-"""A loader process reads this many batches ahead, as torch's do."""
 
 Part = tuple[int, Batch]
 """A number of samples, and the batch of them on the device that trains."""
@@ -145,40 +143,6 @@ class FixedBatches:
         args = self._task, self._data, lists, self._device, loaders, self._seed
         for samples, batch in zip(lists, make_loader(*args, persistent=False), strict=True):
             yield len(samples), move(batch, self._device)
-
-
-def make_loader(
-    task: Task,
-    data: Dataset,
-    batches: Iterable[list[int]],
-    device: torch.device,
-    loaders: int,
-    seed: int,
-    persistent: bool,
-) -> DataLoader:
-    """A DataLoader of these `batches` of `data`; its processes are `persistent` over its passes.
-
-    They are forks: others would import the main program, and with it MPI, once more.
-    """
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # the thread that pins batches takes the present one
-    return QuietLoader(
-        data,
-        batch_sampler=batches,
-        collate_fn=task.collate,
-        num_workers=loaders,
-        prefetch_factor=READ_BY_EACH,
-        pin_memory=device.type == "cuda",
-        multiprocessing_context="fork",
-        persistent_workers=persistent,
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-class QuietLoader(DataLoader):
-    """A DataLoader that does not warn on every rank that there are few cores; rank 0 says it."""
-
-    def check_worker_number_rationality(self) -> None: ...
 
 
 def in_parts(indices: np.ndarray, parts: int) -> Sequence[np.ndarray]:
