@@ -73,8 +73,10 @@ class ReadAhead:
         self._order.done(batch_size)
 
     def close(self) -> None:
-        self._loader = None
-        self._batches = iter(())  # the processes end as soon as nothing refers to the other one
+        end = getattr(self._batches, "_shutdown_workers", None)
+        self._loader, self._batches = None, iter(())
+        if end:  # else the processes would last as long as the traceback of an error in them
+            end()
 
 
 class PartsToCome(Sampler[list[int]]):

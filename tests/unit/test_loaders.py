@@ -1,9 +1,11 @@
 """Loader processes that read a task's data ahead: the same training as without them."""
 
 import multiprocessing
+import os
+import signal
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from adsp_mpi.core.dealing import BoardCounter, Redealer, held_ranges
 from adsp_mpi.core.row import Row
 from adsp_mpi.learn.batch import Batch
 from adsp_mpi.learn.flat import FlatModel
+from adsp_mpi.learn.loader import kill_readers
 from adsp_mpi.learn.sample_order import BatchOrder, DealtOrder, Order, SampleOrder
 from adsp_mpi.learn.task import Task
 from adsp_mpi.learn.trainer import Trainer
@@ -26,6 +29,17 @@ from tests.unit.simulated import play, profile_of
 
 SAMPLES = 23
 SIZES = (4, 4, 5, 5, 5, 2, 4, 4, 4, 7)
+
+
+MADE: list[Trainer] = []
+
+
+@pytest.fixture(autouse=True)
+def all_processes_end() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().close()
+    assert not multiprocessing.active_children()
 
 
 class Points(Dataset):
@@ -79,6 +93,7 @@ class Trained:
         self.model = FlatModel(task.make_model())
         how, rate = LocalStep(accumulate=parts), LearningRate(0.1, 1, 1)
         self.trainer = Trainer(task, self.model, lambda share: order, 0, rate, how, loaders)
+        MADE.append(self.trainer)
 
     def steps(self, *sizes: int) -> list[float]:
         return [self.trainer.step(size) for size in sizes]
@@ -197,6 +212,23 @@ def test_processes_end_with_the_trainer() -> None:
     assert len(multiprocessing.active_children()) == 2
     worker.trainer.close()
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
+def test_a_signal_to_all_processes_of_a_job_is_left_to_the_rank(number: int) -> None:
+    """It takes its last steps after that, and is not kept waiting when it exits."""
+    worker = Trained(own_order(), 1)
+    worker.steps(4)
+    (process,) = multiprocessing.active_children()
+    assert process.pid
+    os.kill(process.pid, number)
+    worker.steps(4, 4, 4, 4)
+    handler = signal.getsignal(signal.SIGCHLD)
+    kill_readers()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+    worker.trainer.close()
+    signal.signal(signal.SIGCHLD, handler)
 
 
 def test_tensors_are_read_without_loaders() -> None:
