@@ -27,12 +27,19 @@ class GradientExchange:
         """Put this worker's gradient into the vector; returns other arguments for the step.
 
         A closure, which computes the loss, is called here, and only its result is passed on. Raises
-        AdspError where the gradient is still to be unscaled.
+        AdspError where the gradient is still to be unscaled, and for the closure of an optimizer
+        that is not torch's: it may want another gradient in the same step, as SAM does.
         """
         if getattr(self._optimizer, "grad_scale", None) is not None:
             raise AdspError(
                 "a GradScaler would unscale the gradients inside of this optimizer's step, after "
                 "they were committed: call scaler.unscale_(optimizer) before scaler.step(optimizer)"
+            )
+        kind = type(self._optimizer)
+        if closure_of(args, kwargs) and not kind.__module__.startswith("torch.optim."):
+            raise AdspError(
+                f"{kind.__name__}.step(closure) may compute several gradients in a step, and a "
+                "commit carries one: set sync.commits = weights, or call step() without a closure"
             )
         changed = _without_closure(args, kwargs)
         self._workload.model.take_gradients()

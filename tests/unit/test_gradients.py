@@ -119,6 +119,21 @@ def test_a_users_loop_is_one_process_too(
     assert_trained_to(run, torch.cat([p.detach().flatten() for p in model.parameters()]))
 
 
+class Ours(torch.optim.AdamW):
+    """An optimizer of a user's own."""
+
+
+def test_the_closure_of_an_optimizer_that_is_not_torchs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """SAM calls it a second time in the same step, where other weights want another gradient."""
+    loop = own_loops.on_the_whole_shard(Ours, "closure")
+    with pytest.raises(AdspError, match=r"Ours\.step\(closure\) may compute several gradients"):
+        play_loop(monkeypatch, tmp_path / "gradients", loop, sync={"model": "bsp"})
+    sync = {"model": "bsp", "commits": "weights"}
+    play_loop(monkeypatch, tmp_path / "weights", loop, sync=sync, stop={"max_seconds": 1.0})
+
+
 def test_a_scaler_must_unscale_before_a_step_that_would_do_it_itself(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
