@@ -54,6 +54,12 @@ class DealtSampler(Sampler[int]):
             yield self._data.own_index(self._order.sample(position))
 
 
+def set_to_deal(loader: Any) -> Any:
+    """The dataset whose samples can be dealt to `loader`; None if there is none."""
+    data = loader.dataset if isinstance(loader, DataLoader) else loader
+    return data.dataset if isinstance(data, WholeSet) else None
+
+
 def deal(loader: Any, hand: Hand, seed: int, workers: int) -> tuple[int, Iterable[Any]]:
     """Let `loader` take its samples from `hand`; returns the samples of an item, and the items.
 

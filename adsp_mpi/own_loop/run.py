@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from adsp_mpi.errors import AdspError, UsageError
 from adsp_mpi.learn.late_loss import LateLoss
 from adsp_mpi.learn.steps import Idled, NoMoreSteps, Steps
-from adsp_mpi.own_loop.dealt import deal
+from adsp_mpi.own_loop.dealt import deal, set_to_deal
 from adsp_mpi.own_loop.gradients import GradientExchange, closure_of
 from adsp_mpi.own_loop.host import Host
 from adsp_mpi.own_loop.shard import sharded
@@ -41,6 +41,7 @@ class Run:
         self._over = False
         self._loss = LateLoss()
         self._exchange: GradientExchange | None = None
+        self._dealt: Any = None
         self._watch = StepWatch(workload.model, workload.optimizers)
         self.batch_size = 0
         """The batch size that the scheme plans for this worker; 0 before the first step."""
@@ -90,13 +91,17 @@ class Run:
 
         A DataLoader over `run.shard(dataset)`, shuffled or not, is dealt its samples as it needs
         them: all workers together go through the dataset, and the loader of one of them does not
-        end. Before each pass of another iterable `batches.set_epoch(pass)`, or that of its sampler,
-        is called if there is one. Raises AdspError for a pass without an item.
+        end. There is one counter of samples: of several datasets the first one is dealt. Before
+        each pass of another iterable `batches.set_epoch(pass)`, or that of its sampler, is called
+        if there is one. Raises AdspError for a pass without an item.
         """
         if self._host.simulated:
             _load_here(batches)
-        hand = self._workload.hand
-        dealt, items = deal(batches, hand, self._host.seed, self.workers)
+        hand, data = self._workload.hand, set_to_deal(batches)
+        self._dealt = data if self._dealt is None else self._dealt
+        dealt, items = 0, batches
+        if data is not None and data is self._dealt:
+            dealt, items = deal(batches, hand, self._host.seed, self.workers)
         passes = 0
         while self.running:
             _set_epoch(batches, passes)

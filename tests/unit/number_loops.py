@@ -41,6 +41,22 @@ def numbers(fixed: bool, each_step: Callable[[Any], Any] = lambda _: None) -> No
         each_step(run)
 
 
+def two_sets() -> None:
+    """A batch of 3 of 40 numbers and one of 2 of 10 others in each step."""
+    model = make_model()
+    optimizer = torch.optim.SGD(model.parameters(), RATE)
+    run = adsp_mpi.join(model, optimizer, evaluate=lambda module: 1.0)
+    first, second = (
+        DataLoader(run.shard(Numbers(count)), size, shuffle=True)
+        for count, size in ((40, 3), (10, 2))
+    )
+    for batch, other in zip(run(first), run(second), strict=True):
+        SEEN[f"numbers of {run.index}"] += batch.tolist()
+        SEEN[f"others of {run.index}"] += other.tolist()
+        model(torch.ones(1, 4)).sum().backward()
+        optimizer.step()
+
+
 def numbers_to_files() -> None:
     """Writes the numbers that this worker is given to a file of its own."""
     numbers(fixed=False)

@@ -54,6 +54,18 @@ def test_all_workers_together_go_through_the_samples_however_fast_they_are(
     assert not SEEN["numbers of -1"]
 
 
+def test_of_two_datasets_the_first_is_dealt_and_each_worker_goes_through_the_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    play(monkeypatch, tmp_path, number_loops.two_sets)
+    counts = times_given()
+    assert 40 * counts.max() - counts.sum() <= 40 + WORKERS * 9
+    for worker in range(WORKERS):
+        others = SEEN[f"others of {worker}"]
+        passes = [sorted(others[k : k + 10]) for k in range(0, len(others) - 9, 10)]
+        assert passes and all(one == list(range(10)) for one in passes)
+
+
 def test_what_a_dead_worker_held_is_given_to_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
