@@ -8,6 +8,7 @@ does what `python ARGUMENTS` would do, and lives and ends with it.
 
 import array
 import ctypes
+import gc
 import json
 import os
 import runpy
@@ -18,7 +19,9 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-LIBRARIES = ("torch", "h5py", "scipy.sparse", "sklearn.datasets", "rich.live")
+LIBRARIES = ("torch", "torch._dynamo", "h5py", "scipy.sparse", "sklearn.datasets", "rich.live")
+"""Of these an optimizer's first step imports torch._dynamo."""
+
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 MOST_FILES = 64
@@ -31,6 +34,7 @@ def serve(path: str) -> None:
     die_with_parent()
     for name in LIBRARIES:
         __import__(name)
+    gc.freeze()  # no rank looks for garbage among the libraries
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(path)
