@@ -16,9 +16,9 @@ from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.ranks.abort import exit_if_stuck
 from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
 from adsp_mpi.mpi.ranks.world import World
+from adsp_mpi.mpi.server.other_ranks import keep_shard
 from adsp_mpi.mpi.server.results import Result
 from adsp_mpi.mpi.server.run import serve
-from adsp_mpi.mpi.server.shard import keep_shard
 from adsp_mpi.mpi.setup import MakeWorkload, prepare
 from adsp_mpi.mpi.transport.board_client import WorkerBoard
 from adsp_mpi.mpi.transport.choose import make_array, make_model_array, self_test
