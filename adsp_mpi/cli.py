@@ -47,6 +47,14 @@ SHORT_OPTIONS = {
 }
 
 
+FLAGS = {
+    "blocking-commits": (
+        "sync", "blocking_commits", "workers stand still while they commit, as in the paper"
+    ),
+    "evaluator": ("run", "evaluator", "the last rank evaluates the model, in place of rank 0"),
+}  # fmt: skip
+"""Options without a value: section and key of the setting that becomes true, and the help."""
+
 METAVARS = {str: "VALUE", int: "N", float: "NUMBER"}
 
 
@@ -110,11 +118,8 @@ def make_parser() -> Parser:
         help="simulate only: predict the time to target of every scheme, or of --sync, on machines "
         "fitted to a recorded run (a folder or its trace.h5)",
     )
-    parser.add_argument(
-        "--blocking-commits",
-        action="store_true",
-        help="workers stand still while they commit, as in the paper",
-    )
+    for name, (_, _, help) in FLAGS.items():
+        parser.add_argument(f"--{name}", action="store_true", help=help)
     for name, (section, key, kind) in SHORT_OPTIONS.items():
         help = options_of(type(getattr(Config(), section)))[key].metadata["help"]
         parser.add_argument(f"--{name}", type=kind, metavar=METAVARS[kind], help=help)
@@ -204,6 +209,9 @@ def command_line(options: argparse.Namespace) -> Layer:
         for name, value in given.items()
         if value is not None
     ]
-    if options.blocking_commits:
-        short.append(Setting("sync", "blocking_commits", True, "--blocking-commits"))
+    short += [
+        Setting(section, key, True, f"--{name}")
+        for name, (section, key, _) in FLAGS.items()
+        if getattr(options, name.replace("-", "_"))
+    ]
     return short + [parse_setting(text) for text in options.set]

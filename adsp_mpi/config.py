@@ -69,6 +69,9 @@ class RunSection:
     servers: int = option(
         1, "ranks that share the model between them; rank 0 is one", low=1, used_by=("run",)
     )
+    evaluator: bool = option(
+        False, "the last rank evaluates the model, in place of rank 0", used_by=("run",)
+    )
     screen: str = option(
         "auto",
         "auto, live (a terminal view), log (plain lines) or quiet",

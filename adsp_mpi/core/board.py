@@ -61,6 +61,7 @@ COUNTER_FIELDS = (
     "failures",
     "interrupts",
     "dealt",  # positions in the common order of the samples that workers have taken
+    "evaluator_life",  # heartbeats of the rank that evaluates, if there is one
 )
 ASSIGNED_FIELDS = (
     "lost",  # 1: given up, or a spare that is not needed yet
@@ -231,6 +232,11 @@ class Board:
     @dealt.setter
     def dealt(self, positions: int) -> None:
         self.counters[3] = positions
+
+    @property
+    def evaluator_life(self) -> int:
+        """The number of heartbeats of the rank that evaluates."""
+        return int(self.counters[4])
 
     @property
     def lost(self) -> np.ndarray:

@@ -23,7 +23,7 @@ class RankHost:
     def __init__(self, config: Config, workload: LoopWorkload) -> None:
         self._rank = rank = RankRun(config, lambda settings, *_: workload.configured(settings))
         world, model = rank.ready.world, rank.ready.model
-        self.server = world.is_server
+        self.server = world.worker < 0
         self.index, self.workers = world.worker, world.num_workers
         share_out(world, [model.values])
         model.scatter()

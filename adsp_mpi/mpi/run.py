@@ -16,7 +16,7 @@ from adsp_mpi.learn.task import Task
 from adsp_mpi.mpi.ranks.abort import exit_if_stuck
 from adsp_mpi.mpi.ranks.leaving import ROLL_CALL
 from adsp_mpi.mpi.ranks.world import World
-from adsp_mpi.mpi.server.other_ranks import keep_shard
+from adsp_mpi.mpi.server.other_ranks import evaluate_models, keep_shard
 from adsp_mpi.mpi.server.results import Result
 from adsp_mpi.mpi.server.run import serve
 from adsp_mpi.mpi.setup import MakeWorkload, prepare
@@ -61,7 +61,7 @@ class RankRun:
     def __init__(
         self, config: Config, make: MakeWorkload, comm: MPI.Intracomm = MPI.COMM_WORLD
     ) -> None:
-        self._world = World(comm, config.run.servers)
+        self._world = World(comm, config.run.servers, config.run.evaluator)
         self._stack = ExitStack()
         self._signals = Signals(has_launcher=True)
         self.board: WorkerBoard | None = None
@@ -90,7 +90,9 @@ class RankRun:
             world.agree(lambda: self_test(world, window))
             if world.is_server:
                 return serve(ready, window, board, signals)
-            if world.is_shard:
+            if world.is_evaluator:
+                evaluate_models(ready, board, signals)
+            elif world.is_shard:
                 keep_shard(ready, board, signals)
             else:
                 self.board = WorkerBoard(world, board)
@@ -118,6 +120,8 @@ class RankRun:
 def _make_window(world: World, config: Config, model: FlatModel) -> RemoteArray:
     """Collective: create the model's array on the servers, zeros, for the configured commits."""
     is_sum = config.sync_model.commit_rule().is_sum
+    if config.run.evaluator:
+        world.agree(_require_threads)
     if is_sum and config.codec is None:
         return make_model_array(world, model.num_elements, chosen_chunk(world))
     world.agree(_require_threads)
@@ -131,6 +135,6 @@ def _make_window(world: World, config: Config, model: FlatModel) -> RemoteArray:
 def _require_threads() -> None:
     if MPI.Query_thread() != MPI.THREAD_MULTIPLE:
         raise UsageError(
-            "commits that are compressed, or follow a rule that is no sum, need an MPI with "
-            "MPI_THREAD_MULTIPLE"
+            "an evaluator, and commits that are compressed or follow a rule that is no sum, need "
+            "an MPI with MPI_THREAD_MULTIPLE"
         )

@@ -21,10 +21,10 @@ class Host(Protocol):
     """One rank of a run, under MPI or in virtual time."""
 
     server: bool
-    """Whether this is rank 0, which holds the global model and trains nothing."""
+    """Whether this rank trains nothing: rank 0, another server, or the evaluator."""
 
     index: int
-    """The number of this worker, from 0; -1 on servers."""
+    """The number of this worker, from 0; -1 on a rank that trains nothing."""
 
     workers: int
     """The number of workers."""

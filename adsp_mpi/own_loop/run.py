@@ -60,12 +60,12 @@ class Run:
 
     @property
     def server(self) -> bool:
-        """Whether this is rank 0, which holds the global model and trains nothing."""
+        """Whether this rank trains nothing: rank 0, another server, or the evaluator."""
         return self._host.server
 
     @property
     def index(self) -> int:
-        """The number of this worker, from 0; -1 on rank 0."""
+        """The number of this worker, from 0; -1 on a rank that trains nothing."""
         return self._host.index
 
     @property
@@ -122,9 +122,9 @@ class Run:
             passes += 1
 
     def serve(self) -> Any:
-        """Take part until the run is over without training, as rank 0 does; returns its results."""
+        """Take part until the run is over without training; on rank 0, returns the results."""
         if not self.server:
-            raise UsageError("run.serve() is for rank 0: if run.server: run.serve()")
+            raise UsageError("run.serve() is for ranks that train nothing: if run.server: ...")
         self._begin()
         return self.result
 

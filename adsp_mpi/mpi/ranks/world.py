@@ -32,21 +32,32 @@ SERVER = 0
 class World:
     """The ranks of a run: rank 0 steers it and holds the board, `servers` share the model.
 
-    The servers, of which rank 0 is the first, are spread over the ranks and so over the nodes. All
-    other ranks are workers, in the order of their ranks.
+    The servers, of which rank 0 is the first, are spread over the ranks and so over the nodes. If
+    one rank is to evaluate the model, it is the last one. All other ranks are workers, in the order
+    of their ranks.
     """
 
-    def __init__(self, comm: MPI.Intracomm = MPI.COMM_WORLD, num_servers: int = 1) -> None:
+    def __init__(
+        self,
+        comm: MPI.Intracomm = MPI.COMM_WORLD,
+        num_servers: int = 1,
+        with_evaluator: bool = False,
+    ) -> None:
         if comm == MPI.COMM_WORLD:
             ROLL_CALL.begin_run()
         self.comm = comm.Dup()
         self.rank, size = self.comm.rank, self.comm.size
-        spread = [number * size // num_servers for number in range(num_servers)]
+        places = max(1, size - with_evaluator)
+        spread = [number * places // num_servers for number in range(num_servers)]
         self.servers = sorted(set(spread))
-        self._workers = [rank for rank in range(size) if rank not in self.servers]
+        self.evaluator = size - 1 if with_evaluator else -1
+        """The rank that only evaluates the model; -1: there is none."""
+
+        taken = {*self.servers, self.evaluator}
+        self._workers = [rank for rank in range(size) if rank not in taken]
         self.num_workers = len(self._workers)
         self.worker = self.worker_of(self.rank)
-        """This rank's worker; -1 on a server."""
+        """This rank's worker; -1 on a rank that trains nothing."""
 
         self.host = socket.gethostname()
         everyone = self.comm.allgather((self.host, number_space(), os.getpid()))
@@ -65,7 +76,7 @@ class World:
         node.Free()
 
     def worker_of(self, rank: int) -> int:
-        """The worker on a rank; -1 on a server."""
+        """The worker on a rank; -1 on one that trains nothing."""
         return self._workers.index(rank) if rank in self._workers else -1
 
     def rank_of(self, worker: int) -> int:
@@ -74,10 +85,12 @@ class World:
 
     @property
     def part(self) -> int:
-        """The number of this rank's part of the trace: 0 for rank 0, then workers, then servers.
+        """The number of this rank's part of the trace: rank 0, workers, servers, the evaluator.
 
         It is not the rank: a run can be resumed with other servers, and its workers on other ranks.
         """
+        if self.is_evaluator:
+            return self.num_workers + len(self.servers)
         if self.is_shard:
             return self.num_workers + self.servers.index(self.rank)
         return self.worker + 1
@@ -91,13 +104,19 @@ class World:
         """Whether this rank only serves a part of the model."""
         return self.rank in self.servers and not self.is_server
 
+    @property
+    def is_evaluator(self) -> bool:
+        """Whether this rank only evaluates the model."""
+        return self.rank == self.evaluator
+
     def require_workers(self, spares: int) -> None:
         """Raise UsageError, with the way to start more ranks, if there is no worker."""
         if self.num_workers > spares:
             return
-        if len(self.servers) > 1:
+        if len(self.servers) > 1 or self.evaluator >= 0:
+            others = self.comm.size - self.num_workers
             raise UsageError(
-                f"of {self.comm.size} ranks {len(self.servers)} are servers: that leaves "
+                f"of {self.comm.size} ranks {others} serve or evaluate: that leaves "
                 f"{self.num_workers} workers for --spares {spares}; start more ranks"
             )
         if self.num_workers:
@@ -115,14 +134,20 @@ class World:
             "Start with: mpirun -n 8 python -m adsp_mpi"
         )
 
-    def wait_for_all(self) -> None:
+    def wait_for_all(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """A barrier that sleeps, so that early ranks leave their cores to late ones.
 
-        If a rank of this host dies meanwhile, the job is aborted, as nothing else would end it.
+        `meanwhile` is called now and then. If a rank of this host dies, the job is aborted, as
+        nothing else would end it.
         """
         barrier = self.comm.Ibarrier()
         watch = Watch(self.processes, range(self.comm.size), with_signs=False)
-        wait_until(lambda: barrier.Test() or self._abort_if_missing(watch.gone()))
+
+        def all_are_here() -> bool:
+            meanwhile()
+            return barrier.Test() or self._abort_if_missing(watch.gone())
+
+        wait_until(all_are_here)
 
     def all_come(self) -> bool:
         """`wait_for_all` at the end of a run; False if a rank has died and will never come."""

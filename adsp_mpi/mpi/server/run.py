@@ -26,6 +26,7 @@ from adsp_mpi.mpi.ranks.abort import dismiss_guard
 from adsp_mpi.mpi.ranks.clock import align
 from adsp_mpi.mpi.ranks.periodic import PeriodicThread
 from adsp_mpi.mpi.server.checkpoint import ServerSaver
+from adsp_mpi.mpi.server.evaluator import EvaluatorRank
 from adsp_mpi.mpi.server.global_model import GlobalModel
 from adsp_mpi.mpi.server.loop import Server
 from adsp_mpi.mpi.server.results import Result, write_results
@@ -64,6 +65,8 @@ def serve(
         if ready.resumes and ready.same_workers:
             put_back(board, ready.resumes.state["server"]["board"])
         judge = ready.workload.judge()
+        if judge and world.evaluator >= 0:
+            judge = EvaluatorRank(world, board, ready.model, judge)
         keep = ready.resumes.state["part_bytes"] if ready.resumes else 0
         part = PartWriter(part_path(ready.folder, 0), 0, config.trace.flush_s, keep)
         part.attributes("/", ready.attributes())
