@@ -21,6 +21,7 @@ from tests.launch.faults import (
 )
 from tests.launch.launcher import finish, ranks, start_command, wait_until_no_rank_is_left
 
+OFTEN = ("--set", "eval.period_s=0.5")
 ONE_MPI = pytest.mark.one_mpi_is_enough
 
 
@@ -55,14 +56,18 @@ def task():
 
 @ONE_MPI
 def test_dead_stopped_and_slow_workers_are_told_apart(tmp_path: Path) -> None:
-    """Worker 0 is killed and a spare takes its place, 1 is slow, 2 is stopped and taken back."""
+    """Worker 0 is killed and a spare takes its place, 1 is slow, 2 is stopped and taken back.
+
+    The evaluator is killed as well: rank 0 evaluates then.
+    """
     (tmp_path / "stalls.py").write_text(STALLS)
-    options = ("--task", "stalls:task", "--sync", "asp", "--spares", "1")
+    options = ("--task", "stalls:task", "--sync", "asp", "--spares", "1", "--evaluator", *OFTEN)
     python = ["-m", "adsp_mpi", *OPTIONS, *IN_FLIGHT, *options, "--out", "r"]
     started = time.monotonic()
-    process = start_command(*surviving(python, size=5), tmp_path)
-    wait_until_all_train(tmp_path / "r", process, 3)
+    process = start_command(*surviving(python, size=6), tmp_path)
+    before = wait_until_all_train(tmp_path / "r", process, 3)
     ranks(tmp_path)[1].kill()
+    ranks(tmp_path)[5].kill()
     ranks(tmp_path)[3].send_signal(signal.SIGSTOP)
     wait_until_told(tmp_path / "r", process, r"worker 2 \(rank 3")
     ranks(tmp_path)[3].send_signal(signal.SIGCONT)
@@ -71,7 +76,9 @@ def test_dead_stopped_and_slow_workers_are_told_apart(tmp_path: Path) -> None:
     stop_after_more_steps(tmp_path / "r", process, [1, 2, 3])
     run = finish(process, started, 90)
     assert run.code == 3, run.err + run.out
+    assert run.err.count("is gone; rank 0 evaluates from here on") == 1, run.err
     with adsp_mpi.trace.open(tmp_path / "r") as trace:
+        assert (trace.table("ps/evals")["time_s"] > before.time_s).sum() >= 2
         told = trace.frame("events")
         happened = {
             (kind, int(text.split()[1]))

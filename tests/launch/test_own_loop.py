@@ -25,6 +25,7 @@ COMMANDS = {
     "early": ("tests.unit.own_loops:leaving_early", "adsp", "--max-steps", "60"),
     "empty": ("tests.unit.own_loops:without_a_batch", "adsp", "--max-seconds", "30"),
     "dealt": ("tests.unit.number_loops:numbers_to_files", "asp", "--max-steps", "30"),
+    "evaluator": ("tests.unit.own_loops:adamw", "adsp", "--max-steps", "60", "--evaluator"),
     "raises": ("tests.unit.own_loops:raising", "ssp", "--max-seconds", "30"),
     "trained": ("tests.unit.own_loops:adamw", "adsp", "--max-steps", "120"),
     "resumed": ("tests.unit.own_loops:adamw", "adsp", "--max-steps", "150", "--resume", "trained"),
@@ -132,6 +133,18 @@ def test_an_ordinary_script_trains_and_goes_on_when_resumed(
         evaluations = trace.table("ps/evals")
     loss = evaluations["loss"]
     assert loss[-1] < 0.2 * loss[0] and evaluations["steps"][-1] == 150 * (RANKS - 1)
+
+
+def test_a_rank_that_only_evaluates_gives_the_losses(
+    runs: dict[str, tuple[Finished, Path]],
+) -> None:
+    run, folder = runs["evaluator"]
+    assert run.code == 0 and run.error_lines == [], run.err
+    with Trace(folder) as trace:
+        loss = trace.table("ps/evals")["loss"]
+        assert trace.meta["num_workers"] == RANKS - 2
+        assert list(trace.frame("events")["kind"]).count("evaluator") == 1
+    assert loss[-1] < 0.5 * loss[0]
 
 
 def test_without_evaluate_the_workers_losses_are_taken(

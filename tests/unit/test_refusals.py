@@ -26,6 +26,7 @@ OTHER: dict[str, str] = {
     "train.partition": "blocks",
     "sync.model": "bsp",
     "hetero.profile": "ratio:2",
+    "run.evaluator": "true",
 }
 """Values that differ from the default, for options where default + 1 is not valid."""
 

@@ -1,6 +1,5 @@
 """A rank that evaluates the models that rank 0 sends it, so that rank 0 computes nothing."""
 
-import sys
 import time
 
 import numpy as np
@@ -10,7 +9,7 @@ from mpi4py import MPI
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.patience import HEARTBEAT_S, Silence, patience_s
 from adsp_mpi.core.server_engine import Judging
-from adsp_mpi.errors import AdspError, UsageError, cause, story
+from adsp_mpi.errors import AdspError, UsageError, cause, story, warn
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.workload import Judge, Workload
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
@@ -47,8 +46,7 @@ class EvaluatorRank(Judge):
         if answer is None:
             self._gone = True
             where = f"rank {self._rank} on {self._world.hosts[self._rank]}"
-            text = f"the evaluator, {where}, is gone; rank 0 evaluates from here on"
-            print(f"adsp_mpi: warning: {text}", file=sys.stderr, flush=True)
+            warn(f"the evaluator, {where}, is gone; rank 0 evaluates from here on")
             return self._judge.evaluate()
         metrics, error = answer
         if error:
