@@ -72,8 +72,8 @@ def test_a_verb_accepts_what_it_uses_and_refuses_the_rest(verb: str, name: str) 
 
 
 def test_every_verb_is_looked_at() -> None:
-    """`bench`, `guide` and `slurm` have arguments of their own."""
-    assert {*USED, "bench", "guide", "slurm"} == {*VERBS}
+    """Some have arguments of their own."""
+    assert {*USED, "bench", "guide", "slurm", "weights"} == {*VERBS}
 
 
 @pytest.mark.parametrize("order", [*permutations(["simulate", "--servers=3", "--seed=4"])])
