@@ -28,9 +28,9 @@ EXPERIMENTS = {
 
 OF_EXAMPLES = {
     "examples": "adsp_mpi.analysis.experiments.examples:EXPERIMENT",
-    "examples_slow": "adsp_mpi.analysis.experiments.examples:OF_SLOW",
+    "examples_resnet": "adsp_mpi.analysis.experiments.examples:OF_RESNET",
 }
-"""Experiments that need packages or data beside the program's own."""
+"""What needs packages or data beside the program's own."""
 
 ALL = {**EXPERIMENTS, **OF_EXAMPLES}
 
