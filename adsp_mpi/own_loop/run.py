@@ -180,14 +180,13 @@ class Run:
     def keep(self, **objects: Any) -> None:
         """Save these objects with checkpoints, and restore them on resume, by their `state_dict`.
 
-        Call it before the run begins. Raises UsageError for an object without one.
+        Call it before the run begins. Raises UsageError for an object without one, or with one that
+        holds more than tensors, arrays, numbers and text in dicts, lists, tuples and sets.
         """
         if self._steps is not None:
             raise UsageError("run.keep: the run has begun already")
         for name, kept in objects.items():
-            if not (hasattr(kept, "state_dict") and hasattr(kept, "load_state_dict")):
-                raise UsageError(f"run.keep: {name} has no state_dict and load_state_dict")
-            self._workload.kept[name] = kept
+            self._workload.keep(name, kept)
 
     def close(self) -> None:
         """End this rank's part: a worker commits what is left and leaves the training."""

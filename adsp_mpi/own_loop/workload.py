@@ -1,5 +1,6 @@
 """A user's modules, optimizers and evaluation as a run's workload on one rank."""
 
+import re
 from typing import Any, Callable, Mapping, Sequence
 
 import torch
@@ -77,6 +78,21 @@ class LoopWorkload:
             if any(id(parameter) not in known for parameter in held):
                 raise UsageError("join: an optimizer holds a parameter that no model has")
         return self._flat
+
+    def keep(self, name: str, kept: Any) -> None:
+        """Have `kept` in checkpoints; UsageError if one could not give its state back."""
+        if not (hasattr(kept, "state_dict") and hasattr(kept, "load_state_dict")):
+            raise UsageError(f"run.keep: {name} has no state_dict and load_state_dict")
+        try:
+            unpacked(packed(kept.state_dict()))
+        except Exception as error:
+            found = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+            raise UsageError(
+                f"run.keep: the state_dict of {name} cannot be saved "
+                f"({found[1] if found else error}): it may hold tensors, arrays, numbers and text, "
+                "in dicts, lists, tuples and sets"
+            ) from error
+        self.kept[name] = kept
 
     def training(self, share: int) -> "LoopTraining":
         return LoopTraining(self)
