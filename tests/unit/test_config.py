@@ -212,3 +212,12 @@ def test_the_arguments_of_the_task_are_printed_and_read_back(
         assert any(there.startswith(line) for there in shown)
     again = Config().with_values(tomllib.loads(text), "printed")
     assert again.task.options.items() >= config.task.options.items()
+
+
+def test_what_stands_behind_two_dashes_is_for_the_script() -> None:
+    request = parse(["simulate", "my.py", "--workers", "3", "--", "--workers", "64"])
+    assert request.config.simulate.workers == 3
+    assert list(request.arguments) == ["--workers", "64"]
+    assert not parse(["my.py"]).arguments
+    with pytest.raises(UsageError, match="none is named"):
+        parse(["simulate", "--", "--rate", "0.1"])

@@ -250,15 +250,6 @@ def test_a_word_that_names_no_training_is_told_before_its_settings() -> None:
         parse(["run", "quickstart", "--set", "task.name=svm"])
 
 
-def test_what_stands_behind_two_dashes_is_for_the_script() -> None:
-    request = parse(["simulate", "my.py", "--workers", "3", "--", "--workers", "64"])
-    assert request.config.simulate.workers == 3
-    assert list(request.arguments) == ["--workers", "64"]
-    assert not parse(["my.py"]).arguments
-    with pytest.raises(UsageError, match="none is named"):
-        parse(["simulate", "--", "--rate", "0.1"])
-
-
 def test_a_scheme_that_sets_batch_sizes_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
