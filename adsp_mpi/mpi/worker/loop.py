@@ -105,6 +105,7 @@ class WorkerLoop:
         if self._worker.paused:
             self._client.refresh_now()
             self._client.show_life(now)
+            self._pass_signal_on()
         elif self._sync.sees_others or now - self._exchanged_s >= LOOK_S:
             self._exchanged_s = now
             self._client.refresh(self._sync.sees_others)
@@ -113,10 +114,15 @@ class WorkerLoop:
             else:
                 self._client.publish_if_idle(now)
             self._row.commit_s += self._clock.now() - now
+            self._pass_signal_on()
+        if self._worker.in_flight:
+            self._poll_commit()
+
+    def _pass_signal_on(self) -> None:
+        """Tell rank 0 of the first signal to end the run."""
         if self._signals.received and not self._told_signal:
             self._told_signal = True
             wait_for(self._client.count("interrupts")[0])
-        self._poll_commit()
 
     def _idled(self, seconds: float) -> float:
         """The user's loop did something else for `seconds`, until now; returns them."""
