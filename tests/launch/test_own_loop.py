@@ -18,7 +18,7 @@ from tests.unit.own_loops import joint_adamw_in_one_process
 
 RANKS = 3
 COMMANDS = {
-    "exact": ("tests.unit.own_loops:followed", "asp", "--max-steps", "40"),
+    "exact": ("tests.unit.followed_loop:followed", "asp", "--max-steps", "40"),
     "joint": ("tests.unit.own_loops:joint_adamw", "bsp", "--max-steps", "21"),
     "no_evaluate": ("tests.unit.own_loops:without_batches", "adsp", "--max-steps", "60"),
     "slow": ("tests.unit.own_loops:judged_slowly", "adsp-fixed", "--max-seconds", "4"),

@@ -1,11 +1,8 @@
 """Training scripts of users, as functions without arguments that call `adsp_mpi.join`."""
 
-import json
-import os
 import sys
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import torch
@@ -42,29 +39,6 @@ def constant(callbacks: Sequence[Any] = ()) -> None:
             for parameter in model.parameters():
                 parameter.data = parameter.data.clone()
         optimizer.step()
-
-
-class ToFile:
-    """Writes what its methods are called with into `callbacks-<process>.jsonl`, line by line."""
-
-    def _write(self, name: str, facts: dict[str, Any]) -> None:
-        with Path(f"callbacks-{os.getpid()}.jsonl").open("a") as file:
-            print(json.dumps({"called": name, **facts}), file=file)
-
-    def on_commit(self, facts: dict[str, Any]) -> None:
-        self._write("on_commit", facts)
-
-    def on_evaluation(self, facts: dict[str, Any]) -> None:
-        self._write("on_evaluation", facts)
-
-    def on_checkpoint(self, facts: dict[str, Any]) -> None:
-        assert Path(facts["path"]).is_dir()
-        self._write("on_checkpoint", facts)
-
-
-def followed() -> None:
-    """As `constant`, with callbacks."""
-    constant([ToFile()])
 
 
 def adamw(each_step: Callable[[Any, int, torch.Tensor], Any] = lambda *_: None) -> Any:

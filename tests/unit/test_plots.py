@@ -11,11 +11,10 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.colors import to_rgb
 
-from adsp_mpi.analysis import figures
 from adsp_mpi.analysis.__main__ import main
 from adsp_mpi.analysis.draw.colours import SPARE_LOOKS, Colours, run_looks
 from adsp_mpi.analysis.draw.layout import MAX_RUNS, View
-from adsp_mpi.analysis.figures import FIGURES, load_figure
+from adsp_mpi.analysis.figures import load_figure
 from adsp_mpi.analysis.figures.heterogeneity import speeds_over_time
 from adsp_mpi.analysis.figures.rates import periods_of
 from adsp_mpi.analysis.figures.timeline import (
@@ -279,34 +278,3 @@ def test_runs_that_have_nothing_to_draw_are_named_in_one_line(
     assert left.value.code == 1 and not (tmp_path / "b.svg").exists()
     [line] = capsys.readouterr().err.splitlines()
     assert all(path in line for path in without)
-
-
-OWN_FIGURE = """
-from adsp_mpi.analysis.series.figure import Figure
-from adsp_mpi.analysis.series.limits import label_places
-from adsp_mpi.analysis.series.panel import Axis, Line, Panel, time_axis
-
-
-def of_run(trace):
-    rows = trace.worker_rows(0, "steps", ("start_s", "loss"))
-    line = Line("worker 0", rows["start_s"], rows["loss"])
-    return [Panel((time_axis(trace.end_s),), (Axis("loss of a mini-batch"),), (line,))]
-
-
-FIGURE = Figure("Losses of mini-batches", of_run=of_run)
-"""
-
-
-def test_a_new_file_in_the_folder_is_a_figure_of_plot_and_of_the_report(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "minibatches.py").write_text(OWN_FIGURE)
-    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
-    monkeypatch.setitem(FIGURES, "minibatches", figures.find_figures()["minibatches"])
-    out = tmp_path / "a.svg"
-    main(["plot", str(folder), "--figure", "minibatches", "-o", str(out)])
-    main(["report", str(folder), "-o", str(tmp_path / "a.html")])
-    assert "loss of a mini-batch" in out.read_text()
-    page = (tmp_path / "a.html").read_text()
-    assert 'data-plot="run-1-minibatches-0"' in page
-    assert '"title":"Losses of mini-batches"' in page and '"label":"loss of a mini-batch"' in page
