@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from adsp_mpi.core.board import Board
-from adsp_mpi.core.progress import Progress
+from adsp_mpi.core.progress import Progress, time_left
 from adsp_mpi.core.report import Report, WorkerReport, worker_reports
 from adsp_mpi.core.speedup import speedup_text
 from adsp_mpi.core.stop import STEPS_TAKEN
@@ -187,7 +187,9 @@ def worker_table(workers: Sequence[WorkerReport], width: int) -> list[str]:
 
 
 def _view(status: Status, width: int) -> Group:
-    head = f"{status.now:.1f} s  {describe_metrics(status.progress.metrics)}"
+    left = time_left(status.now, status.board.progress)
+    spent = f"{status.now:.1f} s" + (f" ({left})" if left else "")
+    head = f"{spent}  {describe_metrics(status.progress.metrics)}"
     table = "\n".join(worker_table(worker_reports(status.board, status.now), width))
     return Group(Text(head, style="bold"), Text(describe_phase(status)), Text(table))
 

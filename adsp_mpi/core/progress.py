@@ -24,3 +24,17 @@ class Progress:
         """Begin `phase`, and close the account of the trial that ends."""
         self.trial_s = self.trials_until(now)
         self.phase, self.since_s = phase, now
+
+
+def time_left(now: float, share: float) -> str:
+    """How much of a run is done, and how long the rest takes at that pace; "" if nothing is known.
+
+    `share`, 0 to 1, is what is done at `now`, seconds since the run's start.
+    """
+    if not share:
+        return ""
+    left_s = now * (1 - share) / share
+    for unit, unit_s in (("h", 3600.0), ("min", 60.0)):
+        if left_s >= 2 * unit_s:
+            return f"{share:.0%}, {left_s / unit_s:.0f} {unit} left"
+    return f"{share:.0%}, {left_s:.0f} s left"

@@ -73,6 +73,29 @@ def test_the_live_view_is_not_cut_on_a_terminal(width: int) -> None:
     assert "committing" in header and "waiting" in header
 
 
+@pytest.mark.parametrize(
+    ("now", "share", "text"),
+    [
+        (30.0, 0.25, "25%, 90 s left"),
+        (60.0, 0.5, "50%, 60 s left"),
+        (600.0, 0.5, "50%, 10 min left"),
+        (7200.0, 0.25, "25%, 6 h left"),
+        (10.0, 1.0, "100%, 0 s left"),
+        (10.0, 0.0, ""),
+    ],
+)
+def test_the_live_view_says_how_long_the_run_still_takes(
+    now: float, share: float, text: str
+) -> None:
+    board = a_board(2)
+    board.progress = share
+    shown = io.StringIO()
+    console = Console(file=shown, width=80, force_terminal=False)
+    console.print(_view(Status(now, Progress("train", {"loss": 0.5}), board), 80))
+    spent = f"{now:.1f} s ({text})" if text else f"{now:.1f} s"
+    assert shown.getvalue().startswith(f"{spent}  loss 0.5000")
+
+
 class Clock:
     """Seconds that a test sets."""
 
