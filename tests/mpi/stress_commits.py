@@ -42,6 +42,9 @@ class Integers:
     def take_update(self, factor: float) -> np.ndarray:
         return self.update
 
+    def gather(self) -> None:
+        pass
+
     def take_part(self, part: slice, factor: float) -> tuple[np.ndarray, np.ndarray]:
         return self.update[part], self.answer[part]
 

@@ -114,10 +114,10 @@ class World:
         if self.num_workers > spares:
             return
         if len(self.servers) > 1 or self.evaluator >= 0:
-            others = self.comm.size - self.num_workers
+            evaluates = " and one evaluates" if self.evaluator >= 0 else ""
             raise UsageError(
-                f"of {self.comm.size} ranks {others} serve or evaluate: that leaves "
-                f"{self.num_workers} workers for --spares {spares}; start more ranks"
+                f"of {self.comm.size} ranks {len(self.servers)} are servers{evaluates}: that "
+                f"leaves {self.num_workers} workers for --spares {spares}; start more ranks"
             )
         if self.num_workers:
             raise UsageError(
