@@ -28,7 +28,6 @@ EXPERIMENTS = {
 
 OF_EXAMPLES = {
     "examples": "adsp_mpi.analysis.experiments.examples:EXPERIMENT",
-    "examples_resnet": "adsp_mpi.analysis.experiments.examples:OF_RESNET",
 }
 """What needs packages or data beside the program's own."""
 
