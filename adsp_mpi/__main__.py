@@ -8,7 +8,7 @@ if __name__ == "__main__":
     # until a run handles it, Ctrl-C ends the process silently
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from adsp_mpi.cli import Request, parse
+from adsp_mpi.cli import ALONE, Request, parse
 from adsp_mpi.errors import AdspError
 from adsp_mpi.guide import show_guide
 
@@ -22,12 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_on_error(lambda: bench(arguments[1:]))
         return
     try:
-        if arguments[:1] in (["guide"], ["slurm"], ["weights"]):
+        if arguments and arguments[0] in ALONE:
             print_text(*arguments)
             return
         request = parse(arguments)
     except AdspError as error:
-        leave_with(error, alone=bool({"simulate", "guide", "slurm", "weights"} & set(arguments)))
+        leave_with(error, alone=bool({"simulate", *ALONE} & set(arguments)))
     if request.program:
         train_own_loop(request)
         return

@@ -25,7 +25,10 @@ VERBS = {
     "slurm": "print a batch script for a run of yours (slurm --help)",
 }
 
-COME_FIRST = ("bench", "guide", "slurm", "weights")
+ALONE = ("guide", "slurm", "weights")
+"""Verbs with arguments of their own, of one process."""
+
+COME_FIRST = ("bench", *ALONE)
 """Verbs with arguments of their own."""
 
 SHORT_OPTIONS = {
@@ -38,6 +41,7 @@ SHORT_OPTIONS = {
     "resume": ("run", "resume", str),
     "spares": ("run", "spares", int),
     "servers": ("run", "servers", int),
+    "evaluator": ("run", "evaluator", bool),
     "device": ("run", "device", str),
     "screen": ("run", "screen", str),
     "target-loss": ("stop", "target_loss", float),
@@ -46,14 +50,6 @@ SHORT_OPTIONS = {
     "workers": ("simulate", "workers", int),
 }
 
-
-FLAGS = {
-    "blocking-commits": (
-        "sync", "blocking_commits", "workers stand still while they commit, as in the paper"
-    ),
-    "evaluator": ("run", "evaluator", "the last rank evaluates the model, in place of rank 0"),
-}  # fmt: skip
-"""Options without a value: section and key of the setting that becomes true, and the help."""
 
 METAVARS = {str: "VALUE", int: "N", float: "NUMBER"}
 
@@ -118,11 +114,17 @@ def make_parser() -> Parser:
         help="simulate only: predict the time to target of every scheme, or of --sync, on machines "
         "fitted to a recorded run (a folder or its trace.h5)",
     )
-    for name, (_, _, help) in FLAGS.items():
-        parser.add_argument(f"--{name}", action="store_true", help=help)
+    parser.add_argument(
+        "--blocking-commits",
+        action="store_true",
+        help="workers stand still while they commit, as in the paper",
+    )
     for name, (section, key, kind) in SHORT_OPTIONS.items():
         help = options_of(type(getattr(Config(), section)))[key].metadata["help"]
-        parser.add_argument(f"--{name}", type=kind, metavar=METAVARS[kind], help=help)
+        if kind is bool:
+            parser.add_argument(f"--{name}", action="store_const", const=True, help=help)
+        else:
+            parser.add_argument(f"--{name}", type=kind, metavar=METAVARS[kind], help=help)
     return parser
 
 
@@ -209,9 +211,6 @@ def command_line(options: argparse.Namespace) -> Layer:
         for name, value in given.items()
         if value is not None
     ]
-    short += [
-        Setting(section, key, True, f"--{name}")
-        for name, (section, key, _) in FLAGS.items()
-        if getattr(options, name.replace("-", "_"))
-    ]
+    if options.blocking_commits:
+        short.append(Setting("sync", "blocking_commits", True, "--blocking-commits"))
     return short + [parse_setting(text) for text in options.set]

@@ -73,6 +73,11 @@ def story(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, kept))
 
 
+def unexpected(error: BaseException) -> str:
+    """An error that no line explains: its kind and message, and under them its story."""
+    return f"{cause(error)}\n{story(error)}"
+
+
 def _is_users(file: str) -> bool:
     """Whether a frame in this file is of the user's own code, or of an example of ours."""
     path = Path(file)

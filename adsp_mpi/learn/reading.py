@@ -36,9 +36,7 @@ class ReadHere:
 
     def parts(self, batch_size: int) -> Iterator[Part]:
         task, indices = self._task, self._order.next_indices(batch_size)
-        for part in in_parts(indices, self._parts):
-            chosen = torch.from_numpy(part)
-            yield len(part), gather_batch(task.train_data, chosen, self._device, task.collate)
+        return read_here(task, task.train_data, in_parts(indices, self._parts), self._device)
 
     def close(self) -> None: ...
 
@@ -127,17 +125,15 @@ class FixedBatches:
     ) -> None:
         self._task, self._data, self._parts = task, data, parts
         self._device, self._loaders, self._seed = device, loaders, seed
-        self._kept = list(self._read_here()) if in_memory(data, task.collate) else []
+        self._kept = list(self._read()) if in_memory(data, task.collate) else []
 
     def __iter__(self) -> Iterator[Part]:
         if self._kept:
             return iter(self._kept)
-        return self._read_ahead() if self._loaders and self._parts else self._read_here()
+        return self._read_ahead() if self._loaders and self._parts else self._read()
 
-    def _read_here(self) -> Iterator[Part]:
-        for part in self._parts:
-            indices = torch.from_numpy(part)
-            yield len(part), gather_batch(self._data, indices, self._device, self._task.collate)
+    def _read(self) -> Iterator[Part]:
+        return read_here(self._task, self._data, self._parts, self._device)
 
     def _read_ahead(self) -> Iterator[Part]:
         """The processes are there as long as it takes: rank 0 evaluates now and then."""
@@ -145,6 +141,14 @@ class FixedBatches:
         args = self._task, self._data, lists, self._device, loaders, self._seed
         for samples, batch in zip(lists, make_loader(*args, persistent=False), strict=True):
             yield len(samples), move(batch, self._device)
+
+
+def read_here(
+    task: Task, data: Dataset, parts: Sequence[np.ndarray], device: torch.device
+) -> Iterator[Part]:
+    """Read a batch of the samples of each part, int64, when it is asked for."""
+    for part in parts:
+        yield len(part), gather_batch(data, torch.from_numpy(part), device, task.collate)
 
 
 def in_parts(indices: np.ndarray, parts: int) -> Sequence[np.ndarray]:

@@ -83,6 +83,8 @@ class RankRun:
     def _steps(self) -> Steps[Result | None]:
         ready, world, stack, signals = self.ready, self._world, self._stack, self._signals
         with signals:
+            if _needs_threads(ready.config):
+                world.agree(_require_threads)
             window = _make_window(world, ready.config, ready.model)
             stack.callback(window.free)
             board = make_array(world, Board.size(world.num_workers), "f8")
@@ -120,16 +122,19 @@ class RankRun:
 def _make_window(world: World, config: Config, model: FlatModel) -> RemoteArray:
     """Collective: create the model's array on the servers, zeros, for the configured commits."""
     is_sum = config.sync_model.commit_rule().is_sum
-    if config.run.evaluator:
-        world.agree(_require_threads)
     if is_sum and config.codec is None:
         return make_model_array(world, model.num_elements, chosen_chunk(world))
-    world.agree(_require_threads)
     if not is_sum:
         return RuledArray(world, model.num_elements, chosen_chunk(world), model.num_trainable)
     assert config.codec
     num_rebased = rebased_elements(model, config.sync_model.same_base)
     return CompressedArray(world, model.num_elements, config.codec, num_rebased)
+
+
+def _needs_threads(config: Config) -> bool:
+    """Whether some thread beside a rank's own calls MPI."""
+    is_sum = config.sync_model.commit_rule().is_sum
+    return config.run.evaluator or config.codec is not None or not is_sum
 
 
 def _require_threads() -> None:

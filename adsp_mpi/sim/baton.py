@@ -5,7 +5,7 @@ from typing import Any, Callable
 
 import torch
 
-from adsp_mpi.errors import AdspError, cause, story
+from adsp_mpi.errors import AdspError, unexpected
 from adsp_mpi.learn.random_state import put_random_state, random_state
 
 
@@ -103,4 +103,4 @@ class LoopThread:
         if isinstance(error, AdspError):
             return error
         who = "rank 0" if self.rank == 0 else f"worker {self.rank - 1}"
-        return AdspError(f"{who}: {cause(error)}\n{story(error)}")
+        return AdspError(f"{who}: {unexpected(error)}")

@@ -9,7 +9,7 @@ from mpi4py import MPI
 from adsp_mpi.core.board import Board
 from adsp_mpi.core.patience import HEARTBEAT_S, Silence, patience_s
 from adsp_mpi.core.server_engine import Judging
-from adsp_mpi.errors import AdspError, UsageError, cause, story, warn
+from adsp_mpi.errors import AdspError, UsageError, unexpected, warn
 from adsp_mpi.learn.flat import FlatModel
 from adsp_mpi.learn.workload import Judge, Workload
 from adsp_mpi.mpi.ranks.backoff import wait_for, wait_until
@@ -20,7 +20,7 @@ from adsp_mpi.mpi.transport.board_client import BoardClient
 MODEL_TAG, METRICS_TAG = 8, 9
 
 
-class EvaluatorRank(Judge):
+class EvaluatorRank:
     """Rank 0's access to the evaluator, for rank 0's thread that evaluates.
 
     If the evaluator is gone, rank 0 evaluates the model itself, by `judge`.
@@ -129,4 +129,4 @@ def _told(judging: Judging) -> tuple[dict[str, float], str]:
     except AdspError as error:
         return {}, str(error)
     except BaseException as error:
-        return {}, f"{cause(error)}\n{story(error)}"
+        return {}, unexpected(error)

@@ -22,7 +22,7 @@ from adsp_mpi.trace.part_writer import PartWriter
 def keep_shard(ready: Prepared, remote: RemoteArray, signals: Signals) -> None:
     """Serve from the initial model to the end of the run; raises `Elsewhere` if the run fails."""
     client = BoardClient(ready.world, remote)
-    part, _ = ready.world.agree(lambda: (_part(ready), None))
+    part = ready.world.agree(lambda: _part(ready))
     _stand_by(ready, client, part, signals, "shard", "serves a part of the model", lambda: None)
 
 

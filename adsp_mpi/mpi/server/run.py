@@ -15,8 +15,7 @@ from adsp_mpi.errors import (
     AdspError,
     Elsewhere,
     Interrupted,
-    cause,
-    story,
+    unexpected,
 )
 from adsp_mpi.events import Events
 from adsp_mpi.learn.model_file import require_format
@@ -160,7 +159,7 @@ def _attempt(action: Callable[[], None]) -> AdspError | None:
     except AdspError as error:
         return error
     except (Exception, SystemExit) as error:
-        return AdspError(f"rank 0: {cause(error)}\n{story(error)}")
+        return AdspError(f"rank 0: {unexpected(error)}")
     return None
 
 
