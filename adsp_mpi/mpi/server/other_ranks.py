@@ -58,6 +58,7 @@ def _stand_by(
     world = ready.world
     clock = align(world, ready.begin_s)
     part.event(clock.now(), kind, f"{world.host} {text}")
+    part.flush()  # before the barrier below: at the end rank 0 merges parts without this rank
     told = False
 
     def is_over() -> bool:
